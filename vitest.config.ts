@@ -1,0 +1,18 @@
+// Two threads and generous timeouts: the suite must pass on a slow machine with two cores that does other work too.
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    environment: 'node',
+    // Processes, not worker threads: tests send signals and load native libraries.
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 10_000,
+    // A colour code in an expected text would depend on the terminal.
+    env: { NO_COLOR: '1' },
+    restoreMocks: true,
+  },
+});
