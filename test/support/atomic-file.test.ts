@@ -1,0 +1,44 @@
+import { mkdtemp, mkdir, readFile, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { writeFileAtomic, writeFileAtomicSync } from '../../src/support/atomic-file.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'headgate-atomic-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const writers = [
+  ['writeFileAtomic', writeFileAtomic],
+  ['writeFileAtomicSync', async (path: string, bytes: Uint8Array | string) => writeFileAtomicSync(path, bytes)],
+] as const;
+
+describe.each(writers)('%s', (_name, write) => {
+  it('creates and replaces a file and leaves no draft', async () => {
+    const path = join(folder, 'a.json');
+    await write(path, 'one');
+    await write(path, Buffer.from('zwei, größer'));
+    expect(await readFile(path, 'utf8')).toBe('zwei, größer');
+    expect(await readdir(folder)).toEqual(['a.json']);
+  });
+
+  it('keeps the old content and leaves no draft when the new one cannot be put in place', async () => {
+    const path = join(folder, 'taken');
+    await mkdir(join(path, 'inside'), { recursive: true });
+    await expect(write(path, 'x')).rejects.toThrow();
+    expect(await readdir(folder)).toEqual(['taken']);
+    expect(await readdir(path)).toEqual(['inside']);
+  });
+});
+
+describe('writeFileAtomic', () => {
+  it('lets concurrent writers of one file all finish, and one of them win whole', async () => {
+    const path = join(folder, 'raced');
+    const contents = Array.from({ length: 8 }, (_, index) => String(index).repeat(10_000));
+    await Promise.all(contents.map((content) => writeFileAtomic(path, content)));
+    expect(contents).toContain(await readFile(path, 'utf8'));
+    expect(await readdir(folder)).toEqual(['raced']);
+  });
+});
