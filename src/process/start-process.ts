@@ -1,0 +1,118 @@
+// A child process in its own process group: its output goes to files, its standard input is a pipe that ends when the
+// engine is gone, and whatever ends it first is the cause that is told. The only importer of execa.
+import { execa } from 'execa';
+import { once } from 'node:events';
+import { createWriteStream, type WriteStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { errorCode } from '../support/missing-files.ts';
+
+export interface ProcessSpec {
+  readonly argv: readonly [string, ...string[]];
+  readonly cwd: string;
+  readonly env: { readonly [name: string]: string };
+  readonly stdoutFile: string;
+  readonly stderrFile: string;
+  /** 'held' keeps a pipe open for as long as this process lives; 'empty' is /dev/null. */
+  readonly stdin: 'held' | 'empty';
+  readonly timeoutMs?: number;
+  /** Between SIGINT and SIGKILL. */
+  readonly graceMs: number;
+}
+
+export type ProcessEnd =
+  | { readonly cause: 'exited'; readonly exitCode: number | null; readonly signal: string | null }
+  | { readonly cause: 'timed-out'; readonly exitCode: number | null; readonly signal: string | null }
+  | { readonly cause: 'cancelled'; readonly exitCode: number | null; readonly signal: string | null }
+  | { readonly cause: 'not-started'; readonly code: string };
+
+export interface RunningProcess {
+  /** Undefined when the process could not be started. */
+  readonly pid: number | undefined;
+  readonly ended: Promise<ProcessEnd>;
+  /** SIGINT to the whole group, after the grace SIGKILL. */
+  cancel(): void;
+  /** SIGKILL to the whole group, now. */
+  kill(): void;
+}
+
+export async function startProcess(spec: ProcessSpec): Promise<RunningProcess> {
+  const [file, ...args] = spec.argv;
+  // Plain descriptors, not pipes through this process: the child must be able to log after the engine was killed.
+  const stdout = await openLog(spec.stdoutFile);
+  const stderr = await openLog(spec.stderrFile);
+  const child = execa(file, args, {
+    cwd: spec.cwd,
+    env: spec.env,
+    extendEnv: true,
+    detached: true,
+    cleanup: false,
+    reject: false,
+    buffer: false,
+    stdin: spec.stdin === 'held' ? 'pipe' : 'ignore',
+    stdout,
+    stderr,
+  });
+  stdout.destroy();
+  stderr.destroy();
+  child.stdin?.on('error', () => undefined); // a child that closes its end early is its own business
+
+  let cause: 'timed-out' | 'cancelled' | undefined;
+  let grace: NodeJS.Timeout | undefined;
+  const endBecause = (why: 'timed-out' | 'cancelled'): void => {
+    if (cause !== undefined) return;
+    cause = why;
+    signalGroup(child.pid, 'SIGINT');
+    grace = setTimeout(() => signalGroup(child.pid, 'SIGKILL'), spec.graceMs);
+  };
+  const deadline =
+    spec.timeoutMs === undefined ? undefined : setTimeout(() => endBecause('timed-out'), spec.timeoutMs);
+
+  const ended = child.then((result): ProcessEnd => {
+    clearTimeout(deadline);
+    clearTimeout(grace);
+    if (child.pid === undefined) return { cause: 'not-started', code: errorCode(result.cause) ?? 'unknown' };
+    signalGroup(child.pid, 'SIGKILL'); // nothing that the job left behind may outlive it
+    return { cause: cause ?? 'exited', exitCode: result.exitCode ?? null, signal: result.signal ?? null };
+  });
+  return {
+    pid: child.pid,
+    ended,
+    cancel: () => endBecause('cancelled'),
+    kill: () => {
+      cause ??= 'cancelled';
+      signalGroup(child.pid, 'SIGKILL');
+    },
+  };
+}
+
+async function openLog(path: string): Promise<WriteStream> {
+  const stream = createWriteStream(path, { flags: 'a' });
+  await once(stream, 'open');
+  return stream;
+}
+
+/** Sends a signal to every process of a group; a group that is gone is no problem. */
+export function signalGroup(groupId: number | undefined, signal: 'SIGINT' | 'SIGKILL'): void {
+  if (groupId === undefined) return;
+  try {
+    process.kill(-groupId, signal);
+  } catch (error) {
+    if (errorCode(error) !== 'ESRCH') throw error;
+  }
+}
+
+/** The last bytes of a log, from a line's start where that is possible. */
+export async function readTail(path: string, maxBytes: number): Promise<string> {
+  const file = await open(path, 'r').catch(() => undefined);
+  if (file === undefined) return '';
+  try {
+    const { size } = await file.stat();
+    const start = Math.max(0, size - maxBytes);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
+    const text = buffer.toString('utf8', 0, bytesRead);
+    const lineEnd = text.indexOf('\n');
+    return (start > 0 && lineEnd >= 0 ? text.slice(lineEnd + 1) : text).trimEnd();
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,75 @@
+// The journal of one run: events, one JSON line each, appended and made durable. A line that a crash tore is dropped, and
+// that is told. Not a log for people; see `console/` and `report/`.
+import { closeSync, fsyncSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { RunEvent } from '../events/run-events.ts';
+import { isJsonObject } from '../support/json.ts';
+import { isMissing } from '../support/missing-files.ts';
+
+export interface JournalContent {
+  readonly events: readonly RunEvent[];
+  /** Bytes of a torn or unreadable end, 0 for a sound journal. */
+  readonly tornBytes: number;
+  readonly soundBytes: number;
+}
+
+/** Events that may be lost with the machine: restoring is repeated for free, progress is only news. */
+const NOT_WORTH_A_SYNC = new Set<RunEvent['type']>(['job-reported', 'stage-restored', 'stage-not-taken']);
+
+export class Journal {
+  private readonly file: number;
+
+  private constructor(file: number) {
+    this.file = file;
+  }
+
+  /** Opens for appending; `keepBytes` cuts a torn end off first. */
+  static open(runFolder: string, keepBytes?: number): Journal {
+    mkdirSync(runFolder, { recursive: true });
+    const file = openSync(journalPath(runFolder), 'a');
+    if (keepBytes !== undefined) ftruncateSync(file, keepBytes);
+    return new Journal(file);
+  }
+
+  append(event: RunEvent): void {
+    writeSync(this.file, `${JSON.stringify(event)}\n`);
+    if (!NOT_WORTH_A_SYNC.has(event.type)) fsyncSync(this.file);
+  }
+
+  close(): void {
+    fsyncSync(this.file);
+    closeSync(this.file);
+  }
+}
+
+export function journalPath(runFolder: string): string {
+  return join(runFolder, 'events.jsonl');
+}
+
+/** Everything that was journaled up to the first line that is no event. */
+export async function readJournal(runFolder: string): Promise<JournalContent> {
+  const bytes = await readFile(journalPath(runFolder)).catch((error: unknown) => {
+    if (isMissing(error)) return Buffer.alloc(0);
+    throw error;
+  });
+  const events: RunEvent[] = [];
+  let start = 0;
+  for (let end = bytes.indexOf(10, start); end >= 0; end = bytes.indexOf(10, start)) {
+    const event = parseEvent(bytes.toString('utf8', start, end));
+    if (event === undefined) break;
+    events.push(event);
+    start = end + 1;
+  }
+  return { events, soundBytes: start, tornBytes: bytes.length - start };
+}
+
+function parseEvent(line: string): RunEvent | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    // The journal is written by this program only; a line that parses and has a type is one of its events.
+    return isJsonObject(value) && typeof value['type'] === 'string' ? (value as RunEvent & typeof value) : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,41 @@
+// Where things are under `.headgate/`. Paths only; nothing is read or made here.
+import { join } from 'node:path';
+
+export interface StoreLayout {
+  readonly root: string;
+  /** The `.headgate` folder itself. */
+  readonly home: string;
+  readonly objects: string;
+  readonly trees: string;
+  readonly actions: string;
+  readonly quarantine: string;
+  readonly drafts: string;
+  readonly resume: string;
+  readonly claims: string;
+  readonly runs: string;
+  readonly latest: string;
+  readonly statCache: string;
+}
+
+export function storeLayout(root: string): StoreLayout {
+  const home = join(root, '.headgate');
+  return {
+    root,
+    home,
+    objects: join(home, 'objects'),
+    trees: join(home, 'trees'),
+    actions: join(home, 'actions'),
+    quarantine: join(home, 'quarantine'),
+    drafts: join(home, 'drafts'),
+    resume: join(home, 'resume'),
+    claims: join(home, 'claims'),
+    runs: join(home, 'runs'),
+    latest: join(home, 'latest'),
+    statCache: join(home, 'stat-cache.json'),
+  };
+}
+
+/** 256 folders by the first two digits, so that no folder grows without bound. */
+export function sharded(folder: string, name: string): string {
+  return join(folder, name.slice(0, 2), name);
+}

@@ -1,0 +1,54 @@
+// The folders of runs: names that sort by time, who is running them, which one to continue. Their locks only save work:
+// a lock whose process is gone is no lock, and nobody has to remove it.
+import { randomBytes } from 'node:crypto';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runId, type RunId } from '../events/ids.ts';
+import { identifyProcess, isProcessAlive, type ProcessIdentity } from '../process/process-identity.ts';
+import { writeFileDurably } from '../support/durable-files.ts';
+import { isJsonObject } from '../support/json.ts';
+import { isMissing, readJsonIfPresent } from '../support/missing-files.ts';
+import type { StoreLayout } from './layout.ts';
+
+export function newRunId(now: Date): RunId {
+  const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '-').replace(/\..*$/, '');
+  const millis = String(now.getUTCMilliseconds()).padStart(3, '0');
+  return runId(`${stamp}${millis}-${randomBytes(2).toString('hex')}`);
+}
+
+export function runFolder(layout: StoreLayout, run: RunId): string {
+  return join(layout.runs, run);
+}
+
+/** Newest first. */
+export async function listRuns(layout: StoreLayout): Promise<readonly RunId[]> {
+  const names = await readdir(layout.runs).catch((error: unknown) => {
+    if (isMissing(error)) return [];
+    throw error;
+  });
+  return names
+    .filter((name) => /^\d{8}-\d+-[0-9a-f]+$/.test(name))
+    .sort()
+    .reverse()
+    .map(runId);
+}
+
+export async function lockRun(folder: string): Promise<void> {
+  await writeFileDurably(join(folder, 'lock.json'), JSON.stringify(await identifyProcess(process.pid)));
+}
+
+export async function unlockRun(folder: string): Promise<void> {
+  await rm(join(folder, 'lock.json'), { force: true });
+}
+
+/** The living process that runs this run, if any. */
+export async function ownerOfRun(folder: string): Promise<ProcessIdentity | undefined> {
+  const identity = parseIdentity(await readJsonIfPresent(join(folder, 'lock.json')));
+  return identity !== undefined && (await isProcessAlive(identity)) ? identity : undefined;
+}
+
+export function parseIdentity(value: unknown): ProcessIdentity | undefined {
+  if (!isJsonObject(value) || typeof value['pid'] !== 'number') return undefined;
+  const startTime = value['startTime'];
+  return typeof startTime === 'string' || startTime === null ? { pid: value['pid'], startTime } : undefined;
+}

@@ -1,0 +1,55 @@
+// The store as one thing to hand around: objects, action records and stamps under one root. No behaviour of its own.
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isMissing } from '../support/missing-files.ts';
+import type { Digest } from '../support/digest.ts';
+import { ActionStore } from './actions.ts';
+import { storeLayout, type StoreLayout } from './layout.ts';
+import { materialiseTree } from './materialise.ts';
+import { ObjectStore, type Quarantined } from './objects.ts';
+import { StatCache } from './stat-cache.ts';
+
+export interface Store {
+  readonly layout: StoreLayout;
+  readonly objects: ObjectStore;
+  readonly actions: ActionStore;
+  readonly stats: StatCache;
+  /** The folder of a tree artifact, for reading. */
+  folderOf(digest: Digest): Promise<string | undefined>;
+  /** Hears of every object found damaged from now on. */
+  onQuarantine(listener: (what: Quarantined) => void): void;
+}
+
+export function openStore(root: string): Store {
+  const layout = storeLayout(root);
+  const stats = new StatCache(layout.statCache);
+  const listeners: ((what: Quarantined) => void)[] = [];
+  const objects = new ObjectStore(layout, stats, (what) => listeners.forEach((listener) => listener(what)));
+  const folders = new Map<Digest, Promise<string | undefined>>();
+  return {
+    layout,
+    objects,
+    actions: new ActionStore(layout),
+    stats,
+    onQuarantine: (listener) => listeners.push(listener),
+    folderOf: (digest) => {
+      // One at a time per tree: two jobs that start together read the same folder.
+      const before = folders.get(digest) ?? Promise.resolve(undefined);
+      const now = before.catch(() => undefined).then(() => materialiseTree(layout, objects, digest));
+      folders.set(digest, now);
+      return now;
+    },
+  };
+}
+
+/** Removes drafts whose writers are gone. */
+export async function sweepDrafts(layout: StoreLayout, isRunning: (pid: number) => boolean): Promise<void> {
+  const names = await readdir(layout.drafts).catch((error: unknown) => {
+    if (isMissing(error)) return [];
+    throw error;
+  });
+  for (const name of names) {
+    const pid = Number(/\.draft-(\d+)-/.exec(name)?.[1] ?? NaN);
+    if (!isRunning(pid)) await rm(join(layout.drafts, name), { recursive: true, force: true });
+  }
+}
