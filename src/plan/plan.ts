@@ -1,0 +1,88 @@
+// The plan: every stage instance with its typed links, in an order that can run. Pure data; made by `link.ts`, read by everyone below.
+import type { StageId } from '../events/ids.ts';
+import type { InputPort, OutputPort, RunsOn } from '../stages/stage-kind.ts';
+import type { JsonObject } from '../support/json.ts';
+
+export interface PortRef {
+  readonly stage: StageId;
+  readonly port: string;
+}
+
+/** `gate:case`, with several cases of one gate meaning "any of these". */
+export interface CaseRef {
+  readonly gate: StageId;
+  readonly cases: readonly string[];
+}
+
+export type Binding =
+  | { readonly shape: 'one'; readonly from: PortRef }
+  | { readonly shape: 'collect'; readonly items: readonly { readonly key: string; readonly from: PortRef }[] }
+  | { readonly shape: 'oneOf'; readonly alternatives: readonly { readonly when: CaseRef; readonly from: PortRef }[] };
+
+/** All of these must hold before the stage may start. */
+export type After =
+  | { readonly kind: 'stage'; readonly stage: StageId }
+  | { readonly kind: 'case'; readonly ref: CaseRef };
+
+export interface SourcePlace {
+  readonly file: string;
+  /** 1-based. */
+  readonly line: number;
+  readonly column: number;
+}
+
+export interface PlannedStage {
+  readonly id: StageId;
+  /** Name in the workflow file and key of the forEach item, if any. */
+  readonly name: string;
+  readonly key?: string;
+  readonly kind: string;
+  readonly runsOn: RunsOn;
+  readonly at: SourcePlace;
+  readonly task?: string;
+  /** From `StageKind.jobSettings`. For gates: resolved cases (see GateSettings). */
+  readonly settings: JsonObject;
+  readonly seed: number;
+  readonly threads: number;
+  readonly inputs: { readonly [port: string]: Binding };
+  readonly inputPorts: readonly InputPort[];
+  readonly outputs: readonly OutputPort[];
+  readonly after: readonly After[];
+  readonly files: readonly { readonly name: string; readonly path: string }[];
+  /** Integer tokens; `cpu` defaults to `threads` for embedded stages. */
+  readonly resources: { readonly [token: string]: number };
+  readonly timeoutMs?: number;
+  readonly retries: number;
+}
+
+export interface Plan {
+  readonly workflow: string;
+  readonly name: string;
+  readonly params: JsonObject;
+  /** In an order that respects every edge; ties by place in the file. */
+  readonly stages: readonly PlannedStage[];
+  /** For the run's final table: task name → its primary metric. */
+  readonly tasks: readonly { readonly name: string; readonly primaryMetric: string }[];
+}
+
+/** Settings of a gate after parameters were filled in; cases whose `if` is false are already dropped. */
+export interface GateSettings {
+  readonly cases: readonly GateCase[];
+  readonly policy: 'own' | 'all';
+}
+
+export interface GateCase {
+  readonly name: string;
+  /** All must hold; none for `else` (and for cases that a parameter makes unconditional). */
+  readonly criteria: readonly Criterion[];
+}
+
+export type Criterion = {
+  /** A name in the metrics artifact, or 'primary'. */
+  readonly metric: string;
+} & (
+  | { readonly percentOfReference: number; readonly strict?: boolean }
+  | { readonly atLeast: number }
+  | { readonly atMost: number }
+  | { readonly maxDegradation: number }
+);

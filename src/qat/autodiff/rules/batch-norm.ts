@@ -1,0 +1,67 @@
+// Batch normalisation. In evaluation form an affine map with constant statistics; in training form
+// `headgate.BatchNormTrain(x, gamma, beta) → y, mean, variance` with the batch's own (biased) variance.
+// dx = γ·invstd/M · (M·dy − Σdy − x̂·Σ(dy·x̂)) with M = N·H·W (Ioffe and Szegedy 2015).
+import { float, floatOf, int } from '../../onnx/ir.ts';
+import type { GraphBuilder } from '../../onnx/builder.ts';
+import type { GradientRule } from '../rule.ts';
+
+export const batchNormTrain: GradientRule = {
+  kind: 'gradient',
+  lower: ({ b, node, shapeOf }) => {
+    const [x, gamma, beta] = node.inputs as [string, string, string];
+    const channels = shapeOf(gamma)[0] as number;
+    const zeros = b.floats(Array.from({ length: channels }, () => 0));
+    // momentum 0: the "running" outputs are the batch's own statistics.
+    b.emitAll(
+      'BatchNormalization',
+      [x, gamma, beta, zeros, zeros],
+      { training_mode: int(1), momentum: float(0), epsilon: float(floatOf(node, 'epsilon', 1e-5)) },
+      { outputs: node.outputs },
+    );
+  },
+  backward: ({ b, node, shapeOf, upstream: [dy] }) => {
+    if (dy === undefined) return [];
+    const [x, gamma] = node.inputs as [string, string];
+    const [, mean, variance] = node.outputs as [string, string, string];
+    const [n, channels, h, w] = shapeOf(x) as [number, number, number, number];
+    const epsilon = floatOf(node, 'epsilon', 1e-5);
+    const invStd = b.emit('Reciprocal', [b.emit('Sqrt', [b.emit('Add', [variance, b.scalar(epsilon)])])]);
+    const sumDy = channelSum(b, dy);
+    const centred = b.emit('Sub', [channelSum(b, b.emit('Mul', [dy, x])), b.emit('Mul', [mean, sumDy])]);
+    const dGamma = b.emit('Mul', [centred, invStd]);
+    const scale = b.emit('Mul', [gamma, invStd]);
+    const count = b.scalar(n * h * w);
+    const slope = b.emit('Neg', [b.emit('Div', [b.emit('Mul', [b.emit('Mul', [scale, invStd]), dGamma]), count])]);
+    const offset = b.emit('Neg', [b.emit('Div', [b.emit('Mul', [scale, sumDy]), count])]);
+    const zeros = b.floats(Array.from({ length: channels }, () => 0));
+    const ones = b.floats(Array.from({ length: channels }, () => 1));
+    const exact = { epsilon: float(0) };
+    const dx = b.emit('Add', [
+      b.emit('BatchNormalization', [dy, scale, offset, zeros, ones], exact),
+      b.emit('BatchNormalization', [x, slope, zeros, mean, ones], exact),
+    ]);
+    return [dx, dGamma, sumDy];
+  },
+};
+
+/** Evaluation form: y = (x − mean)·γ/√(variance + ε) + β, statistics constant. */
+export const batchNormalization: GradientRule = {
+  kind: 'gradient',
+  backward: ({ b, node, shapeOf, upstream: [dy], wanted }) => {
+    if (dy === undefined) return [];
+    const [x, gamma, , mean, variance] = node.inputs as [string, string, string, string, string];
+    const channels = shapeOf(x)[1] as number;
+    const invStd = b.emit('Reciprocal', [b.emit('Sqrt', [b.emit('Add', [variance, b.scalar(floatOf(node, 'epsilon', 1e-5))])])]);
+    const scale = b.reshape(b.emit('Mul', [gamma, invStd]), [channels, 1, 1]);
+    const sumDy = wanted[1] === true || wanted[2] === true ? channelSum(b, dy) : undefined;
+    const dGamma =
+      wanted[1] === true && sumDy !== undefined
+        ? b.emit('Mul', [b.emit('Sub', [channelSum(b, b.emit('Mul', [dy, x])), b.emit('Mul', [mean, sumDy])]), invStd])
+        : undefined;
+    return [wanted[0] === true ? b.emit('Mul', [dy, scale]) : undefined, dGamma, wanted[2] === true ? sumDy : undefined];
+  },
+};
+
+function channelSum(b: GraphBuilder, value: string): string {
+  return b.reduceSum(b.reduceSum(value, [2, 3], false), [0], false);
+}

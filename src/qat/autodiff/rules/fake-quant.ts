@@ -1,0 +1,24 @@
+// `headgate.FakeQuant(x, scale)` with attributes qmin, qmax: clip(round(x / scale), qmin, qmax) · scale, zero point 0,
+// round half to even, division (ONNX's rounding). Not QuantizeLinear/DequantizeLinear: at default optimisation the runtime
+// would fuse those into integer kernels. Straight-through gradient with PyTorch's mask: dY where round(x / scale) lies
+// inside [qmin, qmax], else 0; the scale gets no gradient.
+import { int, intOf } from '../../onnx/ir.ts';
+import type { GradientRule } from '../rule.ts';
+
+export const fakeQuant: GradientRule = {
+  kind: 'gradient',
+  lower: ({ b, node }) => {
+    const [x, scale] = node.inputs as [string, string];
+    const [y, steps] = node.outputs as [string, string];
+    b.emit('Round', [b.emit('Div', [x, scale])], {}, { outputs: [steps] });
+    const clipped = b.emit('Clip', [steps, b.scalar(intOf(node, 'qmin', 0)), b.scalar(intOf(node, 'qmax', 0))]);
+    b.emit('Mul', [clipped, scale], {}, { outputs: [y] });
+  },
+  backward: ({ b, node, upstream: [dy] }) => {
+    if (dy === undefined) return [];
+    const steps = node.outputs[1] as string;
+    const clipped = b.emit('Clip', [steps, b.scalar(intOf(node, 'qmin', 0)), b.scalar(intOf(node, 'qmax', 0))]);
+    const inside = b.emit('Cast', [b.emit('Equal', [steps, clipped])], { to: int(1) });
+    return [b.emit('Mul', [dy, inside])];
+  },
+};

@@ -1,0 +1,45 @@
+// Batch norm folded into the convolution before it: w' = w·γ/√(var + ε), b' = β + (b − mean)·γ/√(var + ε), per output
+// channel, computed in float64 and rounded once to float32.
+import { floatOf } from '../onnx/ir.ts';
+import type { FloatTensor } from '../../support/tensor.ts';
+import { floatTensor } from '../../support/tensor.ts';
+import type { LayerUnit } from './network.ts';
+
+export type Parameters = ReadonlyMap<string, FloatTensor>;
+
+export interface FoldedLayer {
+  /** [O, I/group, kH, kW] */
+  readonly weight: FloatTensor;
+  /** [O] */
+  readonly bias: FloatTensor;
+}
+
+export function foldLayer(unit: LayerUnit, parameters: Parameters): FoldedLayer {
+  const weight = parameterOf(parameters, unit.weight);
+  const channels = weight.shape[0] as number;
+  const perChannel = weight.data.length / channels;
+  const bias = unit.bias === undefined ? new Float32Array(channels) : parameterOf(parameters, unit.bias).data;
+  if (unit.norm === undefined) return { weight, bias: floatTensor([channels], bias) };
+  const [, gamma, beta, mean, variance] = unit.norm.inputs.map((name, index) => (index === 0 ? bias : parameterOf(parameters, name).data)) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  const epsilon = floatOf(unit.norm, 'epsilon', 1e-5);
+  const folded = new Float32Array(weight.data.length);
+  const foldedBias = new Float32Array(channels);
+  for (let channel = 0; channel < channels; channel++) {
+    const factor = (gamma[channel] as number) / Math.sqrt((variance[channel] as number) + epsilon);
+    foldedBias[channel] = (beta[channel] as number) + ((bias[channel] as number) - (mean[channel] as number)) * factor;
+    for (let index = channel * perChannel; index < (channel + 1) * perChannel; index++) folded[index] = (weight.data[index] as number) * factor;
+  }
+  return { weight: floatTensor(weight.shape, folded), bias: floatTensor([channels], foldedBias) };
+}
+
+export function parameterOf(parameters: Parameters, name: string): FloatTensor {
+  const tensor = parameters.get(name);
+  if (tensor === undefined) throw new Error(`parameter "${name}" is not loaded`);
+  return tensor;
+}

@@ -1,0 +1,151 @@
+// The one reference forward: the network as plain inference, every scope in its own state, weights as initializers, meant
+// to run unoptimised with a fixed batch and fixed threads. `validate`, the proofs, merge and export all compare with it.
+// FLOAT is the float model itself (batch norm unfolded); VALIDATION is the deployed form; CALIBRATION is FLOAT with the
+// values to observe as extra outputs.
+import { GraphBuilder } from '../onnx/builder.ts';
+import type { GraphIr, IrNode, ValueInfo } from '../onnx/ir.ts';
+import { dequantize, deployLayer } from '../quantize/deploy.ts';
+import { LoadError } from '../quantize/checkpoint.ts';
+import type { ScopeCheckpoint } from '../quantize/checkpoint.ts';
+import { placeQuantizers } from '../quantize/placement.ts';
+import type { ActivationQuantizer, Placement } from '../quantize/placement.ts';
+import { limits } from '../quantize/scheme.ts';
+import type { Profile } from '../quantize/scheme.ts';
+import { BACKBONE } from './network.ts';
+import type { LayerUnit, Network, Unit } from './network.ts';
+
+export const TRAINING_OPSET = 18;
+
+export interface ScopeForward {
+  readonly state: 'FLOAT' | 'VALIDATION';
+  readonly checkpoint: ScopeCheckpoint;
+}
+
+export interface ReferenceRequest {
+  /** Scopes to run: the backbone, some heads, or both. Without the backbone, boundary tensors are inputs. */
+  readonly scopes: ReadonlyMap<string, ScopeForward>;
+  /** Values to return, under their names in the float graph, after their quantiser where they have one. */
+  readonly outputs: readonly string[];
+  readonly batch: number;
+  /** Shapes of boundary tensors [C, H, W], needed when the backbone is left out. */
+  readonly boundaryShapes?: ReadonlyMap<string, readonly number[]>;
+}
+
+/** Quantisers of the scopes that run in VALIDATION. */
+export function placementFor(network: Network, scopes: ReadonlyMap<string, ScopeForward>): Placement {
+  const profiles = new Map<string, Profile>();
+  for (const [scope, { state, checkpoint }] of scopes) {
+    if (state !== 'VALIDATION') continue;
+    if (checkpoint.quant === undefined) throw new LoadError(`scope "${scope}" is to run quantised, but its checkpoint (state ${checkpoint.state}) holds no scales: calibrate it first`);
+    profiles.set(scope, checkpoint.quant.profile);
+  }
+  return placeQuantizers(network, profiles);
+}
+
+export function buildReference(network: Network, request: ReferenceRequest): GraphIr {
+  const placement = placementFor(network, request.scopes);
+  const emitter = new ReferenceEmitter(network, request.scopes, placement);
+  const inputs: ValueInfo[] = [];
+  if (request.scopes.has(BACKBONE)) {
+    inputs.push({ name: network.input.name, dtype: 'float32', shape: [request.batch, ...network.input.shape] });
+    emitter.quantizeInput();
+  } else {
+    for (const value of network.scopes.backbone.boundary) {
+      const shape = request.boundaryShapes?.get(value) ?? [];
+      inputs.push({ name: value, dtype: 'float32', shape: [request.batch, ...shape] });
+    }
+  }
+  for (const unit of network.units) emitter.emit(unit);
+  const outputs = request.outputs.map((value): ValueInfo => {
+    const name = `out.${value}`;
+    emitter.b.emit('Identity', [emitter.actual(value)], {}, { outputs: [name] });
+    return { name, dtype: 'float32' };
+  });
+  return emitter.b.finish({ name: 'reference', opset: TRAINING_OPSET, inputs, outputs });
+}
+
+class ReferenceEmitter {
+  readonly b = new GraphBuilder('r');
+  /** Float-graph value → the value that carries it here (after its quantiser). */
+  private readonly names = new Map<string, string>();
+
+  constructor(
+    private readonly network: Network,
+    private readonly scopes: ReadonlyMap<string, ScopeForward>,
+    private readonly placement: Placement,
+  ) {}
+
+  actual(value: string): string {
+    return this.names.get(value) ?? value;
+  }
+
+  quantizeInput(): void {
+    this.quantize(this.network.input.name, this.network.input.name);
+  }
+
+  emit(unit: Unit): void {
+    const forward = this.scopes.get(unit.scope);
+    if (forward === undefined) return;
+    if (unit.kind === 'plain') this.copy(unit.nodes, unit.output);
+    else if (forward.state === 'FLOAT') this.copy([unit.conv, unit.norm, unit.activation].filter((node) => node !== undefined), unit.output, forward);
+    else this.deployed(unit, forward.checkpoint);
+  }
+
+  private copy(nodes: readonly IrNode[], output: string, forward?: ScopeForward): void {
+    let last = output;
+    for (const node of nodes) {
+      const inputs = node.inputs.map((input) => this.operand(input, forward));
+      last = this.b.emit(node.op, inputs, node.attributes);
+      this.names.set(node.outputs[0] as string, last);
+    }
+    this.quantize(output, last);
+  }
+
+  private operand(input: string, forward: ScopeForward | undefined): string {
+    const tensor = forward?.checkpoint.parameters.get(input) ?? this.network.graph.initializers.get(input);
+    return tensor === undefined || input === '' ? this.actual(input) : this.b.constant(tensor, 'w');
+  }
+
+  private deployed(unit: LayerUnit, checkpoint: ScopeCheckpoint): void {
+    const { layer } = deployedLayerOf(this.placement, unit, checkpoint, this.scopes);
+    const weight = this.b.constant({ dtype: 'float32', shape: layer.weightShape, data: dequantize(layer.weightSteps, layer.weightScales) }, 'w');
+    const bias = this.b.constant({ dtype: 'float32', shape: [layer.biasSteps.length], data: dequantize(layer.biasSteps, layer.biasScales) }, 'b');
+    let value = this.b.emit('Conv', [this.actual(unit.input), weight, bias], unit.conv.attributes);
+    if (unit.activation !== undefined) value = this.b.emit(unit.activation.op, [value], unit.activation.attributes);
+    this.names.set(unit.output, value);
+    this.quantize(unit.output, value);
+  }
+
+  private quantize(value: string, carried: string): void {
+    const quantizer = this.placement.activations.get(value);
+    if (quantizer === undefined) {
+      if (carried !== value) this.names.set(value, carried);
+      return;
+    }
+    const scale = this.b.scalar(activationScale(quantizer, this.scopes));
+    const { qmin, qmax } = limits(quantizer.format);
+    const rounded = this.b.emit('Round', [this.b.emit('Div', [carried, scale])]);
+    const clipped = this.b.emit('Clip', [rounded, this.b.scalar(qmin), this.b.scalar(qmax)]);
+    this.names.set(value, this.b.emit('Mul', [clipped, scale]));
+  }
+}
+
+/** @throws LoadError when the scope's checkpoint lacks the quantiser. */
+export function activationScale(quantizer: ActivationQuantizer, scopes: ReadonlyMap<string, ScopeForward>): number {
+  const range = scopes.get(quantizer.scope)?.checkpoint.quant?.activations.get(quantizer.value);
+  if (range === undefined) throw new LoadError(`scope "${quantizer.scope}" has no scale for activation "${quantizer.value}"`);
+  return range.scale;
+}
+
+/** @throws LoadError when a scale is missing or the input lies on no grid. */
+export function deployedLayerOf(placement: Placement, unit: LayerUnit, checkpoint: ScopeCheckpoint, scopes: ReadonlyMap<string, ScopeForward>) {
+  const quantizer = placement.weights.get(unit.weight);
+  const scales = checkpoint.quant?.weights.get(unit.weight);
+  if (quantizer === undefined || scales === undefined) throw new LoadError(`scope "${unit.scope}" has no scales for weight "${unit.weight}"`);
+  const source = placement.sourceOf(unit.input);
+  if (source === undefined) {
+    throw new LoadError(`the input "${unit.input}" of layer "${unit.weight}" is not quantised: the backbone must run in VALIDATION before a quantised head`);
+  }
+  const layer = deployLayer(unit, checkpoint.parameters, scales, quantizer.format, activationScale(source, scopes));
+  return { layer, quantizer, source };
+}

@@ -1,0 +1,149 @@
+// One scope's tensors in memory: parameters, and for a quantised scope the ranges and scales of its quantisers.
+// `encode`/`decode` turn it into the named tensors and metadata of a safetensors file; this file knows no bytes.
+import { canonicalJson } from '../../support/canonical-json.ts';
+import { digestBytes, digestJson } from '../../support/digest.ts';
+import type { Digest } from '../../support/digest.ts';
+import type { Json } from '../../support/json.ts';
+import { floatTensor, tensorBytes } from '../../support/tensor.ts';
+import type { FloatTensor, Tensor } from '../../support/tensor.ts';
+import type { GraphIr, IrNode, IrTensor } from '../onnx/ir.ts';
+import type { Network } from '../network/network.ts';
+import type { Profile } from './scheme.ts';
+
+export type ScopeState = 'float' | 'calibrated' | 'qat';
+
+export interface Range {
+  readonly min: number;
+  readonly max: number;
+  readonly scale: number;
+}
+
+export interface QuantState {
+  readonly profile: Profile;
+  readonly activations: ReadonlyMap<string, Range>;
+  /** Weight name → one scale per output channel. */
+  readonly weights: ReadonlyMap<string, Float32Array>;
+}
+
+export interface ScopeCheckpoint {
+  readonly scope: string;
+  readonly state: ScopeState;
+  /** Digest of the float graph's structure that the tensors belong to. */
+  readonly graph: Digest;
+  readonly parameters: ReadonlyMap<string, FloatTensor>;
+  readonly quant?: QuantState;
+  /** For a head made on a quantised backbone: that backbone's scope digest. */
+  readonly backbone?: Digest;
+}
+
+export interface NamedTensors {
+  readonly tensors: ReadonlyMap<string, Tensor>;
+  readonly metadata: { readonly [key: string]: string };
+}
+
+/** A checkpoint that does not fit where it is loaded, with the reason: the load-order verifier's words. */
+export class LoadError extends Error {
+  override readonly name = 'LoadError';
+}
+
+const FORMAT = 'headgate-checkpoint';
+
+export function encodeCheckpoint(checkpoint: ScopeCheckpoint): NamedTensors {
+  const tensors = new Map<string, Tensor>();
+  for (const [name, tensor] of checkpoint.parameters) tensors.set(`parameter.${name}`, tensor);
+  for (const [value, range] of checkpoint.quant?.activations ?? []) {
+    for (const field of ['min', 'max', 'scale'] as const) tensors.set(`activation.${value}.${field}`, floatTensor([1], Float32Array.of(range[field])));
+  }
+  for (const [weight, scales] of checkpoint.quant?.weights ?? []) tensors.set(`weight.${weight}.scale`, floatTensor([scales.length], scales));
+  const { scope, state, graph, backbone, quant } = checkpoint;
+  return {
+    tensors,
+    metadata: {
+      format: FORMAT,
+      version: '1',
+      scope,
+      state,
+      graph,
+      ...(backbone === undefined ? {} : { backbone }),
+      ...(quant === undefined ? {} : { profile: canonicalJson(quant.profile) }),
+    },
+  };
+}
+
+/** @throws LoadError when the tensors are not a checkpoint. */
+export function decodeCheckpoint({ tensors, metadata }: NamedTensors): ScopeCheckpoint {
+  const { format, version, scope, state, graph, backbone, profile } = metadata;
+  if (format !== FORMAT || version !== '1' || scope === undefined || graph === undefined || !isState(state)) {
+    throw new LoadError(`the file is not a headgate checkpoint of version 1 (format "${format ?? ''}", version "${version ?? ''}")`);
+  }
+  const parameters = new Map<string, FloatTensor>();
+  const fields = new Map<string, { min?: number; max?: number; scale?: number }>();
+  const weights = new Map<string, Float32Array>();
+  for (const [name, tensor] of tensors) {
+    if (tensor.dtype !== 'float32') throw new LoadError(`tensor "${name}" is ${tensor.dtype}, not float32`);
+    const float = floatTensor(tensor.shape, tensor.data as Float32Array);
+    if (name.startsWith('parameter.')) parameters.set(name.slice('parameter.'.length), float);
+    else if (name.startsWith('weight.') && name.endsWith('.scale')) weights.set(name.slice('weight.'.length, -'.scale'.length), float.data);
+    else {
+      const [, value, field] = /^activation\.(.+)\.(min|max|scale)$/.exec(name) ?? [];
+      if (value === undefined) throw new LoadError(`tensor "${name}" is no part of a checkpoint`);
+      fields.set(value, { ...fields.get(value), [field as string]: float.data[0] as number });
+    }
+  }
+  const activations = new Map<string, Range>();
+  for (const [value, { min, max, scale }] of fields) {
+    if (min === undefined || max === undefined || scale === undefined) throw new LoadError(`activation quantiser "${value}" lacks its min, max or scale`);
+    activations.set(value, { min, max, scale });
+  }
+  return {
+    scope,
+    state,
+    graph: graph as Digest,
+    parameters,
+    ...(profile === undefined ? {} : { quant: { profile: JSON.parse(profile) as Profile, activations, weights } }),
+    ...(backbone === undefined ? {} : { backbone: backbone as Digest }),
+  };
+}
+
+function isState(text: string | undefined): text is ScopeState {
+  return text === 'float' || text === 'calibrated' || text === 'qat';
+}
+
+/** Digest over name, dtype, shape and bytes of every tensor of the scope, in order of name. */
+export function scopeDigest(checkpoint: ScopeCheckpoint): Digest {
+  const { tensors, metadata } = encodeCheckpoint(checkpoint);
+  const rows = [...tensors]
+    .sort(([left], [right]) => (left < right ? -1 : 1))
+    .map(([name, tensor]): Json => [name, tensor.dtype, [...tensor.shape], digestBytes(tensorBytes(tensor))]);
+  return digestJson('headgate-scope', 1, [metadata['scope'] ?? '', metadata['profile'] ?? '', rows]);
+}
+
+/** Digest of what a checkpoint must fit: nodes, attributes and the parameters' shapes, not their values. */
+export function graphDigest(graph: GraphIr): Digest {
+  const nodes = graph.nodes.map((node): Json => [node.domain, node.op, [...node.inputs], [...node.outputs], attributesJson(node)]);
+  const shapes = [...graph.initializers].map(([name, tensor]): Json => [name, tensor.dtype, [...tensor.shape]]);
+  return digestJson('headgate-graph', 1, [nodes, shapes]);
+}
+
+function attributesJson(node: IrNode): Json {
+  return Object.entries(node.attributes).map(([name, { kind, value }]): Json => {
+    if (typeof value === 'number' || typeof value === 'string') return [name, kind, value];
+    return 'dtype' in value ? [name, kind, value.dtype, [...value.shape], digestBytes(tensorBytesOf(value))] : [name, kind, [...value]];
+  });
+}
+
+function tensorBytesOf(tensor: IrTensor): Uint8Array {
+  return new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.byteLength);
+}
+
+/** The float checkpoint of a scope as the model file itself carries it. */
+export function initialCheckpoint(network: Network, scope: string): ScopeCheckpoint {
+  const parameters = new Map<string, FloatTensor>();
+  for (const parameter of network.parameters) {
+    const tensor = network.graph.initializers.get(parameter.name);
+    if (parameter.scope !== scope || tensor === undefined) continue;
+    if (tensor.dtype !== 'float32') throw new LoadError(`parameter "${parameter.name}" is ${tensor.dtype}; headgate trains float32 models`);
+    parameters.set(parameter.name, floatTensor(tensor.shape, tensor.data as Float32Array));
+  }
+  return { scope, state: 'float', graph: graphDigest(network.graph), parameters };
+}

@@ -1,0 +1,53 @@
+// Number formats and scales: symmetric, zero point 0, weights per output channel, activations per tensor.
+// signed: scale = max(|min|, |max|) / ((qmax − qmin) / 2); unsigned: max / qmax; floored at float32's epsilon.
+
+export interface Format {
+  readonly bits: number;
+  readonly signed: boolean;
+}
+
+/** A type, not an interface, so that it is plain JSON to the compiler too. */
+export type Profile = {
+  readonly weights: { readonly bits: number };
+  readonly activations: { readonly bits: number; readonly unsignedAfterRelu: boolean };
+  /** Bits of the first layer (its weights and the network's input) and of layers that make a head's output. */
+  readonly firstLast?: { readonly bits: number };
+};
+
+/** float32's machine epsilon, 2⁻²³: no scale is smaller. */
+export const EPSILON = 2 ** -23;
+
+export function limits({ bits, signed }: Format): { readonly qmin: number; readonly qmax: number } {
+  return signed ? { qmin: -(2 ** (bits - 1)), qmax: 2 ** (bits - 1) - 1 } : { qmin: 0, qmax: 2 ** bits - 1 };
+}
+
+/** The divisor of the largest magnitude: 127.5 for int8, 255 for uint8. */
+export function steps(format: Format): number {
+  const { qmin, qmax } = limits(format);
+  return format.signed ? (qmax - qmin) / 2 : qmax;
+}
+
+/** In float32, as the training graph computes it. */
+export function scaleOf(min: number, max: number, format: Format): number {
+  const magnitude = format.signed ? Math.max(Math.abs(min), Math.abs(max)) : Math.max(max, 0);
+  return Math.max(Math.fround(Math.fround(magnitude) / Math.fround(steps(format))), EPSILON);
+}
+
+/** Round half to even, as ONNX's Round and QuantizeLinear do. */
+export function roundHalfEven(value: number): number {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  if (rest < 0.5) return floor;
+  if (rest > 0.5) return floor + 1;
+  return floor % 2 === 0 ? floor : floor + 1;
+}
+
+/** The integer step of one value: clip(round(x / scale), qmin, qmax), the division in float32. */
+export function quantizeValue(value: number, scale: number, format: Format): number {
+  const { qmin, qmax } = limits(format);
+  return Math.min(Math.max(roundHalfEven(Math.fround(value / scale)), qmin), qmax);
+}
+
+export function fakeQuantValue(value: number, scale: number, format: Format): number {
+  return Math.fround(quantizeValue(value, scale, format) * scale);
+}

@@ -1,0 +1,60 @@
+// The only door to onnxruntime-node: sessions over model bytes, tensors in and out. `run` blocks its thread: never use
+// it in the engine's process.
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node';
+import type { DType, Tensor, TensorData } from '../../support/tensor.ts';
+
+export interface SessionOptions {
+  /** Fixed by the workflow: sums of some kernels depend on it. */
+  readonly threads: number;
+  /** `disabled` is the reference; `all` is used for training graphs and the integer runtime. */
+  readonly optimisation: 'disabled' | 'basic' | 'extended' | 'all';
+}
+
+export interface Session {
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  run(feeds: Feeds, fetches?: readonly string[]): Promise<ReadonlyMap<string, Tensor>>;
+  release(): Promise<void>;
+}
+
+export type Feeds = ReadonlyMap<string, Tensor>;
+
+/** The runtime could not build a session from the model: its words, without its stack. */
+export class RuntimeError extends Error {
+  override readonly name = 'RuntimeError';
+}
+
+const dtypes: ReadonlySet<string> = new Set(['float32', 'float64', 'int8', 'uint8', 'int16', 'uint16', 'int32', 'int64']);
+
+export async function createSession(model: Uint8Array, options: SessionOptions): Promise<Session> {
+  const session = await InferenceSession.create(model, {
+    executionProviders: ['cpu'],
+    graphOptimizationLevel: options.optimisation,
+    intraOpNumThreads: options.threads,
+    interOpNumThreads: 1,
+    executionMode: 'sequential',
+    logSeverityLevel: 3,
+    enableMemPattern: true,
+  }).catch((cause: unknown) => {
+    throw new RuntimeError(cause instanceof Error ? cause.message : String(cause));
+  });
+  return {
+    inputNames: session.inputNames,
+    outputNames: session.outputNames,
+    async run(feeds, fetches) {
+      const inputs: Record<string, OrtTensor> = {};
+      for (const [name, tensor] of feeds) inputs[name] = new OrtTensor(tensor.dtype, tensor.data as Float32Array, tensor.shape);
+      const results = fetches === undefined ? await session.run(inputs) : await session.run(inputs, [...fetches]);
+      const outputs = new Map<string, Tensor>();
+      for (const name of fetches ?? session.outputNames) outputs.set(name, fromOrt(name, results[name] as OrtTensor));
+      return outputs;
+    },
+    release: () => session.release(),
+  };
+}
+
+function fromOrt(name: string, tensor: OrtTensor): Tensor {
+  const dtype = tensor.type === 'bool' ? 'uint8' : tensor.type;
+  if (!dtypes.has(dtype)) throw new RuntimeError(`output "${name}" has element type ${tensor.type}`);
+  return { dtype: dtype as DType, shape: tensor.dims, data: tensor.data as TensorData };
+}

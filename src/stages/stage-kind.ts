@@ -1,0 +1,85 @@
+// What a node kind is: its settings (a JSON Schema), its ports, what enters its key, and what runs it.
+// One file per kind under `kinds/`; nothing else in the engine knows a kind by name.
+import type { ArtifactType } from '../events/job-protocol.ts';
+import type { JsonObject } from '../support/json.ts';
+
+export type CheckpointState = 'float' | 'calibrated' | 'qat';
+
+/** What travels along an edge, as far as it is known before anything runs. */
+export interface PortType {
+  readonly artifact: ArtifactType;
+  /** For checkpoints: the scope they hold ('backbone', or 'head' for any head) and the states they may be in. */
+  readonly scope?: 'backbone' | 'head';
+  readonly states?: readonly CheckpointState[];
+}
+
+export interface InputPort {
+  readonly name: string;
+  readonly type: PortType | 'any';
+  /** 'collect' takes one artifact per key, `optional` may be left out. */
+  readonly arity: 'one' | 'optional' | 'collect';
+  /** The keys a collect port takes; a collect over a whole fan-out leaves the others out. Without it: any keys. */
+  readonly keys?: readonly string[];
+  /** Accepted and checked, but with these settings nothing reads it: no edge comes of it. */
+  readonly unused?: boolean;
+  readonly help: string;
+}
+
+export interface OutputPort {
+  /** `backbone`, or a keyed member `head[detection]`. */
+  readonly name: string;
+  readonly type: PortType;
+  readonly help: string;
+}
+
+/** A task (a head with its data, loss and metric) after parameters were filled in. */
+export interface ResolvedTask {
+  readonly name: string;
+  readonly settings: JsonObject;
+}
+
+/** What a kind may look at when it names its ports and settings. */
+export interface StageContext {
+  /** `with`, validated against the kind's schema, parameters filled in. */
+  readonly settings: JsonObject;
+  /** The stage's task, where it has one (`task`, or the key of `forEach: "tasks"`). */
+  readonly task?: ResolvedTask;
+  readonly tasks: readonly ResolvedTask[];
+  /** The profile named by `with.profile` (else by the parameter `profile`), resolved. */
+  readonly profile?: JsonObject;
+  /** Names of the input ports that the stage was given. */
+  readonly given: readonly string[];
+}
+
+export interface Ports {
+  readonly inputs: readonly InputPort[];
+  readonly outputs: readonly OutputPort[];
+  /** Data splits of tasks that this stage reads; each becomes a real edge `data[<split>]` (or `data[<task>.<split>]` for several tasks). */
+  /** Inputs beyond those listed: `accept` any names and types, or `forward` each as an output of the same name and type. */
+  readonly open?: 'accept' | 'forward';
+  readonly data?: readonly { readonly port: string; readonly task: string; readonly split: 'train' | 'gate' | 'report' | 'calibration' }[];
+}
+
+export type RunsOn =
+  | 'embedded' // dist/worker.js in its own process
+  | 'command' // a program the workflow names
+  | 'engine'; // decided in the engine's process: gate, select, stop
+
+export interface StageKind {
+  readonly kind: string;
+  readonly summary: string;
+  /** JSON Schema (draft 2020-12) of `with`; its descriptions are the reference docs. */
+  readonly settingsSchema: JsonObject;
+  readonly runsOn: RunsOn;
+  /** Gates have `cases`; a stop ends the run. */
+  readonly role?: 'gate' | 'stop';
+  /** Whether the job draws random numbers: otherwise its seed is 0, and changing the workflow's seed leaves it cached. */
+  readonly seeded?: boolean;
+  /** Problems that the schema cannot say; each is placed at `path` inside `with`. */
+  check?(context: StageContext): readonly { readonly path: readonly (string | number)[]; readonly message: string; readonly help?: string }[];
+  ports(context: StageContext): Ports;
+  /** Exactly the settings that the job reads, defaults filled in: they enter the key and job.json. */
+  jobSettings(context: StageContext): JsonObject;
+  /** Files or folders outside the store that the job reads, relative to the workflow's root; hashed into the key and checked before anything runs. */
+  files?(context: StageContext): readonly { readonly name: string; readonly path: string; readonly at: readonly (string | number)[] }[];
+}

@@ -1,0 +1,45 @@
+// A dense, row-major tensor in memory. Shapes are in elements, outermost dimension first.
+
+export type TensorData =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | BigInt64Array;
+
+export type DType = 'float32' | 'float64' | 'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'int64';
+
+export interface Tensor {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly data: TensorData;
+}
+
+export interface FloatTensor extends Tensor {
+  readonly dtype: 'float32';
+  readonly data: Float32Array;
+}
+
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+export function floatTensor(shape: readonly number[], data: Float32Array): FloatTensor {
+  if (data.length !== elementCount(shape)) {
+    throw new Error(`shape [${shape.join(', ')}] does not hold ${data.length} values`);
+  }
+  return { dtype: 'float32', shape, data };
+}
+
+export function zeros(shape: readonly number[]): FloatTensor {
+  return floatTensor(shape, new Float32Array(elementCount(shape)));
+}
+
+/** The bytes of a tensor's values, little-endian, without a copy. */
+export function tensorBytes(tensor: Tensor): Uint8Array {
+  const { buffer, byteOffset, byteLength } = tensor.data;
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
