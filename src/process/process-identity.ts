@@ -14,7 +14,7 @@ export async function identifyProcess(pid: number): Promise<ProcessIdentity> {
 
 /** Whether this very process still runs (a zombie does not count). */
 export async function isProcessAlive(identity: ProcessIdentity): Promise<boolean> {
-  if (!signalReaches(identity.pid)) return false;
+  if (!isPidInUse(identity.pid)) return false;
   const now = await startTimeOf(identity.pid);
   return now === identity.startTime;
 }
@@ -27,7 +27,9 @@ async function startTimeOf(pid: number): Promise<string | null> {
   return fields[0] === 'Z' ? 'zombie' : (fields[19] ?? null);
 }
 
-function signalReaches(pid: number): boolean {
+/** Whether some process has this pid, whoever it is. */
+export function isPidInUse(pid: number): boolean {
+  if (!(pid > 0)) return false;
   try {
     process.kill(pid, 0);
     return true;

@@ -1,6 +1,7 @@
 // The store as one thing to hand around: objects, action records and stamps under one root. No behaviour of its own.
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isPidInUse } from '../process/process-identity.ts';
 import { isMissing } from '../support/missing-files.ts';
 import type { Digest } from '../support/digest.ts';
 import { ActionStore } from './actions.ts';
@@ -43,13 +44,13 @@ export function openStore(root: string): Store {
 }
 
 /** Removes drafts whose writers are gone. */
-export async function sweepDrafts(layout: StoreLayout, isRunning: (pid: number) => boolean): Promise<void> {
+export async function sweepDrafts(layout: StoreLayout): Promise<void> {
   const names = await readdir(layout.drafts).catch((error: unknown) => {
     if (isMissing(error)) return [];
     throw error;
   });
   for (const name of names) {
     const pid = Number(/\.draft-(\d+)-/.exec(name)?.[1] ?? NaN);
-    if (!isRunning(pid)) await rm(join(layout.drafts, name), { recursive: true, force: true });
+    if (!isPidInUse(pid)) await rm(join(layout.drafts, name), { recursive: true, force: true });
   }
 }

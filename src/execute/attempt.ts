@@ -1,0 +1,202 @@
+// One attempt at one stage's job: inputs verified, folder made, program started and followed, outputs taken into the store.
+// Knows nothing of other stages, of retries or of the plan's order.
+import { mkdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { StageFailure } from '../events/failures.ts';
+import { JOB_PROTOCOL, type JobEvent, type JobInput, type ProofSummary } from '../events/job-protocol.ts';
+import type { PlannedStage } from '../plan/plan.ts';
+import { identifyProcess } from '../process/process-identity.ts';
+import type { ProcessEnd } from '../process/start-process.ts';
+import { writeClaim } from '../store/claims.ts';
+import { keepResumeState, resumeStateOf } from '../store/resume-states.ts';
+import type { Store } from '../store/store.ts';
+import { isDigest, type Digest } from '../support/digest.ts';
+import type { JsonObject } from '../support/json.ts';
+import { unreachable, type Result, ok, err } from '../support/result.ts';
+import { collectOutputs, type CollectedOutputs } from './collect-outputs.ts';
+import { commandLine } from './command-job.ts';
+import type { ResolvedInput } from './edges.ts';
+import { followJobEvents } from './follow-job-events.ts';
+import { newAttemptFolder, newToken, readResult, writeRequest } from './job-directory.ts';
+import type { EmbeddedBackend, Executor, JobLaunch } from './ports.ts';
+import type { LostInput } from './read-metrics.ts';
+
+export interface AttemptContext {
+  readonly store: Store;
+  readonly executor: Executor;
+  readonly embedded: EmbeddedBackend;
+  readonly runFolder: string;
+  readonly graceMs: number;
+  /** Asks running jobs to write a resume state and end. */
+  readonly checkpoint: AbortSignal;
+  readonly kill: AbortSignal;
+  readonly onStarted: (attempt: number, resumed: boolean) => void;
+  readonly onEvent: (event: JobEvent) => void;
+  readonly fault?: JsonObject;
+}
+
+export type AttemptEnd =
+  | (CollectedOutputs & { readonly end: 'succeeded'; readonly attempt: number; readonly summary: JsonObject; readonly proofs: readonly ProofSummary[] })
+  | { readonly end: 'failed'; readonly failure: StageFailure }
+  | { readonly end: 'cancelled'; readonly checkpointed: boolean }
+  | { readonly end: 'input-lost'; readonly input: ResolvedInput };
+
+interface JobEnd {
+  readonly processEnd: ProcessEnd;
+  readonly proofs: readonly ProofSummary[];
+}
+
+export async function runAttempt(
+  context: AttemptContext,
+  stage: PlannedStage,
+  key: Digest,
+  resolved: readonly ResolvedInput[],
+): Promise<AttemptEnd> {
+  const { store } = context;
+  const inputs = await openInputs(store, resolved);
+  if (!inputs.ok) return { end: 'input-lost', input: inputs.error.input };
+  const { attempt, folder } = await newAttemptFolder(context.runFolder, stage.id);
+  const resumeFrom = await resumeStateOf(store.layout, key);
+  const token = newToken();
+  await writeRequest(folder, {
+    protocol: JOB_PROTOCOL,
+    kind: stage.kind,
+    stage: stage.id,
+    token,
+    settings: stage.settings,
+    inputs: inputs.value,
+    seed: stage.seed,
+    threads: stage.threads,
+    ...(resumeFrom === undefined ? {} : { resumeFrom }),
+    ...(context.fault === undefined ? {} : { fault: context.fault }),
+  });
+  const launch = await launchOf(context, stage, folder, inputs.value);
+  if (!launch.ok) return { end: 'failed', failure: launch.error };
+
+  context.onStarted(attempt, resumeFrom !== undefined);
+  const job = await runJob(context, key, launch.value);
+  const end = await endOf(context, stage, { folder, token, attempt, command: launch.value.outputs }, job);
+  if (end.end === 'succeeded') return end;
+  const kept = await keepResumeState(store.layout, key, join(folder, 'resume'));
+  return end.end === 'cancelled' ? { end: 'cancelled', checkpointed: kept || resumeFrom !== undefined } : end;
+}
+
+/** Verifies every input's bytes and says where a job can read them. */
+async function openInputs(
+  store: Store,
+  resolved: readonly ResolvedInput[],
+): Promise<Result<{ readonly [port: string]: JobInput }, LostInput>> {
+  const inputs: { [port: string]: JobInput } = {};
+  for (const input of resolved) {
+    const { digest, tree, type } = input.output;
+    const lost = err<LostInput>({ reason: 'input-lost', input });
+    if (!isDigest(digest)) return lost;
+    if ((await store.objects.verify({ digest, tree: tree === true })) !== 'intact') return lost;
+    const path = tree === true ? await store.folderOf(digest) : store.objects.pathOf(digest);
+    if (path === undefined) return lost;
+    // Every artifact type of the plan is one of the protocol's.
+    inputs[input.port] = { type: type as JobInput['type'], path, digest };
+  }
+  return ok(inputs);
+}
+
+type Launch = JobLaunch & { readonly outputs?: { readonly [port: string]: string } };
+
+async function launchOf(
+  context: AttemptContext,
+  stage: PlannedStage,
+  folder: string,
+  inputs: { readonly [port: string]: JobInput },
+): Promise<Result<Launch, StageFailure>> {
+  const common = {
+    jobFolder: folder,
+    env: { HEADGATE_JOB: folder },
+    graceMs: context.graceMs,
+    ...(stage.timeoutMs === undefined ? {} : { timeoutMs: stage.timeoutMs }),
+  };
+  if (stage.runsOn !== 'command') {
+    return ok({ ...common, argv: [...context.embedded.argv, folder], cwd: folder, stdin: 'held' });
+  }
+  const outFolder = join(folder, 'out');
+  const line = commandLine(stage.settings, { root: context.store.layout.root, jobFolder: folder, outFolder, inputs });
+  if (!line.ok) return line;
+  for (const path of Object.values(line.value.outputs)) await mkdir(dirname(join(outFolder, path)), { recursive: true });
+  return ok({ ...common, ...line.value, stdin: 'empty' });
+}
+
+async function runJob(context: AttemptContext, key: Digest, launch: Launch): Promise<JobEnd> {
+  const engine = await identifyProcess(process.pid);
+  await writeClaim(context.store.layout, key, { engine, jobFolder: launch.jobFolder });
+  const job = await context.executor.start(launch);
+  if (job.identity !== undefined) {
+    await writeClaim(context.store.layout, key, { engine, job: job.identity, jobFolder: launch.jobFolder });
+  }
+  const unsubscribe = [onAbort(context.checkpoint, () => job.cancel()), onAbort(context.kill, () => job.kill())];
+  const proofs: ProofSummary[] = [];
+  const following = followJobEvents(launch.jobFolder, (event) => {
+    if (event.type === 'proof') proofs.push(event.proof);
+    context.onEvent(event);
+  });
+  const processEnd = await job.ended;
+  await following.finish();
+  unsubscribe.forEach((stop) => stop());
+  return { processEnd, proofs };
+}
+
+async function endOf(
+  context: AttemptContext,
+  stage: PlannedStage,
+  job: { folder: string; token: string; attempt: number; command: Launch['outputs'] },
+  { processEnd, proofs }: JobEnd,
+): Promise<AttemptEnd> {
+  const failed = (failure: StageFailure): AttemptEnd => ({ end: 'failed', failure });
+  if (processEnd.cause === 'not-started') {
+    const command = stage.runsOn === 'command' ? String((stage.settings['argv'] as readonly string[])[0]) : 'the worker';
+    return failed({ reason: 'command-not-found', command });
+  }
+  if (processEnd.cause === 'timed-out') return failed({ reason: 'timed-out', timeoutMs: stage.timeoutMs ?? 0 });
+  const { exitCode, signal } = processEnd;
+  const stderrTail = await context.executor.stderrTail(job.folder);
+
+  let paths: { readonly [port: string]: string };
+  let summary: JsonObject = {};
+  if (job.command !== undefined) {
+    if (exitCode !== 0 && processEnd.cause === 'cancelled') return { end: 'cancelled', checkpointed: false };
+    if (exitCode !== 0) return failed({ reason: 'command-exited', exitCode, signal, stderrTail });
+    paths = job.command;
+  } else {
+    const result = await readResult(job.folder, job.token);
+    if (!result.ok) return failed(result.error);
+    if (result.value === undefined) {
+      if (processEnd.cause === 'cancelled') return { end: 'cancelled', checkpointed: false };
+      return failed({ reason: 'result-missing', exitCode, signal, stderrTail });
+    }
+    switch (result.value.status) {
+      case 'failed':
+        return failed({ reason: 'job-failed', failure: result.value.failure });
+      case 'interrupted':
+        if (processEnd.cause === 'cancelled') return { end: 'cancelled', checkpointed: true };
+        return failed({
+          reason: 'job-failed',
+          failure: { reason: 'interrupted', message: 'the job was interrupted, but not by this engine' },
+        });
+      case 'succeeded':
+        ({ outputs: paths, summary } = result.value);
+        break;
+      default:
+        return unreachable(result.value);
+    }
+  }
+  const collected = await collectOutputs(context.store, stage, join(job.folder, 'out'), paths);
+  if (!collected.ok) return failed(collected.error);
+  return { end: 'succeeded', ...collected.value, attempt: job.attempt, summary, proofs };
+}
+
+function onAbort(signal: AbortSignal, act: () => void): () => void {
+  if (signal.aborted) {
+    act();
+    return () => undefined;
+  }
+  signal.addEventListener('abort', act, { once: true });
+  return () => signal.removeEventListener('abort', act);
+}

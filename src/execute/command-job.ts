@@ -1,0 +1,55 @@
+// A `command` stage's program line: placeholders become paths of this attempt. The program knows nothing of headgate.
+import { isAbsolute, join } from 'node:path';
+import type { StageFailure } from '../events/failures.ts';
+import type { JobInput } from '../events/job-protocol.ts';
+import { isJsonObject, type JsonObject } from '../support/json.ts';
+import { err, ok, type Result } from '../support/result.ts';
+
+export interface CommandLine {
+  readonly argv: readonly [string, ...string[]];
+  readonly cwd: string;
+  /** Output port → path relative to out/. */
+  readonly outputs: { readonly [port: string]: string };
+}
+
+export interface CommandPlaces {
+  readonly root: string;
+  readonly jobFolder: string;
+  readonly outFolder: string;
+  readonly inputs: { readonly [port: string]: JobInput };
+}
+
+/** `{input:PORT}`, `{output:PORT}` and `{outputs}` (the folder) inside any argument. */
+export function commandLine(settings: JsonObject, places: CommandPlaces): Result<CommandLine, StageFailure> {
+  const invalid = (problem: string): Result<never, StageFailure> => err({ reason: 'settings-invalid', problem });
+  const { argv, outputs, cwd } = settings;
+  if (!isStrings(argv)) return invalid('"argv" must be a list of strings, the program first');
+  const paths: { [port: string]: string } = {};
+  for (const [port, declared] of Object.entries(isJsonObject(outputs) ? outputs : {})) {
+    const path = isJsonObject(declared) ? declared['path'] : declared;
+    if (typeof path !== 'string' || isAbsolute(path)) return invalid(`output "${port}" needs a relative "path"`);
+    paths[port] = path;
+  }
+
+  let unknown: string | undefined;
+  const filled = argv.map((argument) =>
+    argument.replace(/\{(input|output):([^{}]+)\}|\{outputs\}/g, (text: string, what?: string, port?: string) => {
+      if (what === undefined || port === undefined) return places.outFolder;
+      const path = what === 'input' ? places.inputs[port]?.path : placed(places.outFolder, paths[port]);
+      if (path === undefined) unknown ??= text;
+      return path ?? text;
+    }),
+  );
+  if (unknown !== undefined) return invalid(`${unknown} names no ${unknown.slice(1, unknown.indexOf(':'))} of this stage`);
+  const [program, ...rest] = filled;
+  if (program === undefined) return invalid('"argv" must name a program');
+  return ok({ argv: [program, ...rest], cwd: cwd === 'root' ? places.root : places.jobFolder, outputs: paths });
+}
+
+function placed(folder: string, path: string | undefined): string | undefined {
+  return path === undefined ? undefined : join(folder, path);
+}
+
+function isStrings(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+}

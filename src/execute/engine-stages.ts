@@ -1,0 +1,97 @@
+// The stages that the engine decides itself, without a job: gate, select and stop.
+import type { StageFailure } from '../events/failures.ts';
+import type { OutputRecord } from '../events/run-events.ts';
+import type { GateSettings, PlannedStage } from '../plan/plan.ts';
+import type { Store } from '../store/store.ts';
+import { canonicalJson } from '../support/canonical-json.ts';
+import { digestBytes } from '../support/digest.ts';
+import type { JsonObject } from '../support/json.ts';
+import { err, ok, type Result } from '../support/result.ts';
+import type { ResolvedInput } from './edges.ts';
+import { decideGate, type GateSubject, type Verdict } from './gate.ts';
+import { readMetrics, type LostInput } from './read-metrics.ts';
+
+export interface EngineOutcome {
+  readonly outputs: { readonly [port: string]: OutputRecord };
+  readonly verdict?: Verdict;
+  /** Text of outputs that are not in the store yet. */
+  readonly content: readonly string[];
+}
+
+/** What an engine stage gives for these inputs; nothing is written. */
+export async function evaluateEngineStage(
+  store: Store,
+  stage: PlannedStage,
+  inputs: readonly ResolvedInput[],
+): Promise<Result<EngineOutcome, StageFailure | LostInput>> {
+  switch (stage.kind) {
+    case 'gate':
+      return evaluateGate(store, stage, inputs);
+    case 'select':
+      return ok({ outputs: Object.fromEntries(inputs.map(({ port, output }) => [port, output])), content: [] });
+    case 'stop':
+      return ok({ outputs: {}, content: [] });
+    default:
+      return err({ reason: 'settings-invalid', problem: `the engine has no stage kind "${stage.kind}"` });
+  }
+}
+
+/** The stop stage's own words. */
+export function stopReason(stage: PlannedStage): string {
+  const reason = stage.settings['reason'];
+  return typeof reason === 'string' ? reason : `stage ${stage.id} ends the run`;
+}
+
+async function evaluateGate(
+  store: Store,
+  stage: PlannedStage,
+  inputs: readonly ResolvedInput[],
+): Promise<Result<EngineOutcome, StageFailure | LostInput>> {
+  const settings = gateSettings(stage.settings);
+  if (settings === undefined) return err({ reason: 'settings-invalid', problem: 'a gate needs "cases"' });
+  const subjects = await gateSubjects(store, settings, inputs);
+  if (!subjects.ok) return subjects;
+  const [own, ...others] = subjects.value;
+  if (own === undefined) return err({ reason: 'settings-invalid', problem: 'a gate needs the input "metrics"' });
+  const verdict = decideGate(settings, [own, ...others]);
+  if (!verdict.ok) return verdict;
+  const text = canonicalJson(verdict.value);
+  const output: OutputRecord = { digest: digestBytes(text), type: 'verdict', bytes: Buffer.byteLength(text) };
+  return ok({ outputs: { verdict: output }, verdict: verdict.value, content: [text] });
+}
+
+/** The heads a gate judges: its own, or with policy 'all' every peer. */
+async function gateSubjects(
+  store: Store,
+  settings: GateSettings,
+  inputs: readonly ResolvedInput[],
+): Promise<Result<readonly GateSubject[], StageFailure | LostInput>> {
+  const byPort = new Map(inputs.map((input) => [input.port, input]));
+  const peers = settings.policy === 'all' ? inputs.filter(({ port }) => port.startsWith('peers[')) : [];
+  const pairs =
+    peers.length > 0
+      ? peers.map((peer) => ({ metrics: peer, reference: byPort.get(peer.port.replace('peers[', 'peerReferences[')) }))
+      : [{ metrics: byPort.get('metrics'), reference: byPort.get('reference') }];
+  const subjects: GateSubject[] = [];
+  for (const pair of pairs) {
+    if (pair.metrics === undefined) continue;
+    const metrics = await readMetrics(store, pair.metrics);
+    if (!metrics.ok) return metrics;
+    // The head's name comes from the artifact, not from the stage: gates with equal numbers share one record.
+    const subject = { head: metrics.value.task, metrics: metrics.value };
+    if (pair.reference === undefined) subjects.push(subject);
+    else {
+      const reference = await readMetrics(store, pair.reference);
+      if (!reference.ok) return reference;
+      subjects.push({ ...subject, reference: reference.value });
+    }
+  }
+  return ok(subjects);
+}
+
+function gateSettings(settings: JsonObject): GateSettings | undefined {
+  const { cases, policy } = settings;
+  if (!Array.isArray(cases) || cases.length === 0) return undefined;
+  // Made by the gate kind's `jobSettings`, which is where the shape is checked.
+  return { cases: cases as unknown as GateSettings['cases'], policy: policy === 'all' ? 'all' : 'own' };
+}

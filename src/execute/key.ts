@@ -1,0 +1,93 @@
+// A stage's key: everything its outputs depend on, and nothing else (no ids, names, paths, jobs or timeouts).
+import { readdir, stat } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
+import type { StageFailure } from '../events/failures.ts';
+import type { PlannedStage } from '../plan/plan.ts';
+import { keyOf } from '../store/actions.ts';
+import type { Store } from '../store/store.ts';
+import { treeDigest, type TreeEntry } from '../store/tree-manifest.ts';
+import { byCodeUnit } from '../support/canonical-json.ts';
+import type { Digest } from '../support/digest.ts';
+import type { Json, JsonObject } from '../support/json.ts';
+import { err, ok, type Result } from '../support/result.ts';
+import type { ResolvedInput } from './edges.ts';
+import type { EmbeddedBackend } from './ports.ts';
+
+export interface StageKey {
+  readonly key: Digest;
+  readonly preImage: JsonObject;
+}
+
+/** Raised when the engine's own gates, selects or the way commands are run change meaning. */
+const ENGINE_CODE = 1;
+const COMMAND_CODE = 1;
+
+/** The part of the pre-image that is known before any input is. */
+export function staticPreImage(
+  stage: PlannedStage,
+  code: EmbeddedBackend['code'],
+  files: { readonly [name: string]: Digest },
+): JsonObject {
+  return {
+    kind: stage.kind,
+    code: codeOf(stage, code),
+    settings: stage.settings,
+    // What the engine decides by itself draws no numbers and computes on no threads.
+    ...(stage.runsOn === 'engine' ? {} : { seed: stage.seed, threads: stage.threads }),
+    ...(Object.keys(files).length === 0 ? {} : { files }),
+  };
+}
+
+export function stageKey(statics: JsonObject, inputs: readonly ResolvedInput[]): StageKey {
+  const preImage = { ...statics, inputs: inputDigests(inputs) };
+  return { key: keyOf(preImage), preImage };
+}
+
+export function inputDigests(inputs: readonly ResolvedInput[]): JsonObject {
+  return Object.fromEntries(inputs.map(({ port, output }) => [port, output.digest]));
+}
+
+/** Digests of what a stage reads outside the store, by name. A folder counts as its files, by path and content. */
+export async function fileDigests(
+  stage: PlannedStage,
+  store: Store,
+): Promise<Result<{ readonly [name: string]: Digest }, StageFailure>> {
+  const digests: { [name: string]: Digest } = {};
+  for (const { name, path } of stage.files) {
+    const digest = await externalDigest(store, isAbsolute(path) ? path : join(store.layout.root, path));
+    if (digest === undefined) return err({ reason: 'file-missing', name, path });
+    digests[name] = digest;
+  }
+  return ok(digests);
+}
+
+async function externalDigest(store: Store, path: string): Promise<Digest | undefined> {
+  const info = await stat(path).catch(() => undefined);
+  if (info === undefined) return undefined;
+  if (!info.isDirectory()) return store.stats.digestOf(path);
+  const entries: TreeEntry[] = [];
+  const visit = async (relative: string): Promise<void> => {
+    for (const name of (await readdir(join(path, relative))).sort(byCodeUnit)) {
+      const inner = relative === '' ? name : `${relative}/${name}`;
+      const found = await stat(join(path, inner));
+      if (found.isDirectory()) await visit(inner);
+      else {
+        const digest = await store.stats.digestOf(join(path, inner));
+        if (digest !== undefined) entries.push({ path: inner, digest, bytes: found.size });
+      }
+    }
+  };
+  await visit('');
+  return treeDigest(entries);
+}
+
+function codeOf(stage: PlannedStage, code: EmbeddedBackend['code']): Json {
+  switch (stage.runsOn) {
+    case 'embedded':
+      return { worker: code.worker, onnxruntime: code.onnxruntime };
+    case 'command':
+      return { command: COMMAND_CODE };
+    case 'engine':
+      return { engine: ENGINE_CODE };
+  }
+}

@@ -1,0 +1,37 @@
+// What the engine needs from outside to run a job; implemented in `executors/`, chosen in `cli/`.
+import type { ProcessIdentity } from '../process/process-identity.ts';
+import type { ProcessEnd } from '../process/start-process.ts';
+import type { Digest } from '../support/digest.ts';
+
+export interface JobLaunch {
+  readonly argv: readonly [string, ...string[]];
+  readonly cwd: string;
+  readonly env: { readonly [name: string]: string };
+  readonly jobFolder: string;
+  /** Protocol jobs hold a pipe of the engine, other programs read nothing. */
+  readonly stdin: 'held' | 'empty';
+  readonly timeoutMs?: number;
+  readonly graceMs: number;
+}
+
+export interface RunningJob {
+  readonly identity: ProcessIdentity | undefined;
+  readonly ended: Promise<ProcessEnd>;
+  /** Asks for a resume state and an end. */
+  cancel(): void;
+  kill(): void;
+}
+
+export interface Executor {
+  start(launch: JobLaunch): Promise<RunningJob>;
+  /** What a finished job printed last on its standard error. */
+  stderrTail(jobFolder: string): Promise<string>;
+  /** Makes sure that a job which a dead engine left behind has ended. */
+  endOrphan(job: ProcessIdentity, graceMs: number): Promise<void>;
+}
+
+/** The program that runs embedded jobs: `argv` without the job folder, and what identifies its code in keys. */
+export interface EmbeddedBackend {
+  readonly argv: readonly [string, ...string[]];
+  readonly code: { readonly worker: Digest | string; readonly onnxruntime: string };
+}

@@ -1,0 +1,238 @@
+// The main loop: looks at every stage whose surroundings have changed, restores what is known, runs what is not, and ends
+// when nothing moves any more. It decides when; what a stage does is in `run-stage.ts`, what edges mean in `edges.ts`.
+import type { StageId } from '../events/ids.ts';
+import type { Plan, PlannedStage } from '../plan/plan.ts';
+import type { LatestKeys } from '../store/actions.ts';
+import type { Digest } from '../support/digest.ts';
+import { deferred } from '../support/deferred.ts';
+import { unreachable } from '../support/result.ts';
+import { decide } from './decide.ts';
+import { readinessOf, type ResolvedInput } from './edges.ts';
+import { stopReason } from './engine-stages.ts';
+import { gatherEvidence } from './gather-evidence.ts';
+import { fileDigests, stageKey, staticPreImage } from './key.ts';
+import type { Recorder } from './recorder.ts';
+import type { ResourcePool } from './resources.ts';
+import { RunState } from './run-state.ts';
+import { runStage, type StageRunContext } from './run-stage.ts';
+
+export type LoopEnd = 'done' | 'failed' | 'stopped' | 'interrupted';
+
+export interface LoopSettings {
+  readonly plan: Plan;
+  readonly context: StageRunContext;
+  readonly recorder: Recorder;
+  readonly latest: LatestKeys;
+  readonly pool: ResourcePool;
+  /** Stages that run even if a record exists. */
+  readonly forced: ReadonlySet<StageId>;
+  /** Aborted by a stop stage or an interrupt: nothing new starts, running jobs write a resume state. */
+  readonly checkpoint: AbortController;
+}
+
+/** A lost output may be made again so many times before the disk is to blame. */
+const MAX_REPAIRS = 2;
+
+export class RunLoop {
+  private readonly settings: LoopSettings;
+  private readonly state: RunState;
+  private readonly forced: Set<StageId>;
+  /** Keys being worked on in this process: equal work of two stages is done once. */
+  private readonly working = new Map<Digest, Promise<void>>();
+  private readonly finished = deferred<LoopEnd>();
+  private active = 0;
+  private ending: 'stopped' | 'interrupted' | undefined;
+
+  constructor(settings: LoopSettings) {
+    this.settings = settings;
+    this.state = new RunState(settings.plan);
+    this.forced = new Set(settings.forced);
+  }
+
+  run(): Promise<LoopEnd> {
+    this.track(() => {
+      for (const stage of this.state.all()) this.consider(stage.id);
+      return Promise.resolve();
+    });
+    return this.finished.promise;
+  }
+
+  interrupt(): void {
+    this.end('interrupted');
+  }
+
+  counts(): { readonly [state: string]: number } {
+    return this.state.counts();
+  }
+
+  private end(why: 'stopped' | 'interrupted'): void {
+    this.ending ??= why;
+    this.settings.checkpoint.abort();
+    this.settings.pool.abandon();
+  }
+
+  private track(work: () => Promise<void>): void {
+    this.active++;
+    work().then(
+      () => {
+        this.active--;
+        if (this.active === 0) this.settle();
+      },
+      (error: unknown) => this.finished.reject(error),
+    );
+  }
+
+  private settle(): void {
+    if (this.ending !== undefined) this.finished.resolve(this.ending);
+    else if (this.state.some('failed', 'timed-out', 'cancelled')) this.finished.resolve('failed');
+    else if (this.state.some('pending')) this.finished.reject(new Error('stages are left that nothing can start'));
+    else this.finished.resolve('done');
+  }
+
+  /** Judges a stage by its edges; what can be settled at once is, and whatever follows is looked at in turn. */
+  private consider(first: StageId): void {
+    const queue = [first];
+    for (let id = queue.shift(); id !== undefined; id = queue.shift()) {
+      const entry = this.state.entry(id);
+      if (entry.state !== 'pending' || entry.busy || this.ending !== undefined) continue;
+      const readiness = readinessOf(entry.stage, this.state.view);
+      switch (readiness.is) {
+        case 'waiting':
+          break;
+        case 'not-taken':
+          this.state.skip(id, readiness.gate, readiness.chosen);
+          this.settings.recorder.emit({ type: 'stage-not-taken', stage: id, gate: readiness.gate, chosen: readiness.chosen });
+          queue.push(...this.state.dependentsOf(id));
+          break;
+        case 'blocked':
+          this.state.move(id, 'blocked');
+          this.settings.recorder.emit({ type: 'stage-blocked', stage: id, by: readiness.by });
+          queue.push(...this.state.dependentsOf(id));
+          break;
+        case 'ready': {
+          entry.busy = true;
+          const { stage } = entry;
+          this.track(() => this.advance(stage, readiness.inputs));
+          break;
+        }
+        default:
+          unreachable(readiness);
+      }
+    }
+  }
+
+  private async advance(stage: PlannedStage, inputs: readonly ResolvedInput[]): Promise<void> {
+    if (stage.kind === 'stop') this.stop(stage);
+    else await this.restoreOrRun(stage, inputs);
+    const entry = this.state.entry(stage.id);
+    entry.busy = false;
+    if (entry.stale) {
+      entry.stale = false;
+      for (const id of this.state.reopen(stage.id)) this.consider(id);
+    }
+    this.consider(stage.id);
+    for (const id of this.state.dependentsOf(stage.id)) this.consider(id);
+  }
+
+  private stop(stage: PlannedStage): void {
+    this.state.move(stage.id, 'succeeded');
+    this.state.finish(stage.id, {}, undefined);
+    this.settings.recorder.emit({ type: 'run-stopped', stage: stage.id, reason: stopReason(stage) });
+    this.end('stopped');
+  }
+
+  private async restoreOrRun(stage: PlannedStage, inputs: readonly ResolvedInput[]): Promise<void> {
+    const { context, latest, recorder } = this.settings;
+    const { store } = context;
+    const files = await fileDigests(stage, store);
+    if (!files.ok) {
+      this.state.move(stage.id, 'failed');
+      recorder.emit({ type: 'stage-failed', stage: stage.id, failure: files.error });
+      return;
+    }
+    const key = stageKey(staticPreImage(stage, context.embedded.code, files.value), inputs);
+    while (this.working.has(key.key)) await this.working.get(key.key);
+    const turn = deferred<void>();
+    this.working.set(key.key, turn.promise);
+    try {
+      const forced = this.forced.has(stage.id);
+      const decision = decide(await gatherEvidence(store, latest, stage, key, forced));
+      if (decision.action === 'restore') {
+        const { outputs, summary, facts, verdict, madeBy } = decision.record;
+        const ran = this.state.entry(stage.id).ran;
+        this.state.move(stage.id, ran ? 'succeeded' : 'cached');
+        this.state.finish(stage.id, outputs, verdict === undefined ? undefined : String(verdict['case']));
+        latest.set(stage.id, key.key);
+        if (ran) return; // made in this run and only looked at again
+        recorder.emit({ type: 'stage-restored', stage: stage.id, key: key.key, outputs, summary, madeBy: madeBy.run, facts });
+        if (verdict !== undefined) {
+          recorder.emit({ type: 'gate-decided', stage: stage.id, chosen: String(verdict['case']), verdict, cached: true });
+        }
+        return;
+      }
+      const held = stage.runsOn === 'engine' ? {} : await this.settings.pool.acquire(this.needs(stage), this.state.entry(stage.id).order);
+      try {
+        if (this.ending !== undefined) return;
+        await this.work(stage, key, inputs, decision.cause);
+      } finally {
+        this.settings.pool.release(held);
+      }
+    } finally {
+      this.working.delete(key.key);
+      turn.resolve();
+    }
+  }
+
+  private needs(stage: PlannedStage): { readonly [token: string]: number } {
+    const cpu = stage.runsOn === 'embedded' ? stage.threads : 1;
+    return { cpu, ...stage.resources, job: 1 };
+  }
+
+  private async work(
+    stage: PlannedStage,
+    key: Parameters<typeof runStage>[2],
+    inputs: readonly ResolvedInput[],
+    cause: Parameters<typeof runStage>[4],
+  ): Promise<void> {
+    this.state.move(stage.id, 'running');
+    const end = await runStage(this.settings.context, stage, key, inputs, cause);
+    switch (end.end) {
+      case 'succeeded':
+        this.forced.delete(stage.id);
+        this.state.move(stage.id, 'succeeded');
+        this.state.finish(stage.id, end.outputs, end.chosen);
+        this.settings.latest.set(stage.id, key.key);
+        await this.settings.latest.save();
+        break;
+      case 'failed':
+        this.state.move(stage.id, end.failure.reason === 'timed-out' ? 'timed-out' : 'failed');
+        break;
+      case 'cancelled':
+        this.state.move(stage.id, 'cancelled');
+        break;
+      case 'done-elsewhere':
+        this.state.move(stage.id, 'pending');
+        break;
+      case 'input-lost':
+        this.state.move(stage.id, 'pending');
+        this.repair(stage, end.input);
+        break;
+      default:
+        unreachable(end);
+    }
+  }
+
+  /** The producer of a lost object runs again, and everything that follows from it is looked at again. */
+  private repair(stage: PlannedStage, { from, output, port }: ResolvedInput): void {
+    const producer = this.state.entry(from.stage);
+    producer.reopened++;
+    if (producer.reopened > MAX_REPAIRS) {
+      this.state.move(stage.id, 'failed');
+      const failure = { reason: 'object-damaged', port, digest: output.digest, times: MAX_REPAIRS + 1 } as const;
+      this.settings.recorder.emit({ type: 'stage-failed', stage: stage.id, failure });
+      return;
+    }
+    this.settings.recorder.emit({ type: 'stage-reopened', stage: from.stage, port: from.port, digest: output.digest });
+    for (const id of this.state.reopen(from.stage)) this.consider(id);
+  }
+}

@@ -1,0 +1,161 @@
+// Runs one stage at one key: attempts until one succeeds or none is left, then the record. Tells what happened; moves no states.
+import { arch, cpus, platform } from 'node:os';
+import type { StageFailure } from '../events/failures.ts';
+import type { StageId } from '../events/ids.ts';
+import type { RunCause, StageFacts } from '../events/run-events.ts';
+import type { PlannedStage } from '../plan/plan.ts';
+import type { ActionRecord } from '../store/actions.ts';
+import { dropClaim } from '../store/claims.ts';
+import { dropResumeStates } from '../store/resume-states.ts';
+import type { JsonObject } from '../support/json.ts';
+import { runAttempt, type AttemptContext, type AttemptEnd } from './attempt.ts';
+import { awaitClaim } from './claim-key.ts';
+import type { Outputs, ResolvedInput } from './edges.ts';
+import { evaluateEngineStage } from './engine-stages.ts';
+import type { StageKey } from './key.ts';
+import type { Recorder } from './recorder.ts';
+
+export type StageRunContext = Omit<AttemptContext, 'onStarted' | 'onEvent' | 'fault'> & {
+  readonly recorder: Recorder;
+  /** Longest wait for a job of a dead engine to write its resume state. */
+  readonly orphanGraceMs: number;
+  readonly faults: ReadonlyMap<StageId, JsonObject>;
+};
+
+export type StageEnd =
+  | { readonly end: 'succeeded'; readonly outputs: Outputs; readonly chosen?: string }
+  | { readonly end: 'failed'; readonly failure: StageFailure }
+  | { readonly end: 'cancelled' }
+  | { readonly end: 'done-elsewhere' }
+  | { readonly end: 'input-lost'; readonly input: ResolvedInput };
+
+export async function runStage(
+  context: StageRunContext,
+  stage: PlannedStage,
+  key: StageKey,
+  inputs: readonly ResolvedInput[],
+  cause: RunCause,
+): Promise<StageEnd> {
+  const end = stage.runsOn === 'engine' ? await decideStage(context, stage, key, inputs, cause) : await runJobs(context, stage, key, inputs, cause);
+  if (end.end === 'failed') context.recorder.emit({ type: 'stage-failed', stage: stage.id, failure: end.failure });
+  return end;
+}
+
+async function decideStage(
+  context: StageRunContext,
+  stage: PlannedStage,
+  key: StageKey,
+  inputs: readonly ResolvedInput[],
+  cause: RunCause,
+): Promise<StageEnd> {
+  const started = Date.now();
+  const outcome = await evaluateEngineStage(context.store, stage, inputs);
+  if (!outcome.ok) {
+    return outcome.error.reason === 'input-lost'
+      ? { end: 'input-lost', input: outcome.error.input }
+      : { end: 'failed', failure: outcome.error };
+  }
+  const { outputs, verdict, content } = outcome.value;
+  context.recorder.emit({ type: 'stage-started', stage: stage.id, key: key.key, attempt: 1, cause, resumed: false });
+  for (const text of content) await context.store.objects.putBytes(text);
+  await publish(context, stage, key, { outputs, summary: {}, metrics: [], proofs: [], attempt: 1 }, started, verdict);
+  if (verdict === undefined) return { end: 'succeeded', outputs };
+  context.recorder.emit({ type: 'gate-decided', stage: stage.id, chosen: verdict.case, verdict, cached: false });
+  return { end: 'succeeded', outputs, chosen: verdict.case };
+}
+
+async function runJobs(
+  context: StageRunContext,
+  stage: PlannedStage,
+  key: StageKey,
+  inputs: readonly ResolvedInput[],
+  cause: RunCause,
+): Promise<StageEnd> {
+  const { store, recorder } = context;
+  if (!(await awaitClaim(store, context.executor, key.key, context.orphanGraceMs, context.checkpoint))) {
+    return { end: 'done-elsewhere' };
+  }
+  const fault = context.faults.get(stage.id);
+  for (let tries = 1; ; tries++) {
+    const started = Date.now();
+    const end = await runAttempt(
+      {
+        ...context,
+        onStarted: (attempt, resumed) =>
+          recorder.emit({ type: 'stage-started', stage: stage.id, key: key.key, attempt, cause, resumed }),
+        onEvent: (event) => recorder.emit({ type: 'job-reported', stage: stage.id, event }),
+        ...(fault === undefined ? {} : { fault }),
+      },
+      stage,
+      key.key,
+      inputs,
+    );
+    switch (end.end) {
+      case 'succeeded':
+        if (fault !== undefined) return { end: 'failed', failure: UNNOTICED_FAULT };
+        await publish(context, stage, key, end, started);
+        await dropResumeStates(store.layout, key.key);
+        await dropClaim(store.layout, key.key);
+        return { end: 'succeeded', outputs: end.outputs };
+      case 'failed':
+        if (tries <= stage.retries && !context.checkpoint.aborted) {
+          recorder.emit({ type: 'stage-retried', stage: stage.id, failure: end.failure, attempt: tries + 1 });
+          continue;
+        }
+        await dropClaim(store.layout, key.key);
+        return end;
+      case 'cancelled':
+        await dropClaim(store.layout, key.key);
+        recorder.emit({ type: 'stage-cancelled', stage: stage.id, checkpointed: end.checkpointed });
+        return { end: 'cancelled' };
+      case 'input-lost':
+        return end;
+    }
+  }
+}
+
+/** A stage that a test broke on purpose must not end well, and must leave no record if it does. */
+const UNNOTICED_FAULT: StageFailure = {
+  reason: 'job-failed',
+  failure: { reason: 'fault-unnoticed', message: 'a fault was injected into the job and nothing noticed it' },
+};
+
+async function publish(
+  context: StageRunContext,
+  stage: PlannedStage,
+  key: StageKey,
+  made: Pick<Extract<AttemptEnd, { end: 'succeeded' }>, 'outputs' | 'metrics' | 'proofs' | 'summary' | 'attempt'>,
+  startedAt: number,
+  verdict?: JsonObject,
+): Promise<void> {
+  const milliseconds = Date.now() - startedAt;
+  const facts: StageFacts = { metrics: made.metrics, proofs: made.proofs };
+  const record: ActionRecord = {
+    format: 'headgate-action',
+    version: 1,
+    key: key.key,
+    preImage: key.preImage,
+    outputs: made.outputs,
+    summary: made.summary,
+    facts,
+    ...(verdict === undefined ? {} : { verdict }),
+    madeBy: {
+      run: context.recorder.run,
+      stage: stage.id,
+      attempt: made.attempt,
+      milliseconds,
+      time: new Date(startedAt).toISOString(),
+      host: { platform: platform(), arch: arch(), cpu: cpus()[0]?.model ?? 'unknown', node: process.version },
+    },
+  };
+  await context.store.actions.write(record);
+  context.recorder.emit({
+    type: 'stage-succeeded',
+    stage: stage.id,
+    key: key.key,
+    outputs: made.outputs,
+    summary: made.summary,
+    milliseconds,
+    facts,
+  });
+}

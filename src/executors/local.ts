@@ -1,0 +1,37 @@
+// Jobs as child processes of this engine on this machine.
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Executor } from '../execute/ports.ts';
+import { identifyProcess, isProcessAlive } from '../process/process-identity.ts';
+import { readTail, signalGroup, startProcess } from '../process/start-process.ts';
+
+const STDERR_TAIL_BYTES = 4096;
+const ORPHAN_POLL_MS = 50;
+
+export const localExecutor: Executor = {
+  async start({ jobFolder, ...launch }) {
+    const child = await startProcess({
+      ...launch,
+      stdoutFile: join(jobFolder, 'stdout.log'),
+      stderrFile: join(jobFolder, 'stderr.log'),
+    });
+    return {
+      identity: child.pid === undefined ? undefined : await identifyProcess(child.pid),
+      ended: child.ended,
+      cancel: () => child.cancel(),
+      kill: () => child.kill(),
+    };
+  },
+
+  stderrTail: (jobFolder) => readTail(join(jobFolder, 'stderr.log'), STDERR_TAIL_BYTES),
+
+  async endOrphan(job, graceMs) {
+    // Its pipe to the dead engine has ended, so it should be writing its resume state by now.
+    for (let waited = 0; waited < graceMs && (await isProcessAlive(job)); waited += ORPHAN_POLL_MS) {
+      await wait(ORPHAN_POLL_MS);
+    }
+    if (!(await isProcessAlive(job))) return;
+    signalGroup(job.pid, 'SIGKILL');
+    while (await isProcessAlive(job)) await wait(ORPHAN_POLL_MS);
+  },
+};
