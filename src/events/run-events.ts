@@ -34,6 +34,8 @@ export interface OutputRecord {
   readonly bytes: number;
   /** Whether the digest names a folder (a manifest of files). */
   readonly tree?: true;
+  /** What the job called the file: for the name of a copy that people look at. */
+  readonly name?: string;
 }
 
 /** What a run's final tables need of a metrics artifact, so that nobody reads the store for them. */
@@ -78,7 +80,7 @@ export type RunEventBody =
   | { readonly type: 'stage-blocked'; readonly stage: StageId; readonly by: StageId }
   | { readonly type: 'object-quarantined'; readonly digest: string; readonly found: string; readonly movedTo: string }
   | { readonly type: 'journal-repaired'; readonly droppedBytes: number }
-  | { readonly type: 'run-stopped'; readonly stage: StageId; readonly reason: string }
+  | { readonly type: 'run-stopped'; readonly stage: StageId; readonly reason: string; readonly gates?: readonly StageId[] }
   | { readonly type: 'run-interrupted'; readonly signal: string }
   | { readonly type: 'run-finished'; readonly outcome: 'succeeded' | 'failed' | 'stopped' | 'interrupted'; readonly exitCode: number; readonly milliseconds: number; readonly counts: { readonly [state: string]: number } };
 

@@ -1,7 +1,7 @@
 // Takes what a job left in out/ into the store: every declared port, nothing from outside out/ (links included), and
 // metrics only when they are numbers.
 import { lstat, readFile, realpath, stat } from 'node:fs/promises';
-import { isAbsolute, join, relative, sep } from 'node:path';
+import { basename, isAbsolute, join, relative, sep } from 'node:path';
 import type { StageFailure } from '../events/failures.ts';
 import type { MetricsFact, OutputRecord } from '../events/run-events.ts';
 import type { PlannedStage } from '../plan/plan.ts';
@@ -37,7 +37,7 @@ export async function collectOutputs(
     const { digest, bytes, tree } = found.value.isFolder
       ? await store.objects.putTree(found.value.path)
       : await store.objects.putFile(found.value.path);
-    outputs[port] = { digest, type: type.artifact, bytes, ...(tree ? { tree: true } : {}) };
+    outputs[port] = { digest, type: type.artifact, bytes, name: basename(path), ...(tree ? { tree: true } : {}) };
   }
   return ok({ outputs, metrics });
 }

@@ -137,7 +137,8 @@ export class RunLoop {
   private stop(stage: PlannedStage): void {
     this.state.move(stage.id, 'succeeded');
     this.state.finish(stage.id, {}, undefined);
-    this.settings.recorder.emit({ type: 'run-stopped', stage: stage.id, reason: stopReason(stage) });
+    const gates = stage.after.flatMap((after) => (after.kind === 'case' ? [after.ref.gate] : []));
+    this.settings.recorder.emit({ type: 'run-stopped', stage: stage.id, reason: stopReason(stage), gates });
     this.end('stopped');
   }
 

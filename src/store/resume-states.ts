@@ -3,7 +3,7 @@
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Digest } from '../support/digest.ts';
-import { syncFolder } from '../support/durable-files.ts';
+import { syncFolder } from '../support/atomic-file.ts';
 import { isMissing } from '../support/missing-files.ts';
 import type { StoreLayout } from './layout.ts';
 

@@ -1,27 +1,19 @@
-// Writing so that nothing half-written is ever visible: draft, fsync, rename, fsync of the folder. Not for logs or caches.
+// What the store needs beyond `atomic-file.ts`: folders made on the way, drafts of whole folders, fsync of files that
+// something else has written.
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { mkdir, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { writeFileAtomic } from './atomic-file.ts';
 
-/** A name next to nothing else; it carries the writer's pid so that a sweep can tell whose draft it was. */
+/** A name that no other writer takes; it carries the writer's pid so that a sweep can tell whose draft it was. */
 export function draftName(of: string): string {
   return `${of}.draft-${process.pid}-${randomBytes(6).toString('hex')}`;
 }
 
-/** Replaces `path` atomically. The folder is made when it is missing. */
+/** Replaces `path` atomically and durably. The folder is made when it is missing. */
 export async function writeFileDurably(path: string, content: string | Uint8Array): Promise<void> {
-  const folder = dirname(path);
-  await mkdir(folder, { recursive: true });
-  const draft = join(folder, draftName(`.${basename(path)}`));
-  const file = await open(draft, 'w');
-  try {
-    await file.writeFile(content);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(draft, path);
-  await syncFolder(folder);
+  await mkdir(dirname(path), { recursive: true });
+  await writeFileAtomic(path, content);
 }
 
 export async function syncFile(path: string): Promise<void> {
@@ -31,9 +23,4 @@ export async function syncFile(path: string): Promise<void> {
   } finally {
     await file.close();
   }
-}
-
-/** Makes the names in a folder durable (a rename is not, until its folder is). */
-export async function syncFolder(path: string): Promise<void> {
-  await syncFile(path);
 }

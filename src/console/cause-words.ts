@@ -1,0 +1,35 @@
+// Why a stage runs, in words: the field that changed, old and new.
+import type { Change, RunCause } from '../events/run-events.ts';
+import { unreachable } from '../support/result.ts';
+import { shortDigest } from './quantities.ts';
+
+const MAX_VALUE = 60;
+
+export function causeWords(cause: RunCause, maxChanges = 3): string {
+  switch (cause.because) {
+    case 'never-run':
+      return 'it has never run with these inputs';
+    case 'forced':
+      return 'it was forced';
+    case 'output-lost':
+      return `its output "${cause.port}" (${shortDigest(cause.digest)}) is missing or damaged`;
+    case 'changed': {
+      if (cause.changes.length === 0) return 'its record is gone';
+      const shown = cause.changes.slice(0, maxChanges).map(changeWords);
+      const more = cause.changes.length - shown.length;
+      return [...shown, ...(more > 0 ? [`and ${more} more`] : [])].join('; ');
+    }
+    default:
+      return unreachable(cause);
+  }
+}
+
+export function changeWords({ pointer, before, after }: Change): string {
+  return `${pointer} ${side(before)} → ${side(after)}`;
+}
+
+function side(value: string | null): string {
+  if (value === null) return '(absent)';
+  if (/^"[0-9a-f]{64}"$/.test(value)) return shortDigest(value.slice(1));
+  return value.length > MAX_VALUE ? `${value.slice(0, MAX_VALUE)}…` : value;
+}

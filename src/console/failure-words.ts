@@ -1,0 +1,85 @@
+// What to say about a failed stage: what happened, and what to do about it. Every reason has its words or this does not compile.
+import type { StageFailure } from '../events/failures.ts';
+import { unreachable } from '../support/result.ts';
+import { duration } from './quantities.ts';
+
+export interface FailureWords {
+  readonly message: string;
+  readonly help?: string;
+  /** What the program printed last, if it says more than the message. */
+  readonly output?: string;
+}
+
+export function failureWords(failure: StageFailure): FailureWords {
+  switch (failure.reason) {
+    case 'job-failed': {
+      const { reason, message, remedy } = failure.failure;
+      return { message: `${message} (${reason})`, ...(remedy === undefined ? {} : { help: remedy }) };
+    }
+    case 'command-exited':
+      return {
+        message: `the command ended ${endWords(failure)}`,
+        help: 'run it by hand in its job folder; stdout.log and stderr.log are there',
+        output: failure.stderrTail,
+      };
+    case 'command-not-found':
+      return { message: `"${failure.command}" could not be started`, help: 'install it, or give its path in "argv"' };
+    case 'result-missing':
+      return {
+        message: `the job ended ${endWords(failure)} and left no result.json`,
+        help: 'its folder holds job.json and what it printed; out of memory is a usual reason for SIGKILL',
+        output: failure.stderrTail,
+      };
+    case 'result-malformed':
+      return { message: `the job's result cannot be used: ${failure.problem}`, help: 'see docs/job-protocol.md' };
+    case 'output-missing':
+      return {
+        message: `output "${failure.port}" was not written (${failure.path})`,
+        help: 'the program must write it below {outputs}, at the declared path',
+      };
+    case 'output-escapes':
+      return {
+        message: `output "${failure.port}" is not inside the job's out folder (${failure.path})`,
+        help: 'write the file itself, not a link or a path that leaves the folder',
+      };
+    case 'timed-out':
+      return {
+        message: `it took longer than its timeout of ${duration(failure.timeoutMs)}`,
+        help: 'raise the stage\'s "timeout"; its resume state is kept, so the next run goes on from there',
+      };
+    case 'metric-missing':
+      return {
+        message: `metric "${failure.metric}" is not among the measured ones`,
+        help: `measured: ${failure.available.join(', ') || 'none'}`,
+      };
+    case 'metric-not-finite':
+      return { message: `metric "${failure.metric}" is ${failure.value}`, help: 'no gate can judge it; look at the training that produced it' };
+    case 'metrics-malformed':
+      return { message: `output "${failure.port}" is no metrics file: ${failure.problem}` };
+    case 'reference-not-positive':
+      return {
+        message: `the reference value of "${failure.metric}" is ${failure.value}: percent of it means nothing`,
+        help: 'compare with "atLeast", "atMost" or "maxDegradation" instead, or look at the reference',
+      };
+    case 'unit-mismatch':
+      return {
+        message: `metric "${failure.metric}" is in ${failure.unit}, its reference in ${failure.referenceUnit}`,
+        help: 'both must be measured in the same unit',
+      };
+    case 'file-missing':
+      return { message: `"${failure.name}" does not exist: ${failure.path}`, help: 'paths are relative to --root' };
+    case 'object-damaged':
+      return {
+        message: `input "${failure.port}" was found damaged ${failure.times} times, even after it was made again`,
+        help: 'look at the disk under .headgate/ (smartctl, fsck)',
+      };
+    case 'settings-invalid':
+      return { message: failure.problem };
+    default:
+      return unreachable(failure);
+  }
+}
+
+function endWords({ exitCode, signal }: { readonly exitCode: number | null; readonly signal: string | null }): string {
+  return signal === null ? `with exit code ${exitCode ?? 'unknown'}` : `by signal ${signal}`;
+}

@@ -1,0 +1,49 @@
+// Progress for pipes and logs: one line per event, progress at most once in a while per stage.
+import type { RunEvent } from '../events/run-events.ts';
+import type { Colours } from './colours.ts';
+import { eventLine } from './event-lines.ts';
+
+export interface Sink {
+  readonly onEvent: (event: RunEvent) => void;
+  /** Leaves the terminal as it should be; nothing is printed afterwards. */
+  close(): void;
+}
+
+export interface Output {
+  write(text: string): unknown;
+}
+
+const PROGRESS_EVERY_MS = 10_000;
+
+export function plainSink(output: Output, colours: Colours, now: () => number = Date.now): Sink {
+  const lastProgress = new Map<string, number>();
+  const startedAt = now();
+  return {
+    onEvent: (event) => {
+      if (event.type === 'job-reported' && event.event.type === 'progress') {
+        const time = now();
+        const last = lastProgress.get(event.stage);
+        const finalStep = event.event.done === event.event.total;
+        if (last !== undefined && time - last < PROGRESS_EVERY_MS && !finalStep) return;
+        lastProgress.set(event.stage, time);
+      }
+      const line = eventLine(event, colours);
+      if (line !== undefined) output.write(`${colours.dim(clock(now() - startedAt))} ${line}\n`);
+    },
+    close: () => undefined,
+  };
+}
+
+/** One JSON line per event, as journaled. */
+export function jsonlSink(output: Output): Sink {
+  return { onEvent: (event) => output.write(`${JSON.stringify(event)}\n`), close: () => undefined };
+}
+
+export const silentSink: Sink = { onEvent: () => undefined, close: () => undefined };
+
+/** `01:23` since the start. */
+export function clock(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1000);
+  const two = (value: number): string => String(value).padStart(2, '0');
+  return `${two(Math.floor(seconds / 60))}:${two(seconds % 60)}`;
+}

@@ -1,0 +1,121 @@
+// What a run came to, at its end or looked up later: a table per head, what the gates chose, proofs, where the files are.
+import type { ProofSummary } from '../events/job-protocol.ts';
+import { headTables, type HeadTable } from '../report/head-tables.ts';
+import type { RunReport, StageReport } from '../report/run-report.ts';
+import type { Colours } from './colours.ts';
+import { failureWords } from './failure-words.ts';
+import { decidingLines, evidenceWords } from './gate-words.ts';
+import { byteSize, duration, metricValue } from './quantities.ts';
+import { renderTable } from './tables.ts';
+
+export interface DeliveredFile {
+  readonly stage: string;
+  readonly port: string;
+  /** As people may type it. */
+  readonly path: string;
+  readonly bytes: number;
+}
+
+export function runSummary(report: RunReport, files: readonly DeliveredFile[], colours: Colours): string {
+  const sections = [
+    ...headTables(report).map((table) => headSection(table, colours)),
+    section('Gates', gateLines(report, colours), colours),
+    section('Proofs', proofLines(report, colours), colours),
+    section('Failed', failureLines(report, colours), colours),
+    section('Files', files.map(({ stage, port, path, bytes }) => `${stage}.${port}  ${path}  ${colours.dim(byteSize(bytes))}`), colours),
+    countsLine(report, colours),
+    stopSection(report, colours),
+  ];
+  return `${sections.filter((text) => text !== undefined).join('\n\n')}\n`;
+}
+
+/** `12 ran, 30 cached, 4 not taken in 3 min 20 s`. */
+export function countsLine(report: RunReport, { bold, dim }: Colours): string {
+  const number = (...states: readonly StageReport['state'][]): number =>
+    report.stages.filter(({ state }) => states.includes(state)).length;
+  const parts = [
+    `${number('succeeded')} ran`,
+    `${number('cached')} cached`,
+    `${number('not-taken')} not taken`,
+    ...[
+      ['failed', number('failed', 'timed-out')] as const,
+      ['blocked', number('blocked')] as const,
+      ['cancelled', number('cancelled')] as const,
+      ['not started', number('pending')] as const,
+    ].flatMap(([word, n]) => (n > 0 ? [`${n} ${word}`] : [])),
+  ];
+  const time = report.finished === undefined ? '' : ` in ${duration(report.finished.milliseconds)}`;
+  return `${bold(outcomeWord(report))}: ${parts.join(', ')}${time} ${dim(`(run ${report.run})`)}`;
+}
+
+function outcomeWord({ finished }: RunReport): string {
+  return finished === undefined ? 'Unfinished' : `${finished.outcome[0]?.toUpperCase() ?? ''}${finished.outcome.slice(1)}`;
+}
+
+function headSection({ task, metrics, rows }: HeadTable, { bold }: Colours): string {
+  const table = renderTable(
+    [
+      { title: bold(task), align: 'left' },
+      ...metrics.map((title) => ({ title, align: 'right' as const })),
+      { title: '% of float', align: 'right' },
+    ],
+    rows.map(({ role, facts, percentOfFloat }) => [
+      role,
+      ...metrics.map((name) => {
+        const value = facts.values[name];
+        return value === undefined ? '' : metricValue(value, facts.units[name]);
+      }),
+      percentOfFloat === undefined ? '' : percentOfFloat.toFixed(2),
+    ]),
+  );
+  return table;
+}
+
+function gateLines(report: RunReport, { bold, dim }: Colours): readonly string[] {
+  return report.stages.flatMap(({ id, chosen, verdict, state }) => {
+    if (verdict === undefined || chosen === undefined || state === 'not-taken') return [];
+    const lines = decidingLines(verdict).map((line) => `  ${dim(evidenceWords(line))}`);
+    return [`${id} → ${bold(chosen)}`, ...lines];
+  });
+}
+
+function proofLines(report: RunReport, { red, dim }: Colours): readonly string[] {
+  const proofs = report.stages.flatMap((stage) => stage.facts.proofs.map((proof) => ({ stage: stage.id, proof })));
+  const names = [...new Set(proofs.map(({ proof }) => proof.name))];
+  return names.flatMap((name) => {
+    const own = proofs.filter(({ proof }) => proof.name === name);
+    const held = own.filter(({ proof }) => proof.held).length;
+    return [
+      `${name}: ${held} of ${own.length} held`,
+      ...own.map(({ stage, proof }) => `  ${proof.held ? '' : `${red('broken')} `}${dim(`${stage}: ${proofText(proof)}`)}`),
+    ];
+  });
+}
+
+function proofText({ text }: ProofSummary): string {
+  return text.replaceAll('\n', ' ');
+}
+
+function failureLines(report: RunReport, { red, dim }: Colours): readonly string[] {
+  return report.stages.flatMap(({ id, state, failure, by }) => {
+    if (state === 'blocked') return [dim(`${id} is blocked by ${by ?? 'a failure'}`)];
+    if (failure === undefined || (state !== 'failed' && state !== 'timed-out')) return [];
+    const { message, help } = failureWords(failure);
+    return [`${red(id)}: ${message}`, ...(help === undefined ? [] : [dim(`  help: ${help}`)])];
+  });
+}
+
+/** The reason of a stop is the last thing printed, with the numbers of the gate that led there. */
+function stopSection(report: RunReport, { red }: Colours): string | undefined {
+  if (report.stopped === undefined) return undefined;
+  const { stage, reason } = report.stopped;
+  const evidence = report.stopped.gates.flatMap((id) => {
+    const verdict = report.stages.find((candidate) => candidate.id === id)?.verdict;
+    return verdict === undefined ? [] : decidingLines(verdict).map((line) => `  ${evidenceWords(line)}`);
+  });
+  return [`${red(`Stopped by ${stage}`)}`, ...evidence, reason].join('\n');
+}
+
+function section(title: string, lines: readonly string[], { bold }: Colours): string | undefined {
+  return lines.length === 0 ? undefined : [bold(title), ...lines.map((line) => `  ${line}`)].join('\n');
+}

@@ -1,0 +1,178 @@
+// What a run would do, before it does it: for each stage restored, run (and why), run unless what comes before it turns out
+// unchanged, not taken, or unknown until a gate has decided. Reads the store, starts nothing.
+import type { StageFailure } from '../events/failures.ts';
+import type { StageId } from '../events/ids.ts';
+import type { RunCause } from '../events/run-events.ts';
+import type { Plan, PlannedStage } from '../plan/plan.ts';
+import type { ActionRecord, LatestKeys } from '../store/actions.ts';
+import type { Store } from '../store/store.ts';
+import type { JsonObject } from '../support/json.ts';
+import { changesBetween } from './changes.ts';
+import { decide } from './decide.ts';
+import { readinessOf, type ResolvedInput, type StageView } from './edges.ts';
+import { evaluateEngineStage, stopReason } from './engine-stages.ts';
+import { gatherEvidence } from './gather-evidence.ts';
+import { fileDigests, inputDigests, stageKey, staticPreImage } from './key.ts';
+import type { EmbeddedBackend } from './ports.ts';
+import { matchingRecords, recordIndex, type RecordIndex } from './record-index.ts';
+
+export type StageForecast = { readonly stage: StageId } & (
+  | { readonly will: 'restore'; readonly key: string; readonly madeBy: string; readonly chosen?: string }
+  /** Certain. `estimateMs` is how long it took last time, where there was one. */
+  | { readonly will: 'run'; readonly cause: RunCause; readonly chosen?: string; readonly estimateMs?: number }
+  /** Runs unless the named stages, which run or may run before it, give what they gave before. */
+  | { readonly will: 'run-unless-unchanged'; readonly behind: readonly StageId[]; readonly estimateMs?: number }
+  /** Cannot be known until these gates have decided. */
+  | { readonly will: 'unknown'; readonly until: readonly StageId[] }
+  | { readonly will: 'not-taken'; readonly gate: StageId; readonly chosen: string }
+  | { readonly will: 'stop-the-run'; readonly reason: string }
+  | { readonly will: 'fail'; readonly failure: StageFailure }
+  | { readonly will: 'be-blocked'; readonly by: StageId }
+);
+
+export interface ForecastSettings {
+  readonly plan: Plan;
+  readonly store: Store;
+  readonly latest: LatestKeys;
+  readonly code: EmbeddedBackend['code'];
+  readonly forced: ReadonlySet<StageId>;
+}
+
+export async function forecastRun(settings: ForecastSettings): Promise<readonly StageForecast[]> {
+  const views = new Map<StageId, StageView>();
+  const forecasts = new Map<StageId, StageForecast>();
+  const context = { ...settings, index: recordIndex(settings.store), forecasts };
+  for (const stage of settings.plan.stages) {
+    const { forecast, view } = await forecastStage(context, stage, (id) => views.get(id) ?? { is: 'open' });
+    forecasts.set(stage.id, forecast);
+    views.set(stage.id, view);
+  }
+  return [...forecasts.values()];
+}
+
+interface Context extends ForecastSettings {
+  readonly index: () => Promise<RecordIndex>;
+  readonly forecasts: ReadonlyMap<StageId, StageForecast>;
+}
+
+interface Foreseen {
+  readonly forecast: StageForecast;
+  readonly view: StageView;
+}
+
+const OPEN: StageView = { is: 'open' };
+
+async function forecastStage(context: Context, stage: PlannedStage, view: (id: StageId) => StageView): Promise<Foreseen> {
+  const { id } = stage;
+  const readiness = readinessOf(stage, view);
+  switch (readiness.is) {
+    case 'not-taken': {
+      const { gate, chosen } = readiness;
+      return { forecast: { stage: id, will: 'not-taken', gate, chosen }, view: { is: 'not-taken', gate, chosen } };
+    }
+    case 'blocked':
+      return { forecast: { stage: id, will: 'be-blocked', by: readiness.by }, view: { is: 'failed', by: id } };
+    case 'ready':
+      return forecastReady(context, stage, readiness.inputs);
+    case 'waiting': {
+      const until = gatesAwaited(context, readiness.for);
+      if (until.length > 0) return { forecast: { stage: id, will: 'unknown', until }, view: OPEN };
+      const behind = [...new Set(readiness.for.map((awaited) => awaited.stage))];
+      return { forecast: await forecastBehind(context, stage, readiness.known, behind), view: OPEN };
+    }
+  }
+}
+
+async function forecastReady(context: Context, stage: PlannedStage, inputs: readonly ResolvedInput[]): Promise<Foreseen> {
+  const { store, latest, forced } = context;
+  const { id } = stage;
+  if (stage.kind === 'stop') {
+    return { forecast: { stage: id, will: 'stop-the-run', reason: stopReason(stage) }, view: { is: 'done', outputs: {} } };
+  }
+  const failed = (failure: StageFailure): Foreseen => ({
+    forecast: { stage: id, will: 'fail', failure },
+    view: { is: 'failed', by: id },
+  });
+  const files = await fileDigests(stage, store);
+  if (!files.ok) return failed(files.error);
+  const key = stageKey(staticPreImage(stage, context.code, files.value), inputs);
+  const decision = decide(await gatherEvidence(store, latest, stage, key, forced.has(id)));
+  if (decision.action === 'restore') {
+    const { outputs, verdict, madeBy } = decision.record;
+    const chosen = verdict === undefined ? {} : { chosen: String(verdict['case']) };
+    return {
+      forecast: { stage: id, will: 'restore', key: key.key, madeBy: madeBy.run, ...chosen },
+      view: { is: 'done', outputs, ...chosen },
+    };
+  }
+  if (stage.runsOn !== 'engine') {
+    return { forecast: { stage: id, will: 'run', cause: decision.cause, ...(await estimate(context, stage)) }, view: OPEN };
+  }
+  // Gates and selections cost nothing: they are decided here and now, so that what follows them is known too.
+  const outcome = await evaluateEngineStage(store, stage, inputs);
+  if (!outcome.ok) {
+    if (outcome.error.reason !== 'input-lost') return failed(outcome.error);
+    return { forecast: { stage: id, will: 'run', cause: decision.cause }, view: OPEN };
+  }
+  const { outputs, verdict } = outcome.value;
+  const chosen = verdict === undefined ? {} : { chosen: verdict.case };
+  return { forecast: { stage: id, will: 'run', cause: decision.cause, ...chosen }, view: { is: 'done', outputs, ...chosen } };
+}
+
+/** A stage behind one that runs: certain when nothing was ever made with these settings, whatever its inputs turn out to be. */
+async function forecastBehind(
+  context: Context,
+  stage: PlannedStage,
+  known: readonly ResolvedInput[],
+  behind: readonly StageId[],
+): Promise<StageForecast> {
+  const { id } = stage;
+  const files = await fileDigests(stage, context.store);
+  if (!files.ok) return { stage: id, will: 'fail', failure: files.error };
+  const statics = staticPreImage(stage, context.code, files.value);
+  const inputs = inputDigests(known);
+  const time = await estimate(context, stage);
+  if (stage.kind !== 'stop') {
+    if (context.forced.has(id)) return { stage: id, will: 'run', cause: { because: 'forced' }, ...time };
+    if (matchingRecords(await context.index(), statics, inputs).length === 0) {
+      return { stage: id, will: 'run', cause: await causeBehind(context, stage, statics, inputs), ...time };
+    }
+  }
+  return { stage: id, will: 'run-unless-unchanged', behind, ...time };
+}
+
+async function causeBehind(context: Context, stage: PlannedStage, statics: JsonObject, inputs: JsonObject): Promise<RunCause> {
+  const previous = await previousRecord(context, stage);
+  if (previous === undefined) return { because: 'never-run' };
+  const { inputs: before, ...staticsBefore } = previous.preImage;
+  const comparable = Object.fromEntries(
+    Object.entries((before ?? {}) as JsonObject).filter(([port]) => port in inputs),
+  );
+  return {
+    because: 'changed',
+    changes: changesBetween({ ...staticsBefore, inputs: comparable }, { ...statics, inputs }),
+  };
+}
+
+/** The gates that stand between what is known and this stage, seen through the stages it waits for. */
+function gatesAwaited(
+  { forecasts }: Context,
+  awaited: readonly { readonly what: 'end' | 'case'; readonly stage: StageId }[],
+): readonly StageId[] {
+  const gates = awaited.flatMap(({ what, stage }) => {
+    const forecast = forecasts.get(stage);
+    if (forecast?.will === 'unknown') return forecast.until;
+    return what === 'case' ? [stage] : [];
+  });
+  return [...new Set(gates)];
+}
+
+async function estimate(context: Context, stage: PlannedStage): Promise<{ readonly estimateMs?: number }> {
+  const previous = await previousRecord(context, stage);
+  return previous === undefined ? {} : { estimateMs: previous.madeBy.milliseconds };
+}
+
+async function previousRecord({ store, latest }: Context, { id }: PlannedStage): Promise<ActionRecord | undefined> {
+  const key = latest.of(id);
+  return key === undefined ? undefined : store.actions.read(key);
+}

@@ -1,0 +1,185 @@
+// A run as people want to see it: its events folded into one value. Reads events only; knows no files and prints nothing.
+import type { StageFailure } from '../events/failures.ts';
+import type { StageId } from '../events/ids.ts';
+import type { JobEvent } from '../events/job-protocol.ts';
+import type { OutputRecord, RunCause, RunEvent, StageFacts, StageOutline, StageState } from '../events/run-events.ts';
+import { isJsonObject, type JsonObject } from '../support/json.ts';
+
+export interface StageReport {
+  readonly id: StageId;
+  readonly name: string;
+  readonly kind: string;
+  readonly task?: string;
+  readonly role?: string;
+  readonly state: StageState;
+  readonly key?: string;
+  readonly cause?: RunCause;
+  readonly attempt?: number;
+  readonly resumed?: boolean;
+  readonly startedAt?: string;
+  readonly milliseconds?: number;
+  /** For cached stages: the run that made the outputs. */
+  readonly madeBy?: string;
+  readonly outputs: { readonly [port: string]: OutputRecord };
+  readonly summary: JsonObject;
+  readonly facts: StageFacts;
+  readonly failure?: StageFailure;
+  readonly verdict?: JsonObject;
+  readonly chosen?: string;
+  /** For not-taken stages: the gate that chose otherwise, and what it chose. */
+  readonly gate?: StageId;
+  /** For blocked stages: what failed. */
+  readonly by?: StageId;
+  readonly progress?: Extract<JobEvent, { type: 'progress' }>;
+  readonly notes: readonly Extract<JobEvent, { type: 'note' }>[];
+}
+
+export interface RunReport {
+  readonly run: string;
+  readonly workflow: string;
+  readonly name: string;
+  readonly params: JsonObject;
+  readonly options: JsonObject;
+  readonly headgate: string;
+  readonly startedAt: string;
+  readonly stages: readonly StageReport[];
+  /** With the gates whose cases led there. */
+  readonly stopped?: { readonly stage: StageId; readonly reason: string; readonly gates: readonly StageId[] };
+  readonly quarantined: readonly { readonly digest: string; readonly movedTo: string }[];
+  /** Undefined while it runs, or when it was killed. */
+  readonly finished?: {
+    readonly outcome: 'succeeded' | 'failed' | 'stopped' | 'interrupted';
+    readonly exitCode: number;
+    readonly milliseconds: number;
+  };
+}
+
+const NOTHING: Pick<StageReport, 'outputs' | 'summary' | 'facts' | 'notes'> = {
+  outputs: {},
+  summary: {},
+  facts: { metrics: [], proofs: [] },
+  notes: [],
+};
+
+/** Undefined when the journal has no beginning. */
+export function foldRun(events: Iterable<RunEvent>): RunReport | undefined {
+  let report: RunReport | undefined;
+  for (const event of events) report = report === undefined ? openReport(event) : reduceRun(report, event);
+  return report;
+}
+
+export function openReport(event: RunEvent): RunReport | undefined {
+  if (event.type !== 'run-started') return undefined;
+  const { run, workflow, name, params, options, headgate, time, stages = [] } = event;
+  return {
+    run,
+    workflow,
+    name,
+    params,
+    options,
+    headgate,
+    startedAt: time,
+    stages: stages.map((outline) => ({ ...outline, ...NOTHING, state: 'pending' })),
+    quarantined: [],
+  };
+}
+
+export function reduceRun(report: RunReport, event: RunEvent): RunReport {
+  switch (event.type) {
+    case 'run-started':
+    case 'journal-repaired':
+    case 'run-interrupted':
+      return report;
+    case 'run-resumed': {
+      const { finished: _, ...rest } = report;
+      return { ...rest, stages: report.stages.map(unfinishedAgain) };
+    }
+    case 'run-stopped':
+      return {
+        ...report,
+        stopped: { stage: event.stage, reason: event.reason, gates: event.gates ?? [] },
+        stages: change(report.stages, event.stage, { state: 'succeeded' }),
+      };
+    case 'object-quarantined':
+      return { ...report, quarantined: [...report.quarantined, { digest: event.digest, movedTo: event.movedTo }] };
+    case 'run-finished': {
+      const { outcome, exitCode, milliseconds } = event;
+      return { ...report, finished: { outcome, exitCode, milliseconds } };
+    }
+    default:
+      return { ...report, stages: reduceStages(report.stages, event) };
+  }
+}
+
+type StageEvent = Extract<RunEvent, { readonly stage: StageId }>;
+
+function reduceStages(stages: readonly StageReport[], event: Exclude<StageEvent, { type: 'run-stopped' }>): readonly StageReport[] {
+  const { stage } = event;
+  switch (event.type) {
+    case 'stage-started': {
+      const { key, cause, attempt, resumed, time } = event;
+      return change(stages, stage, { state: 'running', key, cause, attempt, resumed, startedAt: time });
+    }
+    case 'job-reported':
+      return reduceJobEvent(stages, stage, event.event);
+    case 'stage-succeeded': {
+      const { key, outputs, summary, milliseconds, facts = NOTHING.facts } = event;
+      return change(stages, stage, { state: 'succeeded', key, outputs, summary, milliseconds, facts });
+    }
+    case 'stage-restored': {
+      const { key, outputs, summary, madeBy, facts = NOTHING.facts } = event;
+      return change(stages, stage, { state: 'cached', key, outputs, summary, madeBy, facts });
+    }
+    case 'gate-decided':
+      return change(stages, stage, { chosen: event.chosen, verdict: event.verdict });
+    case 'stage-failed':
+      return change(stages, stage, {
+        state: event.failure.reason === 'timed-out' ? 'timed-out' : 'failed',
+        failure: event.failure,
+      });
+    case 'stage-retried':
+      return change(stages, stage, { failure: event.failure });
+    case 'stage-cancelled':
+      return change(stages, stage, { state: 'cancelled' });
+    case 'stage-not-taken':
+      return change(stages, stage, { state: 'not-taken', gate: event.gate, chosen: event.chosen });
+    case 'stage-blocked':
+      return change(stages, stage, { state: 'blocked', by: event.by });
+    case 'stage-reopened':
+      return change(stages, stage, { state: 'pending' });
+  }
+}
+
+function reduceJobEvent(stages: readonly StageReport[], id: StageId, event: JobEvent): readonly StageReport[] {
+  switch (event.type) {
+    case 'progress':
+      return change(stages, id, { progress: event });
+    case 'note':
+      return stages.map((stage) => (stage.id === id ? { ...stage, notes: [...stage.notes, event] } : stage));
+    case 'metrics':
+    case 'proof': // kept in the stage's facts once it has succeeded
+    case 'resume-state':
+      return stages;
+  }
+}
+
+function change(stages: readonly StageReport[], id: StageId, changes: Partial<StageReport>): readonly StageReport[] {
+  return stages.map((stage) => (stage.id === id ? { ...stage, ...changes } : stage));
+}
+
+/** What had not ended well when the engine went away is looked at again. */
+function unfinishedAgain(stage: StageReport): StageReport {
+  return stage.state === 'succeeded' || stage.state === 'cached' || stage.state === 'not-taken'
+    ? stage
+    : { ...outlineOf(stage), ...NOTHING, state: 'pending' };
+}
+
+function outlineOf({ id, name, kind, task, role }: StageReport): StageOutline {
+  return { id, name, kind, ...(task === undefined ? {} : { task }), ...(role === undefined ? {} : { role }) };
+}
+
+/** The role a stage's metrics play in the final table: by its settings, or as its worker says. */
+export function roleOf({ role, summary }: StageReport): string | undefined {
+  const told = isJsonObject(summary) ? summary['role'] : undefined;
+  return role ?? (typeof told === 'string' ? told : undefined);
+}
