@@ -1,12 +1,12 @@
 // One scope's tensors in memory: parameters, and for a quantised scope the ranges and scales of its quantisers.
 // `encode`/`decode` turn it into the named tensors and metadata of a safetensors file; this file knows no bytes.
-import { canonicalJson } from '../../support/canonical-json.ts';
+import { byCodeUnit, canonicalJson } from '../../support/canonical-json.ts';
 import { digestBytes, digestJson } from '../../support/digest.ts';
 import type { Digest } from '../../support/digest.ts';
 import type { Json } from '../../support/json.ts';
 import { floatTensor, tensorBytes } from '../../support/tensor.ts';
 import type { FloatTensor, Tensor } from '../../support/tensor.ts';
-import type { GraphIr, IrNode, IrTensor } from '../onnx/ir.ts';
+import type { Attribute, GraphIr, IrNode, IrTensor } from '../onnx/ir.ts';
 import type { Network } from '../network/network.ts';
 import type { Profile } from './scheme.ts';
 
@@ -125,10 +125,14 @@ export function graphDigest(graph: GraphIr): Digest {
   return digestJson('headgate-graph', 1, [nodes, shapes]);
 }
 
+/** In order of name, floats as float32: what a graph looks like after it was written and read. */
 function attributesJson(node: IrNode): Json {
-  return Object.entries(node.attributes).map(([name, { kind, value }]): Json => {
-    if (typeof value === 'number' || typeof value === 'string') return [name, kind, value];
-    return 'dtype' in value ? [name, kind, value.dtype, [...value.shape], digestBytes(tensorBytesOf(value))] : [name, kind, [...value]];
+  const names = Object.keys(node.attributes).sort(byCodeUnit);
+  return names.map((name): Json => {
+    const { kind, value } = node.attributes[name] as Attribute;
+    if (typeof value === 'string') return [name, kind, value];
+    if (typeof value === 'number') return [name, kind, Math.fround(value)];
+    return 'dtype' in value ? [name, kind, value.dtype, [...value.shape], digestBytes(tensorBytesOf(value))] : [name, kind, value.map(Math.fround)];
   });
 }
 

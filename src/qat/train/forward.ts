@@ -44,6 +44,7 @@ export class ForwardEmitter {
   /** Un-lowered nodes; constants go to `b`. */
   readonly nodes: IrNode[] = [];
   readonly batchStatistics: BatchStatistics[] = [];
+  readonly frozenInitializers = new Map<string, string>();
   private readonly names = new Map<string, string>();
   private counter = 0;
 
@@ -174,6 +175,8 @@ export class ForwardEmitter {
     if (graphValue !== undefined) return graphValue;
     const tensor = this.parts.constants.get(name);
     if (tensor === undefined) throw new Error(`parameter "${name}" is neither trained nor loaded`);
-    return this.b.constant(tensor, 'w');
+    const initializer = this.b.constant(tensor, 'w');
+    this.frozenInitializers.set(name, initializer);
+    return initializer;
   }
 }

@@ -63,6 +63,8 @@ export interface TrainingProgram {
   readonly dataInputs: readonly ValueInfo[];
   /** Values whose gradients were taken: exactly the trained scopes' parameters. */
   readonly differentiated: readonly string[];
+  /** Frozen parameter → the initializer of `model` that holds it. */
+  readonly frozenInitializers: ReadonlyMap<string, string>;
 }
 
 const trainableRoles: ReadonlySet<string> = new Set(['weight', 'bias', 'gamma', 'beta']);
@@ -127,7 +129,7 @@ export async function compileProgram(request: ProgramRequest): Promise<TrainingP
     inputs: [...dataInputs, ...stateInputs({ parameters, statistics, ranges })],
     outputs: named.map(([name]) => ({ name, dtype: 'float32' })),
   });
-  return { model: encodeModel(graph), parameters, statistics, ranges, dataInputs, differentiated: parameters.slots.map((slot) => slot.name) };
+  return { model: encodeModel(graph), parameters, statistics, ranges, dataInputs, differentiated: parameters.slots.map((slot) => slot.name), frozenInitializers: emitter.frozenInitializers };
 
   /** The scale of an activation: a constant, or the moved range of this step (observer first, then quantiser). */
   function scaleFor(value: string, carried: string): string {

@@ -19,7 +19,8 @@ export interface ScenesSource {
 
 export interface DescribedSource {
   readonly kind: 'image-folder' | 'npy';
-  readonly folder: string;
+  /** Normally an input of the job, because paths are no part of a stage's key. */
+  readonly folder?: string;
   readonly description: string;
 }
 
@@ -35,29 +36,31 @@ const mostImages = 10_000_000;
 
 /** @throws DataError when the settings do not follow the schema. */
 export function readDatasetSettings(settings: JsonObject): DatasetSettings {
-  const json = new JsonReader(settings, 'dataset settings');
-  const source = readSource(json.at('source'));
+  const json = new JsonReader(settings, 'dataset settings').at('source');
+  const kind = json.at('kind').oneOf(['fashion-scenes', 'image-folder', 'npy']);
+  const scenes = kind === 'fashion-scenes';
+  json.onlyKeys(
+    scenes ? ['kind', 'counts', 'folder', 'download', 'scene'] : ['kind', 'splits', 'folder', 'description'],
+  );
+  const declared = json.at(scenes ? 'counts' : 'splits');
   const splits = splitNames
-    .filter((name) => json.at('splits').has(name))
-    .map((name) => readSplit(name, json, source.kind === 'fashion-scenes'));
-  if (splits.length === 0) throw json.at('splits').wrong(`at least one of ${splitNames.join(', ')}`);
-  return { source, splits };
+    .filter((name) => declared.has(name))
+    .map((name) => readSplit(name, declared.at(name), scenes));
+  if (splits.length === 0) throw declared.wrong(`at least one of ${splitNames.join(', ')}`);
+  const folder = json.has('folder') ? { folder: json.at('folder').string() } : {};
+  return { source: scenes ? { ...readScenes(json), ...folder } : { kind, ...readDescribed(json), ...folder }, splits };
 }
 
-function readSource(json: JsonReader): ScenesSource | DescribedSource {
-  const kind = json.at('kind').oneOf(['fashion-scenes', 'image-folder', 'npy']);
-  if (kind !== 'fashion-scenes') {
-    json.onlyKeys(['kind', 'folder', 'description']);
-    const description = json.has('description') ? json.at('description').string() : 'dataset.json';
-    return { kind, folder: json.at('folder').string(), description };
-  }
-  json.onlyKeys(['kind', 'folder', 'download', 'scene']);
+function readScenes(json: JsonReader): ScenesSource {
   return {
-    kind,
+    kind: 'fashion-scenes',
     download: json.has('download') ? json.at('download').boolean() : true,
     scene: json.has('scene') ? readScene(json.at('scene')) : {},
-    ...(json.has('folder') ? { folder: json.at('folder').string() } : {}),
   };
+}
+
+function readDescribed(json: JsonReader): { readonly description: string } {
+  return { description: json.has('description') ? json.at('description').string() : 'dataset.json' };
 }
 
 function readScene(json: JsonReader): Partial<SceneSettings> {
@@ -85,11 +88,9 @@ function range(json: JsonReader, least: number, most: number, whole: boolean): r
   return [low, high];
 }
 
-function readSplit(name: SplitName, json: JsonReader, counted: boolean): SplitSettings {
-  const split = json.at('splits').at(name);
-  if (split.isNumber()) return { name, from: name, count: split.integer(1, mostImages) };
-  split.onlyKeys(counted ? ['count'] : ['count', 'from']);
-  const from = split.has('from') ? split.at('from').string() : name;
-  if (!split.has('count') && !counted) return { name, from };
-  return { name, from, count: split.at('count').integer(1, mostImages) };
+function readSplit(name: SplitName, json: JsonReader, scenes: boolean): SplitSettings {
+  if (scenes || json.isNumber()) return { name, from: name, count: json.integer(1, mostImages) };
+  json.onlyKeys(['count', 'from']);
+  const from = json.has('from') ? json.at('from').string() : name;
+  return json.has('count') ? { name, from, count: json.at('count').integer(1, mostImages) } : { name, from };
 }

@@ -73,6 +73,7 @@ async function makeDescribed(
 ): Promise<JobOutcome> {
   if (source.kind === 'fashion-scenes') throw new Error('not a described source');
   const folder = request.inputs['folder']?.path ?? source.folder;
+  if (folder === undefined) throw new DataError("the job has no input 'folder'");
   const made = new Made();
   for (const [index, split] of splits.entries()) {
     if (context.interrupted()) return { status: 'interrupted' };

@@ -1,0 +1,128 @@
+// The freeze proof around a stage: what it held frozen is written out, read back and compared with the input artifact, bit
+// for bit; the state it ran in is the declared one; its own graph gives the artifact's boundary outputs on a fixed probe
+// batch; and no frozen parameter has a gradient. Any difference fails the stage and names tensor, index, old and new value.
+import { join } from 'node:path';
+import { evaluationBatches, ImageBatcher } from '../../data/batches.ts';
+import type { Dataset } from '../../data/dataset.ts';
+import type { JobRequest } from '../../events/job-protocol.ts';
+import { compareCheckpoints, compareOutputs, compareTensors } from '../../qat/freeze/compare.ts';
+import type { Comparison, Difference } from '../../qat/freeze/compare.ts';
+import type { Network } from '../../qat/network/network.ts';
+import type { ScopeForward } from '../../qat/network/reference.ts';
+import { decodeModel } from '../../qat/onnx/codec.ts';
+import { initialCheckpoint } from '../../qat/quantize/checkpoint.ts';
+import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
+import { floatTensor } from '../../support/tensor.ts';
+import type { Tensor } from '../../support/tensor.ts';
+import { inputPath, readCheckpointFile, writeCheckpoint } from './artifacts.ts';
+import { startBackbone } from './forward-runner.ts';
+import type { ForwardRunner } from './forward-runner.ts';
+import type { JobContext } from './job-context.ts';
+import { JobError } from './job-error.ts';
+
+export interface FrozenBackbone {
+  readonly request: JobRequest;
+  readonly context: JobContext;
+  readonly network: Network;
+  readonly dataset: Dataset;
+  readonly port: string;
+  /** The state that the strategy declares for the frozen scope. */
+  readonly declared: ScopeForward['state'];
+  /** What the stage held and ran. */
+  readonly used: ScopeForward;
+  readonly stage: ForwardRunner;
+  readonly batch: number;
+  readonly differentiated: readonly string[];
+}
+
+/** @throws JobError 'freeze-violated'. */
+export async function proveFrozenBackbone(proof: FrozenBackbone): Promise<void> {
+  const { request, context, network, used } = proof;
+  const artifact = await artifactOf(request, network, proof.port, used.checkpoint.scope);
+  const scope = artifact.scope;
+  if (used.state !== proof.declared) throw violated(scope, [{ tensor: 'state', index: -1, before: proof.declared, after: used.state }]);
+  const held = await comparedWithWritten(context, artifact, used.checkpoint);
+  refuse(scope, held);
+  refuseGradients(scope, artifact, proof.differentiated);
+  const images = probeImages(proof.dataset, network, proof.batch);
+  const reference = await startBackbone(network, { state: proof.declared, checkpoint: artifact }, proof.batch, request.threads);
+  const outputs = compareOutputs(await reference.run(images), await proof.stage.run(images));
+  await reference.release();
+  refuse(scope, outputs);
+  context.emit({
+    type: 'proof',
+    proof: {
+      name: 'freeze',
+      held: true,
+      text: `${scope}: ${held.tensors} tensors, ${held.values} values bit-equal, state ${used.state}, ${outputs.values} boundary values of a ${proof.batch}-image probe bit-equal`,
+    },
+  });
+}
+
+export interface FrozenConstants {
+  readonly request: JobRequest;
+  readonly context: JobContext;
+  readonly network: Network;
+  readonly port: string;
+  readonly used: ScopeCheckpoint;
+  /** The training graph that ran, and where in it each frozen parameter stands. */
+  readonly model: Uint8Array;
+  readonly frozenInitializers: ReadonlyMap<string, string>;
+  readonly differentiated: readonly string[];
+}
+
+/** For a scope that is frozen inside the training graph: its tensors are read back from that graph's own bytes. */
+export async function proveFrozenConstants(proof: FrozenConstants): Promise<void> {
+  const artifact = await artifactOf(proof.request, proof.network, proof.port, proof.used.scope);
+  const held = await comparedWithWritten(proof.context, artifact, proof.used);
+  refuse(artifact.scope, held);
+  refuseGradients(artifact.scope, artifact, proof.differentiated);
+  const { initializers } = decodeModel(proof.model);
+  const inGraph = new Map<string, Tensor>();
+  for (const [parameter, initializer] of proof.frozenInitializers) {
+    const tensor = initializers.get(initializer);
+    if (artifact.parameters.has(parameter) && tensor !== undefined) inGraph.set(parameter, floatTensor(tensor.shape, tensor.data as Float32Array));
+  }
+  const graph = compareTensors(artifact.parameters, inGraph);
+  refuse(artifact.scope, graph);
+  proof.context.emit({
+    type: 'proof',
+    proof: { name: 'freeze', held: true, text: `${artifact.scope}: ${held.tensors} tensors, ${held.values} values bit-equal, in the artifact and in the graph that ran; no gradient` },
+  });
+}
+
+async function artifactOf(request: JobRequest, network: Network, port: string, scope: string): Promise<ScopeCheckpoint> {
+  return request.inputs[port] === undefined ? initialCheckpoint(network, scope) : readCheckpointFile(inputPath(request, port));
+}
+
+async function comparedWithWritten(context: JobContext, artifact: ScopeCheckpoint, used: ScopeCheckpoint): Promise<Comparison> {
+  const path = join(context.outDir, `frozen-${used.scope}.safetensors`);
+  await writeCheckpoint(path, used);
+  return compareCheckpoints(artifact, await readCheckpointFile(path));
+}
+
+function probeImages(dataset: Dataset, network: Network, batch: number): ReadonlyMap<string, Tensor> {
+  const indices = evaluationBatches(dataset.count, batch)[0]?.indices ?? [];
+  return new Map([[network.input.name, new ImageBatcher(dataset).images(indices)]]);
+}
+
+function refuse(scope: string, comparison: Comparison): void {
+  if (comparison.differences.length > 0) throw violated(scope, comparison.differences);
+}
+
+function refuseGradients(scope: string, artifact: ScopeCheckpoint, differentiated: readonly string[]): void {
+  const trained = differentiated.filter((name) => artifact.parameters.has(name));
+  if (trained.length > 0) throw violated(scope, trained.map((tensor) => ({ tensor, index: -1, before: 'no gradient', after: 'a gradient' })));
+}
+
+function violated(scope: string, differences: readonly Difference[]): JobError {
+  const [first] = differences as readonly [Difference];
+  const place = first.index < 0 ? '' : ` at index ${first.index}`;
+  const more = differences.length > 1 ? ` (and ${differences.length - 1} more)` : '';
+  return new JobError({
+    reason: 'freeze-violated',
+    message: `frozen scope "${scope}" changed: ${first.tensor}${place}: ${first.before} → ${first.after}${more}`,
+    remedy: 'Nothing was published. Run again; if it happens again, the memory or the code of this stage is at fault.',
+    details: differences.map((difference) => ({ ...difference })),
+  });
+}

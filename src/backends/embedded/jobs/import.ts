@@ -1,0 +1,89 @@
+// The `import` job: a trained float ONNX model with its backbone boundary and heads named becomes a model with scopes and one
+// float checkpoint per scope. With a separate weights file (safetensors) tensors are loaded by name, strictly or partially,
+// and every unmatched one is listed.
+import { readFile } from 'node:fs/promises';
+import type { JobRequest } from '../../../events/job-protocol.ts';
+import { BACKBONE, recogniseNetwork, scopeMetadata } from '../../../qat/network/network.ts';
+import type { ScopeNames } from '../../../qat/network/network.ts';
+import { decodeModel, encodeModel } from '../../../qat/onnx/codec.ts';
+import { normaliseImported } from '../../../qat/onnx/normalise.ts';
+import type { GraphIr, IrTensor } from '../../../qat/onnx/ir.ts';
+import { initialCheckpoint, LoadError } from '../../../qat/quantize/checkpoint.ts';
+import { writeFileAtomic } from '../../../support/atomic-file.ts';
+import { decodeSafetensors } from '../../../support/safetensors.ts';
+import { elementCount } from '../../../support/tensor.ts';
+import { inputPath, outPath, writeCheckpoint, writeJson } from '../artifacts.ts';
+import type { JobContext, JobOutcome } from '../job-context.ts';
+import { settingsOf } from '../settings.ts';
+
+interface ImportSettings {
+  readonly boundary: readonly string[];
+  readonly heads: { readonly [name: string]: { readonly outputs: readonly string[] } };
+  readonly strict?: boolean;
+  readonly rename?: { readonly [from: string]: string };
+  readonly tasks: readonly { readonly name: string; readonly head: string }[];
+}
+
+interface Loaded {
+  readonly graph: GraphIr;
+  readonly loaded: number;
+  /** In the weights file, with no place in the model. */
+  readonly unexpected: readonly string[];
+  /** In the model, with no tensor in the weights file. */
+  readonly missing: readonly string[];
+}
+
+export async function runImport(request: JobRequest, context: JobContext): Promise<JobOutcome> {
+  const settings = settingsOf<ImportSettings>(request.settings);
+  const scopes: ScopeNames = { backbone: { boundary: settings.boundary }, heads: settings.heads };
+  const decoded = normaliseImported(decodeModel(await readFile(inputPath(request, 'onnx'))));
+  const found = request.inputs['weights'] === undefined ? fromModel(decoded) : await fromWeights(inputPath(request, 'weights'), decoded, settings);
+  const network = recogniseNetwork({ ...found.graph, metadata: { ...found.graph.metadata, ...scopeMetadata(scopes) } }, scopes);
+  const used = new Set(network.parameters.map((parameter) => parameter.name));
+  const constants = [...network.graph.initializers].filter(([name, tensor]) => !used.has(name) && tensor.dtype === 'float32' && elementCount(tensor.shape) > 16).map(([name]) => name);
+  for (const name of found.unexpected) context.emit({ type: 'note', level: 'warning', text: `unmatched tensor in the weights file: ${name}` });
+  for (const name of found.missing) context.emit({ type: 'note', level: 'warning', text: `tensor of the model without weights (its own value is kept): ${name}` });
+
+  await writeFileAtomic(outPath(context.outDir, 'model.onnx'), encodeModel(network.graph));
+  await writeCheckpoint(outPath(context.outDir, 'backbone.safetensors'), initialCheckpoint(network, BACKBONE));
+  const outputs: { [port: string]: string } = { model: 'model.onnx', backbone: 'backbone.safetensors', report: 'report.json' };
+  for (const { name, head } of settings.tasks) {
+    await writeCheckpoint(outPath(context.outDir, `head-${name}.safetensors`), initialCheckpoint(network, head));
+    outputs[`head[${name}]`] = `head-${name}.safetensors`;
+  }
+  const parameters = network.parameters.reduce((sum, parameter) => sum + elementCount(parameter.shape), 0);
+  const report = { opset: network.graph.opset, nodes: network.graph.nodes.length, parameters, loaded: found.loaded, unexpected: found.unexpected, missing: found.missing, unusedConstants: constants };
+  await writeJson(outPath(context.outDir, 'report.json'), { format: 'headgate-import', version: 1, ...report });
+  return { status: 'succeeded', outputs, summary: { parameters, loaded: found.loaded, unexpected: found.unexpected.length, missing: found.missing.length } };
+}
+
+function fromModel(graph: GraphIr): Loaded {
+  return { graph, loaded: graph.initializers.size, unexpected: [], missing: [] };
+}
+
+/** @throws LoadError listing every unmatched tensor when loading is strict, or a shape that does not fit in any case. */
+async function fromWeights(path: string, graph: GraphIr, { strict = true, rename = {} }: ImportSettings): Promise<Loaded> {
+  const decoded = decodeSafetensors(await readFile(path));
+  if (!decoded.ok) throw new LoadError(`the weights file cannot be read: ${decoded.error}`);
+  const initializers = new Map<string, IrTensor>(graph.initializers);
+  const unexpected: string[] = [];
+  const given = new Set<string>();
+  for (const [name, tensor] of decoded.value.tensors) {
+    const target = rename[name] ?? name;
+    const place = initializers.get(target);
+    if (place === undefined) {
+      unexpected.push(name);
+      continue;
+    }
+    if (place.shape.join() !== tensor.shape.join() || place.dtype !== tensor.dtype) {
+      throw new LoadError(`tensor "${name}" is ${tensor.dtype}[${tensor.shape.join(', ')}], the model's "${target}" is ${place.dtype}[${place.shape.join(', ')}]`);
+    }
+    initializers.set(target, tensor);
+    given.add(target);
+  }
+  const missing = [...graph.initializers].filter(([name, tensor]) => tensor.dtype === 'float32' && !given.has(name)).map(([name]) => name);
+  if (strict && unexpected.length + missing.length > 0) {
+    throw new LoadError(`strict loading: ${unexpected.length} unmatched tensors in the weights file (${unexpected.join(', ')}), ${missing.length} of the model without weights (${missing.join(', ')}); use "rename", or "strict": false`);
+  }
+  return { graph: { ...graph, initializers }, loaded: given.size, unexpected, missing };
+}

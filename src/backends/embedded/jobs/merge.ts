@@ -1,0 +1,95 @@
+// The `merge` job: one backbone with all heads, and the merge proof: on the gate images every output of the merged forward
+// equals, bit for bit, that of backbone and head run separately; the backbone's nodes stand in the merged graph once.
+import type { JobRequest } from '../../../events/job-protocol.ts';
+import { BACKBONE, headNames } from '../../../qat/network/network.ts';
+import type { Network } from '../../../qat/network/network.ts';
+import { buildReference } from '../../../qat/network/reference.ts';
+import type { ScopeForward } from '../../../qat/network/reference.ts';
+import { outPath, readCheckpoint, readDataset, readNetwork, writeJson } from '../artifacts.ts';
+import { withFault } from '../faults.ts';
+import { ForwardRunner } from '../forward-runner.ts';
+import type { JobContext, JobOutcome } from '../job-context.ts';
+import { JobError } from '../job-error.ts';
+import { checkSameBackbone, readMerged, writeMerged } from '../merged-model.ts';
+import { compareForwards, describeDifference } from '../probe.ts';
+import { headOf, settingsOf } from '../settings.ts';
+import type { TaskSettings } from '../settings.ts';
+
+interface MergeSettings {
+  readonly batch: number;
+  readonly probe: number;
+  readonly tasks: readonly TaskSettings[];
+}
+
+export async function runMerge(request: JobRequest, context: JobContext): Promise<JobOutcome> {
+  const { batch, probe, tasks } = settingsOf<MergeSettings>(request.settings);
+  const network = await readNetwork(request);
+  const scopes = new Map<string, ScopeForward>();
+  scopes.set(BACKBONE, { state: 'VALIDATION', checkpoint: await readCheckpoint(request, network, 'backbone', BACKBONE, ['calibrated', 'qat']) });
+  for (const task of tasks) {
+    const head = headOf(task);
+    scopes.set(head, { state: 'VALIDATION', checkpoint: await readCheckpoint(request, network, `heads[${task.name}]`, head, ['calibrated', 'qat']) });
+  }
+  const missing = headNames(network).filter((head) => !scopes.has(head));
+  if (missing.length > 0) throw new JobError({ reason: 'model', message: `no checkpoint was given for head "${missing.join('", "')}"` });
+  checkSameBackbone(scopes);
+  await writeMerged(outPath(context.outDir, 'merged'), network, new Map([...scopes].map(([scope, forward]) => [scope, forward.checkpoint])));
+  const merged = await readMerged(outPath(context.outDir, 'merged'));
+  const held = new Map([...merged.scopes].map(([scope, forward]) => [scope, withFault(request, forward)]));
+
+  const units = provedOnce(network, held, batch);
+  const all = await startAll(network, held, tasks, batch, request.threads);
+  const proofs: { [task: string]: { images: number; values: number } } = {};
+  for (const [index, task] of tasks.entries()) {
+    if (context.interrupted()) return { status: 'interrupted' };
+    const head = headOf(task);
+    const separate = await ForwardRunner.start({
+      network,
+      scopes: new Map([...scopes].filter(([scope]) => scope === BACKBONE || scope === head)),
+      outputs: network.scopes.heads[head]?.outputs ?? [],
+      batch,
+      threads: request.threads,
+    });
+    const dataset = await readDataset(request, `data[${task.name}.gate]`);
+    const outputs = network.scopes.heads[head]?.outputs ?? [];
+    const result = await compareForwards(
+      dataset,
+      batch,
+      probe,
+      (images) => separate.run(new Map([[network.input.name, images]])),
+      async (images) => {
+        const everything = await all.run(new Map([[network.input.name, images]]));
+        return new Map([...everything].filter(([name]) => outputs.includes(name)));
+      },
+    );
+    await separate.release();
+    const [difference] = result.differences;
+    if (difference !== undefined) {
+      throw new JobError({ reason: 'merge-differs', message: `head "${head}" differs in the merged model: ${describeDifference(difference)}`, details: { ...difference } });
+    }
+    proofs[task.name] = { images: result.images, values: result.values };
+    context.emit({ type: 'proof', proof: { name: 'merge', held: true, text: `${head}: ${result.values} output values of ${result.images} gate images bit-equal to the separate head` } });
+    context.emit({ type: 'progress', unit: 'step', done: index + 1, total: tasks.length });
+  }
+  await all.release();
+  context.emit({ type: 'proof', proof: { name: 'boundary', held: true, text: `${network.scopes.backbone.boundary.length} boundary quantisers, owned by the backbone; ${units} backbone layers, each stored and run once` } });
+  await writeJson(outPath(context.outDir, 'report.json'), { format: 'headgate-merge', version: 1, backboneLayers: units, heads: proofs });
+  return { status: 'succeeded', outputs: { merged: 'merged', report: 'report.json' }, summary: { heads: tasks.map(headOf), backboneLayers: units } };
+}
+
+function startAll(network: Network, scopes: ReadonlyMap<string, ScopeForward>, tasks: readonly TaskSettings[], batch: number, threads: number): Promise<ForwardRunner> {
+  const outputs = tasks.flatMap((task) => network.scopes.heads[headOf(task)]?.outputs ?? []);
+  return ForwardRunner.start({ network, scopes, outputs, batch, threads });
+}
+
+/** Convolutions of the merged graph must be those of the scopes, each once. @returns the backbone's count. */
+function provedOnce(network: Network, scopes: ReadonlyMap<string, ScopeForward>, batch: number): number {
+  const layers = network.units.filter((unit) => unit.kind === 'layer');
+  const outputs = Object.values(network.scopes.heads).flatMap((head) => head.outputs);
+  const graph = buildReference(network, { scopes, outputs, batch });
+  const convolutions = graph.nodes.filter((node) => node.op === 'Conv').length;
+  if (convolutions !== layers.length) {
+    throw new JobError({ reason: 'merge-differs', message: `the merged graph runs ${convolutions} convolutions, the scopes have ${layers.length}` });
+  }
+  return layers.filter((unit) => unit.scope === BACKBONE).length;
+}

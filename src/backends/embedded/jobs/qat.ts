@@ -1,0 +1,185 @@
+// The `qat` job. Backbone: trained quantised through frozen float heads (constants of the same graph), or towards a float
+// teacher's boundary features, or both. Head: trained quantised on the frozen backbone, which runs in VALIDATION as its own
+// reference graph. Weight scales are re-derived from the final weights.
+import type { JobRequest } from '../../../events/job-protocol.ts';
+import { BACKBONE } from '../../../qat/network/network.ts';
+import type { Network } from '../../../qat/network/network.ts';
+import { LoadError, scopeDigest } from '../../../qat/quantize/checkpoint.ts';
+import type { QuantState, ScopeCheckpoint } from '../../../qat/quantize/checkpoint.ts';
+import { placeQuantizers } from '../../../qat/quantize/placement.ts';
+import type { Placement } from '../../../qat/quantize/placement.ts';
+import type { Profile } from '../../../qat/quantize/scheme.ts';
+import { canonicalJson } from '../../../support/canonical-json.ts';
+import { checkImages, outPath, readCheckpoint, readDataset, readNetwork, writeCheckpoint, writeJson } from '../artifacts.ts';
+import { withFault } from '../faults.ts';
+import { boundaryShapesOf, ForwardRunner, startBackbone } from '../forward-runner.ts';
+import { proveFrozenBackbone, proveFrozenConstants } from '../freeze-proof.ts';
+import type { JobContext, JobOutcome } from '../job-context.ts';
+import { JobError } from '../job-error.ts';
+import { checkScales, scopeName, scopeWeightScales } from '../quantised-scope.ts';
+import { headOf, settingsOf } from '../settings.ts';
+import type { QatSettings, TaskSettings } from '../settings.ts';
+import { outputOf } from '../tasks.ts';
+import { runTraining } from '../training-loop.ts';
+import type { TrainState } from '../../../qat/train/forward.ts';
+import type { LoopRequest, LoopResult, Teacher } from '../training-loop.ts';
+
+export async function runQat(request: JobRequest, context: JobContext): Promise<JobOutcome> {
+  const settings = settingsOf<QatSettings>(request.settings);
+  const network = await readNetwork(request);
+  const scope = scopeName(settings.scope, settings.task);
+  const start = await readCheckpoint(request, network, settings.scope, scope, ['calibrated', 'qat']);
+  const quant = quantOf(start, settings.profile);
+  const work: Work = { request, context, settings, network, scope, start, quant };
+  const trained = settings.scope === 'backbone' ? await trainBackbone(work) : await trainHead(work);
+  if (trained === undefined) return { status: 'interrupted' };
+  const { result, placement, backbone } = trained;
+
+  const activations = new Map([...quant.activations, ...result.ranges]);
+  const weights = scopeWeightScales(network, placement, scope, result.parameters);
+  checkScales(context, activations, weights);
+  await writeCheckpoint(outPath(context.outDir, `${settings.scope}.safetensors`), {
+    ...start,
+    state: 'qat',
+    parameters: result.parameters,
+    quant: { profile: settings.profile, activations, weights },
+    ...(backbone === undefined ? {} : { backbone: scopeDigest(backbone) }),
+  });
+  await writeJson(outPath(context.outDir, 'report.json'), { format: 'headgate-training', version: 1, steps: result.steps, epochs: result.epochs });
+  return {
+    status: 'succeeded',
+    outputs: { [settings.scope]: `${settings.scope}.safetensors`, report: 'report.json' },
+    summary: { scope, steps: result.steps, loss: result.epochs.at(-1)?.['loss'] ?? 0, activationScales: settings.activationScales },
+  };
+}
+
+interface Work {
+  readonly request: JobRequest;
+  readonly context: JobContext;
+  readonly settings: QatSettings;
+  readonly network: Network;
+  readonly scope: string;
+  readonly start: ScopeCheckpoint;
+  readonly quant: QuantState;
+}
+
+interface Trained {
+  readonly result: LoopResult;
+  readonly placement: Placement;
+  /** The frozen backbone a head was trained on. */
+  readonly backbone?: ScopeCheckpoint;
+}
+
+async function trainBackbone(work: Work): Promise<Trained | undefined> {
+  const { request, context, settings, network, start } = work;
+  const weights = settings.objective.tasks ?? {};
+  const tasks = (settings.tasks ?? []).filter((task) => (weights[task.name] ?? 0) > 0);
+  const dataset = await readDataset(request, commonData(request, tasks));
+  checkImages(dataset, network);
+  const heads = new Map<string, ScopeCheckpoint>();
+  for (const task of tasks) {
+    const head = headOf(task);
+    const loaded = await readCheckpoint(request, network, `heads[${task.name}]`, head, ['float']);
+    heads.set(head, withFault(request, { state: 'FLOAT', checkpoint: loaded }).checkpoint);
+  }
+  const placement = placeQuantizers(network, new Map([[BACKBONE, settings.profile]]));
+  const teacher = await backboneTeacher(work);
+  const result = await runTraining({
+    ...common(work, placement),
+    scopes: new Map<string, TrainState>([
+      [BACKBONE, { state: 'QAT', trained: true, batchNorm: settings.bn }],
+      ...[...heads.keys()].map((head): [string, TrainState] => [head, { state: 'FLOAT', trained: false, batchNorm: 'frozen' }]),
+    ]),
+    parameters: new Map([...start.parameters, ...[...heads.values()].flatMap((head) => [...head.parameters])]),
+    tasks: tasks.map((task) => ({ task, weight: weights[task.name] ?? 0 })),
+    dataset,
+    ...(teacher === undefined ? {} : { teacher }),
+  });
+  if (result === undefined) return undefined;
+  for (const task of tasks) {
+    const used = heads.get(headOf(task)) as ScopeCheckpoint;
+    await proveFrozenConstants({ request, context, network, port: `heads[${task.name}]`, used, ...result.program });
+  }
+  return { result, placement };
+}
+
+async function trainHead(work: Work): Promise<Trained | undefined> {
+  const { request, context, settings, network, scope, start } = work;
+  const task = settings.task as TaskSettings;
+  const dataset = await readDataset(request, 'data[train]');
+  checkImages(dataset, network);
+  const used = withFault(request, { state: 'VALIDATION', checkpoint: await readCheckpoint(request, network, 'backbone', BACKBONE, ['calibrated', 'qat']) });
+  if (start.backbone !== scopeDigest(used.checkpoint) && request.fault === undefined) {
+    throw new LoadError(`head "${scope}" was calibrated on another backbone (${start.backbone?.slice(0, 12) ?? 'none'}, here ${scopeDigest(used.checkpoint).slice(0, 12)}): calibrate it on this one`);
+  }
+  const backbone = await startBackbone(network, used, settings.training.batch, request.threads);
+  const backboneProfile = used.checkpoint.quant?.profile as Profile;
+  const placement = placeQuantizers(network, new Map([[BACKBONE, backboneProfile], [scope, settings.profile]]));
+  const teacher = await headTeacher(work, task, backbone);
+  const result = await runTraining({
+    ...common(work, placement),
+    scopes: new Map([[scope, { state: 'QAT', trained: true, batchNorm: settings.bn }]]),
+    parameters: start.parameters,
+    tasks: [{ task, weight: 1 }],
+    dataset,
+    backbone,
+    ...(teacher === undefined ? {} : { teacher }),
+  });
+  if (result === undefined) return undefined;
+  const { differentiated } = result.program;
+  await proveFrozenBackbone({ request, context, network, dataset, port: 'backbone', declared: 'VALIDATION', used, stage: backbone, batch: settings.training.batch, differentiated });
+  return { result, placement, backbone: used.checkpoint };
+}
+
+function common({ request, context, settings, network, quant }: Work, placement: Placement): Omit<LoopRequest, 'scopes' | 'parameters' | 'tasks' | 'dataset'> {
+  const fixed = settings.activationScales === 'fixed';
+  return {
+    context,
+    network,
+    placement,
+    ranges: quant.activations,
+    activationScales: settings.activationScales,
+    averagingConstant: fixed ? 0 : settings.averagingConstant,
+    training: settings.training,
+    seed: request.seed,
+    threads: request.threads,
+    resumeFrom: request.resumeFrom,
+  };
+}
+
+/** averaging_constant moves a loaded range; on an empty observer it would take the first batch whole, so it is refused. */
+function quantOf(start: ScopeCheckpoint, profile: Profile): QuantState {
+  if (start.quant === undefined || start.quant.activations.size === 0) throw new LoadError(`scope "${start.scope}" holds no observed ranges: calibrate it before QAT`);
+  if (canonicalJson(start.quant.profile) !== canonicalJson(profile)) {
+    throw new LoadError(`scope "${start.scope}" was calibrated with profile ${canonicalJson(start.quant.profile)}, QAT asks for ${canonicalJson(profile)}`);
+  }
+  return start.quant;
+}
+
+/** Several objective tasks share their images: one forward of the backbone serves all of them. */
+function commonData(request: JobRequest, tasks: readonly TaskSettings[]): string {
+  if (tasks.length <= 1) return 'data[train]';
+  const ports = tasks.map((task) => `data[${task.name}.train]`);
+  const digests = new Set(ports.map((port) => request.inputs[port]?.digest));
+  if (digests.size > 1) throw new JobError({ reason: 'data', message: 'the tasks of the objective have different training sets', remedy: 'Give the backbone one training set that holds the targets of all of them.' });
+  return ports[0] as string;
+}
+
+async function backboneTeacher({ request, settings, network }: Work): Promise<Teacher | undefined> {
+  const weight = settings.objective.distill ?? 0;
+  if (weight === 0) return undefined;
+  const checkpoint = await readCheckpoint(request, network, 'teacher', BACKBONE, ['float']);
+  const runner = await startBackbone(network, { state: 'FLOAT', checkpoint }, settings.training.batch, request.threads);
+  return { runner, values: network.scopes.backbone.boundary, weight };
+}
+
+async function headTeacher({ request, settings, network, scope }: Work, task: TaskSettings, backbone: ForwardRunner): Promise<Teacher | undefined> {
+  const weight = settings.objective.distill ?? 0;
+  if (weight === 0) return undefined;
+  const checkpoint = await readCheckpoint(request, network, 'teacher', scope, ['float']);
+  const { batch } = settings.training;
+  const values = [outputOf(network, task)];
+  const boundaryShapes = await boundaryShapesOf(network, backbone, batch);
+  const runner = await ForwardRunner.start({ network, scopes: new Map([[scope, { state: 'FLOAT', checkpoint }]]), outputs: values, batch, threads: request.threads, boundaryShapes });
+  return { runner, values, weight };
+}

@@ -1,0 +1,52 @@
+// The `merged` artifact: a folder with the float graph and one checkpoint per scope. Reading it checks that every head was
+// made on this very backbone.
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BACKBONE, headNames, networkOf } from '../../qat/network/network.ts';
+import type { Network } from '../../qat/network/network.ts';
+import type { ScopeForward } from '../../qat/network/reference.ts';
+import { decodeModel, encodeModel } from '../../qat/onnx/codec.ts';
+import { scopeDigest } from '../../qat/quantize/checkpoint.ts';
+import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
+import { writeFileAtomic } from '../../support/atomic-file.ts';
+import { checkFits, readCheckpointFile, writeCheckpoint } from './artifacts.ts';
+import { JobError } from './job-error.ts';
+
+export interface MergedModel {
+  readonly network: Network;
+  /** Every scope in VALIDATION. */
+  readonly scopes: ReadonlyMap<string, ScopeForward>;
+}
+
+export async function writeMerged(folder: string, network: Network, scopes: ReadonlyMap<string, ScopeCheckpoint>): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await writeFileAtomic(join(folder, 'graph.onnx'), encodeModel(network.graph));
+  for (const [scope, checkpoint] of scopes) await writeCheckpoint(join(folder, `${scope}.safetensors`), checkpoint);
+}
+
+export async function readMerged(folder: string): Promise<MergedModel> {
+  const network = networkOf(decodeModel(await readFile(join(folder, 'graph.onnx'))));
+  const scopes = new Map<string, ScopeForward>();
+  for (const scope of [BACKBONE, ...headNames(network)]) {
+    const checkpoint = await readCheckpointFile(join(folder, `${scope}.safetensors`));
+    checkFits(checkpoint, network, scope, scope, ['calibrated', 'qat']);
+    scopes.set(scope, { state: 'VALIDATION', checkpoint });
+  }
+  checkSameBackbone(scopes);
+  return { network, scopes };
+}
+
+/** @throws JobError 'backbone-mismatch' naming the head. */
+export function checkSameBackbone(scopes: ReadonlyMap<string, ScopeForward>): void {
+  const backbone = scopes.get(BACKBONE);
+  if (backbone === undefined) throw new JobError({ reason: 'backbone-mismatch', message: 'the model has no backbone checkpoint' });
+  const digest = scopeDigest(backbone.checkpoint);
+  for (const [scope, { checkpoint }] of scopes) {
+    if (scope === BACKBONE || checkpoint.backbone === digest) continue;
+    throw new JobError({
+      reason: 'backbone-mismatch',
+      message: `head "${scope}" was made on backbone ${checkpoint.backbone?.slice(0, 12) ?? '(none)'}, but is merged with backbone ${digest.slice(0, 12)}`,
+      remedy: 'Calibrate and train this head on the backbone that is merged.',
+    });
+  }
+}

@@ -1,0 +1,84 @@
+// The job settings as the jobs read them. The schemas under `schemas/` have checked them; these are their types.
+import type { JsonObject } from '../../support/json.ts';
+import type { Profile } from '../../qat/quantize/scheme.ts';
+import type { OptimizerSettings } from '../../qat/train/optimizer.ts';
+import type { Schedule } from '../../qat/train/schedule.ts';
+
+export interface TaskSettings {
+  readonly name: string;
+  /** Scope of the head; by default the task's name. */
+  readonly head?: string;
+  /** Name of the target in the data set. */
+  readonly target: string;
+  readonly stride: number;
+  readonly loss: { readonly kind: 'focal-heatmap' } | { readonly kind: 'cross-entropy'; readonly ignore?: number };
+  readonly metric: { readonly kind: 'centre-map'; readonly distance: number } | { readonly kind: 'miou' };
+}
+
+export interface TrainingSettings {
+  readonly epochs: number;
+  readonly batch: number;
+  readonly learningRate: number;
+  readonly schedule: Schedule;
+  readonly optimizer: OptimizerSettings;
+}
+
+export interface TrainSettings {
+  readonly train: readonly ('backbone' | 'head')[];
+  readonly task: TaskSettings;
+  readonly training: TrainingSettings;
+}
+
+export interface FinetuneSettings {
+  readonly task: TaskSettings;
+  readonly training: TrainingSettings;
+  /** Weight of the distance to the outputs of the head it started from. */
+  readonly distill?: number;
+}
+
+export interface ObserverSettings {
+  readonly kind: 'min-max' | 'moving-average' | 'percentile' | 'mse';
+  readonly averagingConstant?: number;
+  readonly percentile?: number;
+  readonly candidates?: number;
+}
+
+export interface CalibrateSettings {
+  readonly scope: 'backbone' | 'head';
+  readonly task?: TaskSettings;
+  readonly freeze: readonly string[];
+  readonly profile: Profile;
+  readonly observer: ObserverSettings;
+  readonly batches: number;
+  readonly batch: number;
+}
+
+export interface QatSettings {
+  readonly scope: 'backbone' | 'head';
+  readonly task?: TaskSettings;
+  readonly tasks?: readonly TaskSettings[];
+  readonly freeze: readonly string[];
+  readonly profile: Profile;
+  readonly training: TrainingSettings;
+  readonly activationScales: 'fixed' | 'follow';
+  readonly averagingConstant: number;
+  readonly bn: 'train' | 'frozen';
+  readonly objective: { readonly tasks?: { readonly [task: string]: number }; readonly distill?: number };
+}
+
+export interface ValidateSettings {
+  readonly task: TaskSettings;
+  readonly quantized: readonly ('backbone' | 'head')[];
+  readonly runtime: 'reference' | 'integer';
+  readonly batch: number;
+  readonly role?: string;
+}
+
+/** The one cast from checked JSON to its type. */
+export function settingsOf<T>(settings: JsonObject): T {
+  return settings as T;
+}
+
+export function headOf(task: TaskSettings): string {
+  return task.head ?? task.name;
+}

@@ -1,0 +1,55 @@
+// A task's settings turned into what the kernel and the data layer need: its head's output, target tensors, loss, metric.
+import { buildTargets } from '../../data/targets.ts';
+import type { TargetRequest } from '../../data/targets.ts';
+import type { Dataset } from '../../data/dataset.ts';
+import type { Network } from '../../qat/network/network.ts';
+import { NetworkError } from '../../qat/network/network.ts';
+import type { LossSpec, TargetSpec } from '../../qat/train/program.ts';
+import type { Tensor } from '../../support/tensor.ts';
+import { JobError } from './job-error.ts';
+import { headOf } from './settings.ts';
+import type { TaskSettings } from './settings.ts';
+
+/** The tensor of the float graph that the task's loss and metric look at. */
+export function outputOf(network: Network, task: TaskSettings): string {
+  const head = network.scopes.heads[headOf(task)];
+  if (head === undefined) throw new NetworkError(`the model has no head "${headOf(task)}" (it has: ${Object.keys(network.scopes.heads).join(', ')})`);
+  return head.outputs[0] as string;
+}
+
+export function targetName(task: TaskSettings): string {
+  return `target.${task.name}`;
+}
+
+export function targetsFor(dataset: Dataset, task: TaskSettings, indices: ArrayLike<number>): Tensor {
+  return buildTargets(dataset, indices, targetRequest(task));
+}
+
+export function lossFor(network: Network, task: TaskSettings, weight: number): LossSpec {
+  const common = { output: outputOf(network, task), target: targetName(task), weight };
+  return task.loss.kind === 'focal-heatmap' ? { kind: 'focal-heatmap', ...common } : { kind: 'cross-entropy', ignore: task.loss.ignore ?? 255, ...common };
+}
+
+export function targetSpec(dataset: Dataset, task: TaskSettings, batch: number): TargetSpec {
+  const probe = targetsFor(dataset, task, [0]);
+  const dtype = probe.dtype === 'int32' ? 'int32' : 'float32';
+  return { name: targetName(task), dtype, shape: [batch, ...probe.shape.slice(1)] };
+}
+
+/** The head's output and the target must have the same grid and as many channels as classes, before any step is spent. */
+export function checkOutputFits(task: TaskSettings, dataset: Dataset, output: readonly number[]): void {
+  const target = targetsFor(dataset, task, [0]).shape;
+  const grid = target.slice(-2);
+  if (output.slice(-2).join() === grid.join() && (task.loss.kind !== 'focal-heatmap' || output[1] === target[1])) return;
+  throw new JobError({
+    reason: 'wrong-shape',
+    message: `head "${headOf(task)}" gives [${output.slice(1).join(', ')}], target "${task.target}" of data set "${dataset.name}" at stride ${task.stride} is [${target.slice(1).join(', ')}]`,
+    remedy: "Make the task's stride and classes those of the head.",
+  });
+}
+
+function targetRequest(task: TaskSettings): TargetRequest {
+  return task.loss.kind === 'focal-heatmap'
+    ? { form: 'heatmap', target: task.target, stride: task.stride }
+    : { form: 'mask', target: task.target, stride: task.stride };
+}

@@ -1,0 +1,62 @@
+// Spellings of foreign exporters brought to one form: Constant nodes become initializers, nodes stand in topological order.
+// What headgate cannot quantise is refused with the node's name.
+import { OnnxError } from './codec.ts';
+import type { GraphIr, IrNode, IrTensor } from './ir.ts';
+
+const refused: ReadonlyMap<string, string> = new Map([
+  ['QuantizeLinear', 'the model is already quantised: import the float model it was made from'],
+  ['DequantizeLinear', 'the model is already quantised: import the float model it was made from'],
+  ['QLinearConv', 'the model is already quantised: import the float model it was made from'],
+  ['If', 'control flow cannot be quantised: cut the model before it'],
+  ['Loop', 'control flow cannot be quantised: cut the model before it'],
+  ['Scan', 'control flow cannot be quantised: cut the model before it'],
+  ['LSTM', 'recurrent operators are not supported: keep this part out of the model'],
+  ['GRU', 'recurrent operators are not supported: keep this part out of the model'],
+]);
+
+/** @throws OnnxError naming the node that cannot be taken. */
+export function normaliseImported(graph: GraphIr): GraphIr {
+  const initializers = new Map<string, IrTensor>(graph.initializers);
+  const nodes: IrNode[] = [];
+  for (const node of graph.nodes) {
+    const why = refused.get(node.op);
+    if (why !== undefined) throw new OnnxError(`node "${node.name}" (${node.op}): ${why}`);
+    if (node.op === 'Constant') initializers.set(node.outputs[0] as string, constantOf(node));
+    else nodes.push(node);
+  }
+  return { ...graph, nodes: ordered(nodes, new Set([...initializers.keys(), ...graph.inputs.map((input) => input.name)])), initializers };
+}
+
+function constantOf(node: IrNode): IrTensor {
+  const { value, value_float: single, value_ints: ints, value_int: integer, value_floats: floats } = node.attributes;
+  if (value?.kind === 'tensor') return value.value;
+  if (single?.kind === 'float') return { dtype: 'float32', shape: [], data: Float32Array.of(single.value) };
+  if (floats?.kind === 'floats') return { dtype: 'float32', shape: [floats.value.length], data: Float32Array.from(floats.value) };
+  if (integer?.kind === 'int') return { dtype: 'int64', shape: [], data: BigInt64Array.of(BigInt(integer.value)) };
+  if (ints?.kind === 'ints') return { dtype: 'int64', shape: [ints.value.length], data: BigInt64Array.from(ints.value.map(BigInt)) };
+  throw new OnnxError(`node "${node.name}" (Constant) holds no value that headgate reads`);
+}
+
+/** Kahn's algorithm, keeping the file's order among ready nodes. */
+function ordered(nodes: readonly IrNode[], known: Set<string>): readonly IrNode[] {
+  const waiting = [...nodes];
+  const sorted: IrNode[] = [];
+  while (waiting.length > 0) {
+    const before = waiting.length;
+    for (let index = 0; index < waiting.length; ) {
+      const node = waiting[index] as IrNode;
+      if (!node.inputs.every((input) => input === '' || known.has(input))) {
+        index++;
+        continue;
+      }
+      node.outputs.forEach((output) => known.add(output));
+      sorted.push(node);
+      waiting.splice(index, 1);
+    }
+    if (waiting.length === before) {
+      const node = waiting[0] as IrNode;
+      throw new OnnxError(`node "${node.name}" (${node.op}) reads "${node.inputs.find((input) => input !== '' && !known.has(input)) ?? ''}", which nothing makes`);
+    }
+  }
+  return sorted;
+}
