@@ -7,14 +7,16 @@ import type { GradientRule } from '../rule.ts';
 
 export const batchNormTrain: GradientRule = {
   kind: 'gradient',
-  lower: ({ b, node, shapeOf }) => {
+  lower: ({ b, node }) => {
     const [x, gamma, beta] = node.inputs as [string, string, string];
-    const channels = shapeOf(gamma)[0] as number;
-    const zeros = b.floats(Array.from({ length: channels }, () => 0));
+    // The runtime writes the "running" outputs into the buffers of the running inputs, even of initializers: each must
+    // have a buffer that nothing else reads, and two nodes that common-subexpression elimination cannot merge.
+    const noMean = b.emit('Sub', [gamma, gamma]);
+    const noVariance = b.emit('Sub', [beta, beta]);
     // momentum 0: the "running" outputs are the batch's own statistics.
     b.emitAll(
       'BatchNormalization',
-      [x, gamma, beta, zeros, zeros],
+      [x, gamma, beta, noMean, noVariance],
       { training_mode: int(1), momentum: float(0), epsilon: float(floatOf(node, 'epsilon', 1e-5)) },
       { outputs: node.outputs },
     );
