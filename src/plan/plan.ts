@@ -21,8 +21,7 @@ export type Binding =
 
 /** All of these must hold before the stage may start. */
 export type After =
-  | { readonly kind: 'stage'; readonly stage: StageId }
-  | { readonly kind: 'case'; readonly ref: CaseRef };
+  { readonly kind: 'stage'; readonly stage: StageId } | { readonly kind: 'case'; readonly ref: CaseRef };
 
 export interface SourcePlace {
   readonly file: string;

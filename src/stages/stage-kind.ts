@@ -54,10 +54,14 @@ export interface StageContext {
 export interface Ports {
   readonly inputs: readonly InputPort[];
   readonly outputs: readonly OutputPort[];
-  /** Data splits of tasks that this stage reads; each becomes a real edge `data[<split>]` (or `data[<task>.<split>]` for several tasks). */
   /** Inputs beyond those listed: `accept` any names and types, or `forward` each as an output of the same name and type. */
   readonly open?: 'accept' | 'forward';
-  readonly data?: readonly { readonly port: string; readonly task: string; readonly split: 'train' | 'gate' | 'report' | 'calibration' }[];
+  /** Data splits of tasks that this stage reads; each becomes a real edge `data[<split>]` (or `data[<task>.<split>]` for several tasks). */
+  readonly data?: readonly {
+    readonly port: string;
+    readonly task: string;
+    readonly split: 'train' | 'gate' | 'report' | 'calibration';
+  }[];
 }
 
 export type RunsOn =
@@ -76,10 +80,14 @@ export interface StageKind {
   /** Whether the job draws random numbers: otherwise its seed is 0, and changing the workflow's seed leaves it cached. */
   readonly seeded?: boolean;
   /** Problems that the schema cannot say; each is placed at `path` inside `with`. */
-  check?(context: StageContext): readonly { readonly path: readonly (string | number)[]; readonly message: string; readonly help?: string }[];
+  check?(
+    context: StageContext,
+  ): readonly { readonly path: readonly (string | number)[]; readonly message: string; readonly help?: string }[];
   ports(context: StageContext): Ports;
   /** Exactly the settings that the job reads, defaults filled in: they enter the key and job.json. */
   jobSettings(context: StageContext): JsonObject;
   /** Files or folders outside the store that the job reads, relative to the workflow's root; hashed into the key and checked before anything runs. */
-  files?(context: StageContext): readonly { readonly name: string; readonly path: string; readonly at: readonly (string | number)[] }[];
+  files?(
+    context: StageContext,
+  ): readonly { readonly name: string; readonly path: string; readonly at: readonly (string | number)[] }[];
 }

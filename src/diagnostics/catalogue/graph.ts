@@ -1,0 +1,27 @@
+// HG15xx: the plan as a whole — cycles, files that are not there, nothing to run. One constructor per problem.
+import { errorAt } from '../diagnostic.ts';
+import type { Diagnostic } from '../diagnostic.ts';
+import { placeText } from '../source.ts';
+import type { Place } from '../source.ts';
+
+/** `stages` in the order of the data, the first one repeated at the end; `links[i]` is where stage i + 1 names stage i. */
+export function stagesInCycle(stages: readonly string[], links: readonly Place[]): Diagnostic {
+  const at = links.at(-1);
+  if (at === undefined) throw new Error('a cycle has at least one link');
+  const lines = links.map((link, index) => `${stages[index + 1]} needs ${stages[index]} (${placeText(link)})`);
+  return errorAt('HG1501', at, {
+    message: `these stages wait for each other: ${stages.join(' → ')}`,
+    help: lines.join('\n'),
+  });
+}
+
+export function fileMissing(at: Place, path: string, stage: string): Diagnostic {
+  return errorAt('HG1502', at, {
+    message: `there is no "${path}", which stage "${stage}" reads`,
+    help: "paths are relative to the workflow's root",
+  });
+}
+
+export function nothingToRun(at: Place): Diagnostic {
+  return errorAt('HG1503', at, { message: 'no stage is left to run', help: 'every one is left out by its "enabled"' });
+}

@@ -1,0 +1,26 @@
+// "Did you mean …": the nearest of the known names. The only file that knows the edit-distance library.
+import { distance } from 'fastest-levenshtein';
+
+/** The nearest name, if it is near enough to be what was meant: a third of its letters may differ. */
+export function nearest(name: string, known: Iterable<string>): string | undefined {
+  let best: { readonly name: string; readonly distance: number } | undefined;
+  for (const candidate of known) {
+    const d = distance(name.toLowerCase(), candidate.toLowerCase());
+    if (best === undefined || d < best.distance) best = { name: candidate, distance: d };
+  }
+  if (best === undefined) return undefined;
+  return best.distance <= Math.max(1, Math.floor(Math.max(name.length, best.name.length) / 3)) ? best.name : undefined;
+}
+
+/** Help for a name that is not known: the nearest one, else what there is. */
+export function suggestion(name: string, known: readonly string[], whatTheyAre: string): string {
+  const near = nearest(name, known);
+  if (near !== undefined) return `did you mean "${near}"?`;
+  return known.length === 0 ? `there are no ${whatTheyAre}` : `${whatTheyAre}: ${listed(known)}`;
+}
+
+/** `a, b, c`, cut after twelve. */
+export function listed(names: readonly string[]): string {
+  const shown = names.slice(0, 12).join(', ');
+  return names.length > 12 ? `${shown} and ${names.length - 12} more` : shown;
+}

@@ -1,0 +1,173 @@
+// Substitution objects: {"$param": "a.b"}, {"$each": "path"}, {"$key": true}, {"$profile": "field"}, {"$equals": [x, y]},
+// {"$choose": [condition, a, b]}. A total little language over values known before anything runs; no strings are spliced.
+import {
+  conditionNotBoolean,
+  crowdedSubstitution,
+  eachWithoutItem,
+  itemIsPlain,
+  malformedSubstitution,
+  noProfile,
+  unknownItemField,
+  unknownParameter,
+  unknownProfileField,
+  unknownSubstitution,
+} from '../diagnostics/catalogue/parameters.ts';
+import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import { innerPlace, locate, toJson } from '../diagnostics/located-json.ts';
+import type { Located, LocatedObject, Member } from '../diagnostics/located-json.ts';
+import type { Place } from '../diagnostics/source.ts';
+import { canonicalJson } from '../support/canonical-json.ts';
+import { isJsonObject } from '../support/json.ts';
+import type { Json, JsonObject } from '../support/json.ts';
+import { fieldPaths, fieldAt } from './field-path.ts';
+
+/** What a substitution may look at. */
+export interface Scope {
+  readonly params: JsonObject;
+  /** The item of a fan-out, or the stage's task: its fields are undefined for plain words. */
+  readonly item?: { readonly key: string; readonly fields: JsonObject | undefined };
+  readonly profile?: { readonly name: string; readonly fields: JsonObject };
+}
+
+const names = ['$param', '$each', '$key', '$profile', '$equals', '$choose'];
+
+/** The value with every substitution replaced; undefined when one could not be (its problem is in `problems`). */
+export function substitute(node: Located, scope: Scope, problems: Diagnostic[]): Located | undefined {
+  switch (node.type) {
+    case 'array': {
+      const items = node.items.map((item) => substitute(item, scope, problems));
+      return items.some((item) => item === undefined)
+        ? undefined
+        : { ...node, items: items.filter((item) => item !== undefined) };
+    }
+    case 'object':
+      return isSubstitution(node) ? evaluate(node, scope, problems) : substituteMembers(node, scope, problems);
+    default:
+      return node;
+  }
+}
+
+export function isSubstitution(node: Located): node is LocatedObject {
+  return node.type === 'object' && [...node.members.keys()].some((key) => key.startsWith('$'));
+}
+
+function substituteMembers(node: LocatedObject, scope: Scope, problems: Diagnostic[]): Located | undefined {
+  const members = new Map<string, Member>();
+  let complete = true;
+  for (const member of node.members.values()) {
+    const value = substitute(member.value, scope, problems);
+    if (value === undefined) complete = false;
+    // A parameter that is null by default leaves the setting out until someone sets it.
+    else if (value.type === 'null' && isSubstitution(member.value)) continue;
+    else members.set(member.key, { ...member, value });
+  }
+  return complete ? { ...node, members } : undefined;
+}
+
+function evaluate(node: LocatedObject, scope: Scope, problems: Diagnostic[]): Located | undefined {
+  const refuse = (problem: Diagnostic): undefined => void problems.push(problem);
+  const member = [...node.members.values()].find(({ key }) => key.startsWith('$'));
+  if (member === undefined) return undefined;
+  const { key, keyAt, value } = member;
+  if (!names.includes(key)) return refuse(unknownSubstitution(keyAt, key, names));
+  if (node.members.size > 1) return refuse(crowdedSubstitution(keyAt, key));
+  switch (key) {
+    case '$param':
+      return value.type === 'string'
+        ? field(
+            scope.params,
+            value.value,
+            node.at,
+            () => unknownParameter(innerPlace(value), value.value, fieldPaths(scope.params)),
+            problems,
+          )
+        : refuse(malformedSubstitution(value.at, key, '{"$param": "path.to.parameter"}'));
+    case '$each':
+      return value.type === 'string'
+        ? eachField(value.value, innerPlace(value), node.at, scope, problems)
+        : refuse(malformedSubstitution(value.at, key, '{"$each": "path.in.item"}'));
+    case '$key':
+      if (value.type !== 'boolean' || !value.value)
+        return refuse(malformedSubstitution(value.at, key, '{"$key": true}'));
+      return scope.item === undefined ? refuse(eachWithoutItem(node.at, key)) : locate(scope.item.key, node.at);
+    case '$profile':
+      return value.type === 'string'
+        ? profileField(value.value, innerPlace(value), node.at, scope, problems)
+        : refuse(malformedSubstitution(value.at, key, '{"$profile": "field"}'));
+    case '$equals':
+      return equals(value, node.at, scope, problems);
+    default:
+      return choose(value, scope, problems);
+  }
+}
+
+function field(
+  from: JsonObject,
+  path: string,
+  at: Place,
+  missing: () => Diagnostic,
+  problems: Diagnostic[],
+): Located | undefined {
+  const value = fieldAt(from, path);
+  if (value !== undefined) return locate(value, at);
+  problems.push(missing());
+  return undefined;
+}
+
+function eachField(path: string, pathAt: Place, at: Place, scope: Scope, problems: Diagnostic[]): Located | undefined {
+  const { item } = scope;
+  if (item === undefined) return void problems.push(eachWithoutItem(at, '$each'));
+  const { fields } = item;
+  if (fields === undefined) return void problems.push(itemIsPlain(at, item.key));
+  return field(fields, path, at, () => unknownItemField(pathAt, path, item.key, fieldPaths(fields)), problems);
+}
+
+function profileField(
+  path: string,
+  pathAt: Place,
+  at: Place,
+  scope: Scope,
+  problems: Diagnostic[],
+): Located | undefined {
+  const { profile } = scope;
+  if (profile === undefined) return void problems.push(noProfile(at));
+  return field(
+    profile.fields,
+    path,
+    at,
+    () => unknownProfileField(pathAt, path, profile.name, fieldPaths(profile.fields)),
+    problems,
+  );
+}
+
+function equals(operands: Located, at: Place, scope: Scope, problems: Diagnostic[]): Located | undefined {
+  if (operands.type !== 'array' || operands.items.length !== 2) {
+    return void problems.push(malformedSubstitution(operands.at, '$equals', '{"$equals": [x, y]}'));
+  }
+  const [left, right] = operands.items.map((item) => substitute(item, scope, problems));
+  if (left === undefined || right === undefined) return undefined;
+  return { type: 'boolean', at, value: canonicalJson(toJson(left)) === canonicalJson(toJson(right)) };
+}
+
+/** Only the chosen side is evaluated: the other may speak of things that do not exist here. */
+function choose(operands: Located, scope: Scope, problems: Diagnostic[]): Located | undefined {
+  const [condition, whenTrue, whenFalse] =
+    operands.type === 'array' && operands.items.length === 3 ? operands.items : [];
+  if (condition === undefined || whenTrue === undefined || whenFalse === undefined) {
+    return void problems.push(malformedSubstitution(operands.at, '$choose', '{"$choose": [condition, a, b]}'));
+  }
+  const held = substitute(condition, scope, problems);
+  if (held === undefined) return undefined;
+  if (held.type !== 'boolean') return void problems.push(conditionNotBoolean(condition.at, kindOf(toJson(held))));
+  return substitute(held.value ? whenTrue : whenFalse, scope, problems);
+}
+
+function kindOf(value: Json): string {
+  return value === null
+    ? 'null'
+    : Array.isArray(value)
+      ? 'an array'
+      : isJsonObject(value)
+        ? 'an object'
+        : JSON.stringify(value);
+}

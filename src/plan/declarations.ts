@@ -1,0 +1,80 @@
+// Profiles and tasks of a workflow with parameters filled in and their schemas checked.
+import profileSchema from '../../schemas/profile.schema.json' with { type: 'json' };
+import taskSchema from '../../schemas/task.schema.json' with { type: 'json' };
+import { unknownProfile, wrongShape } from '../diagnostics/catalogue/parameters.ts';
+import { innerPlace, memberOf } from '../diagnostics/located-json.ts';
+import type { Located, LocatedString } from '../diagnostics/located-json.ts';
+import { substitute } from '../expression/substitution.ts';
+import { checkSchema } from '../spec/schema-check.ts';
+import type { NamedNode, WorkflowSpec } from '../spec/workflow-spec.ts';
+import { isJsonObject } from '../support/json.ts';
+import type { JsonObject } from '../support/json.ts';
+import { jsonModule } from '../support/json-module.ts';
+import type { PlannedTask, Problems, ResolvedProfile } from './instance.ts';
+import type { Params } from './params.ts';
+
+export interface Declarations {
+  readonly spec: WorkflowSpec;
+  readonly params: Params;
+  readonly profiles: ReadonlyMap<string, ResolvedProfile>;
+  /** The profile that the parameter `profile` names. */
+  readonly activeProfile: ResolvedProfile | undefined;
+  readonly tasks: ReadonlyMap<string, PlannedTask>;
+}
+
+const schemas = { profile: jsonModule(profileSchema), task: jsonModule(taskSchema) };
+const primaryMetrics: { readonly [kind: string]: string } = { 'centre-map': 'mAP', miou: 'mIoU' };
+
+export function resolveDeclarations(spec: WorkflowSpec, params: Params, problems: Problems): Declarations {
+  const profiles = new Map<string, ResolvedProfile>();
+  for (const declared of spec.profiles.values()) {
+    const checked = resolve(declared, schemas.profile, `profile "${declared.name}"`, params, problems);
+    if (checked !== undefined) profiles.set(declared.name, { name: declared.name, fields: checked.fields });
+  }
+  const tasks = new Map<string, PlannedTask>();
+  for (const declared of spec.tasks.values()) {
+    const checked = resolve(declared, schemas.task, `task "${declared.name}"`, params, problems);
+    if (checked !== undefined) tasks.set(declared.name, plannedTask(declared, checked.node, checked.fields, problems));
+  }
+  return { spec, params, profiles, tasks, activeProfile: activeProfile(spec, params, profiles, problems) };
+}
+
+function resolve(
+  declared: NamedNode,
+  schema: JsonObject,
+  what: string,
+  params: Params,
+  problems: Problems,
+): { readonly node: Located; readonly fields: JsonObject } | undefined {
+  const node = substitute(declared.node, { params: params.values }, problems);
+  if (node === undefined) return undefined;
+  const checked = checkSchema(schema, node, what);
+  if (!checked.ok) problems.push(...checked.error);
+  return checked.ok && isJsonObject(checked.value) ? { node, fields: checked.value } : undefined;
+}
+
+function plannedTask({ name, nameAt }: NamedNode, node: Located, fields: JsonObject, problems: Problems): PlannedTask {
+  const { data: _data, ...settings } = fields;
+  const data = new Map<string, LocatedString>();
+  const written = memberOf(node, 'data');
+  for (const { key, value } of written?.type === 'object' ? written.members.values() : []) {
+    if (value.type === 'string') data.set(key, value);
+    else problems.push(wrongShape(value.at, key, 'a reference'));
+  }
+  const kind = isJsonObject(settings['metric']) ? String(settings['metric']['kind']) : '';
+  return { name, nameAt, settings, data, primaryMetric: primaryMetrics[kind] ?? kind };
+}
+
+function activeProfile(
+  spec: WorkflowSpec,
+  params: Params,
+  profiles: ReadonlyMap<string, ResolvedProfile>,
+  problems: Problems,
+): ResolvedProfile | undefined {
+  const name = params.values['profile'];
+  if (typeof name !== 'string' || spec.profiles.size === 0) return undefined;
+  const written = memberOf(spec.params, 'profile');
+  const at = params.setAt.get('profile') ?? (written === undefined ? undefined : innerPlace(written));
+  if (!spec.profiles.has(name) && at !== undefined) problems.push(unknownProfile(at, name, [...spec.profiles.keys()]));
+  return profiles.get(name);
+}

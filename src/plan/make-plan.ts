@@ -1,0 +1,144 @@
+// WorkflowSpec → Plan: parameters, instances, links, order, types, conditions. Each step collects all its problems, and
+// the next begins only when there were none.
+import { nothingToRun } from '../diagnostics/catalogue/graph.ts';
+import { sortDiagnostics } from '../diagnostics/diagnostic.ts';
+import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import { innerPlace, nodeAt } from '../diagnostics/located-json.ts';
+import type { Located } from '../diagnostics/located-json.ts';
+import { positionOf } from '../diagnostics/source.ts';
+import type { Place } from '../diagnostics/source.ts';
+import type { WorkflowSpec } from '../spec/workflow-spec.ts';
+import type { OutputPort } from '../stages/stage-kind.ts';
+import type { JsonObject } from '../support/json.ts';
+import { err, ok } from '../support/result.ts';
+import type { Result } from '../support/result.ts';
+import { checkGates } from './check-gates.ts';
+import { checkPorts } from './check-ports.ts';
+import { findConditions } from './conditions.ts';
+import type { Conditions } from './conditions.ts';
+import { resolveDeclarations } from './declarations.ts';
+import { expandStages } from './expand.ts';
+import { remainingCases } from './gate-cases.ts';
+import type { Problems } from './instance.ts';
+import { isDisabled } from './linked-stage.ts';
+import type { LinkedAfter, LinkedBinding, LinkedCases, LinkedStage, OutputRef } from './linked-stage.ts';
+import { linkStages } from './link.ts';
+import { mergeParams } from './params.ts';
+import type { After, Binding, CaseRef, Plan, PlannedStage, PortRef } from './plan.ts';
+import { orderStages } from './stage-graph.ts';
+
+export interface PlanOptions {
+  /** Parsed params files, in the order given. */
+  readonly params?: readonly Located[];
+  /** The words after each `--set`. */
+  readonly set?: readonly string[];
+}
+
+/** A file that a stage reads, with the place that names it. */
+export interface FileUse {
+  readonly stage: string;
+  readonly path: string;
+  readonly at: Place;
+}
+
+export interface MadePlan {
+  readonly plan: Plan;
+  readonly files: readonly FileUse[];
+}
+
+export function makePlan(spec: WorkflowSpec, options: PlanOptions = {}): Result<MadePlan, readonly Diagnostic[]> {
+  const problems: Problems = [];
+  const params = mergeParams(spec.params, options.params ?? [], options.set ?? [], problems);
+  if (problems.length > 0) return err(sortDiagnostics(problems));
+  const declarations = resolveDeclarations(spec, params, problems);
+  const fanOuts = expandStages(declarations, problems);
+  if (problems.length > 0) return err(sortDiagnostics(problems));
+  const linked = linkStages(declarations, fanOuts, problems);
+  if (linked.length === 0) problems.push(nothingToRun({ source: spec.source, offset: 0, length: 1 }));
+  if (problems.length > 0) return err(sortDiagnostics(problems));
+  const order = orderStages(linked);
+  if (!order.ok) return err([order.error]);
+  const outputs = checkPorts(order.value, problems);
+  const conditions = findConditions(order.value, problems);
+  if (problems.length === 0) checkGates(order.value, conditions, problems);
+  if (problems.length > 0) return err(sortDiagnostics(problems));
+
+  const kept = order.value.filter(({ instance }) => !conditions.pruned.has(instance));
+  const plan: Plan = {
+    workflow: spec.source.file,
+    name: spec.name,
+    params: params.values,
+    stages: kept.map((stage) => plannedStage(stage, conditions, outputs.get(stage.instance) ?? [])),
+    tasks: [...declarations.tasks.values()].map(({ name, primaryMetric }) => ({ name, primaryMetric })),
+  };
+  return ok({ plan, files: kept.flatMap(fileUses) });
+}
+
+function plannedStage(stage: LinkedStage, conditions: Conditions, outputs: readonly OutputPort[]): PlannedStage {
+  const { instance, inputs } = stage;
+  const { id, spec, key, kind, task, context, seed, threads, retries, timeoutMs, resources } = instance;
+  const at = positionOf(spec.nameAt.source, spec.nameAt.offset);
+  return {
+    id,
+    name: spec.name,
+    ...(key === undefined ? {} : { key }),
+    kind: kind.kind,
+    runsOn: kind.runsOn,
+    at: { file: spec.nameAt.source.file, ...at },
+    ...(task === undefined ? {} : { task }),
+    settings: kind.role === 'gate' ? gateSettings(stage) : kind.jobSettings(context),
+    seed,
+    threads,
+    inputs: Object.fromEntries([...inputs].map(([port, { binding }]) => [port, plannedBinding(binding, conditions)])),
+    inputPorts: [...inputs.values()].map(({ port }) => port),
+    outputs,
+    after: stage.after.map((after) => plannedAfter(after, conditions)),
+    files: (kind.files?.(context) ?? []).map(({ name, path }) => ({ name, path })),
+    resources,
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    retries,
+  };
+}
+
+function gateSettings({ instance }: LinkedStage): JsonObject {
+  const cases = remainingCases(instance.cases).map(({ name, criteria }) => ({ name, criteria }));
+  return { ...instance.kind.jobSettings(instance.context), cases };
+}
+
+function plannedBinding(binding: LinkedBinding, conditions: Conditions): Binding {
+  switch (binding.shape) {
+    case 'one':
+      return { shape: 'one', from: portRef(binding.from) };
+    case 'collect':
+      return { shape: 'collect', items: binding.items.map(({ key, from }) => ({ key, from: portRef(from) })) };
+    case 'oneOf':
+      return {
+        shape: 'oneOf',
+        alternatives: binding.alternatives.flatMap(({ when, from }) => {
+          const ref = caseRef(when, conditions);
+          if (isDisabled(from) || ref.cases.length === 0) return [];
+          if (conditions.pruned.has(from.producer) || conditions.pruned.has(when.gate)) return [];
+          return [{ when: ref, from: portRef(from) }];
+        }),
+      };
+  }
+}
+
+function plannedAfter(after: LinkedAfter, conditions: Conditions): After {
+  if (after.kind === 'stage') return { kind: 'stage', stage: after.stage.id };
+  return { kind: 'case', ref: caseRef(after.ref, conditions) };
+}
+
+function caseRef({ gate, cases }: LinkedCases, { remaining }: Conditions): CaseRef {
+  const known = remaining.get(gate) ?? [];
+  return { gate: gate.id, cases: cases.filter((name) => known.includes(name)) };
+}
+
+function portRef({ producer, port }: OutputRef): PortRef {
+  return { stage: producer.id, port };
+}
+
+function fileUses({ instance }: LinkedStage): readonly FileUse[] {
+  const files = instance.kind.files?.(instance.context) ?? [];
+  return files.map(({ path, at }) => ({ stage: instance.id, path, at: innerPlace(nodeAt(instance.withNode, at)) }));
+}

@@ -1,0 +1,128 @@
+// Parameters: the workflow's defaults, then params files, then `--set a.b=1`. Only what the defaults declare can be set,
+// and only to a value of the same type.
+import {
+  malformedSetting,
+  paramsNotObject,
+  parameterType,
+  unknownParameter,
+} from '../diagnostics/catalogue/parameters.ts';
+import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import { locate, memberOf, toJson } from '../diagnostics/located-json.ts';
+import type { Located } from '../diagnostics/located-json.ts';
+import { sourceDocument } from '../diagnostics/source.ts';
+import type { Place } from '../diagnostics/source.ts';
+import { fieldPaths } from '../expression/field-path.ts';
+import { isJsonObject } from '../support/json.ts';
+import type { Json, JsonObject } from '../support/json.ts';
+
+export interface Params {
+  readonly values: JsonObject;
+  /** Where a path was set last, if not by its default. */
+  readonly setAt: ReadonlyMap<string, Place>;
+}
+
+/** @param files parsed params files, in the order given; @param settings the words after each `--set`. */
+export function mergeParams(
+  defaults: Located | undefined,
+  files: readonly Located[],
+  settings: readonly string[],
+  problems: Diagnostic[],
+): Params {
+  const declared = defaults === undefined ? {} : toJson(defaults);
+  const setAt = new Map<string, Place>();
+  let values = isJsonObject(declared) ? declared : {};
+  for (const override of [...files, ...settings.flatMap((text) => settingNode(text, problems))]) {
+    if (override.type !== 'object') problems.push(paramsNotObject(override.at));
+    else values = mergeObject(values, override, '', { all: fieldPaths(values), setAt, problems });
+  }
+  return { values, setAt };
+}
+
+interface Merging {
+  readonly all: readonly string[];
+  readonly setAt: Map<string, Place>;
+  readonly problems: Diagnostic[];
+}
+
+function mergeObject(
+  into: JsonObject,
+  from: Located & { type: 'object' },
+  prefix: string,
+  merging: Merging,
+): JsonObject {
+  const merged: { [key: string]: Json } = { ...into };
+  // An empty object as default declares an open table.
+  const open = prefix !== '' && Object.keys(into).length === 0;
+  for (const { key, keyAt, value } of from.members.values()) {
+    const path = `${prefix}${key}`;
+    const before = Object.hasOwn(into, key) ? into[key] : undefined;
+    if (before === undefined && !open) {
+      merging.problems.push(unknownParameter(keyAt, deepest(path, value), merging.all));
+      continue;
+    }
+    if (before !== undefined && !sameType(before, value)) {
+      merging.problems.push(parameterType(value.at, path, typeWord(before), typeWord(toJson(value))));
+      continue;
+    }
+    merging.setAt.set(path, value.at);
+    merged[key] =
+      before !== undefined && isJsonObject(before) && value.type === 'object' && !otherKind(before, value)
+        ? mergeObject(before, value, `${path}.`, merging)
+        : toJson(value);
+  }
+  return merged;
+}
+
+/** Objects told apart by `kind` have other fields each: a new kind replaces the whole object. */
+function otherKind(before: JsonObject, after: Located): boolean {
+  const kind = memberOf(after, 'kind');
+  return before['kind'] !== undefined && kind !== undefined && toJson(kind) !== before['kind'];
+}
+
+/** The whole path that was meant, so that the suggestion can be a whole path. */
+function deepest(path: string, value: Located): string {
+  if (value.type !== 'object' || value.members.size !== 1) return path;
+  const [member] = value.members.values();
+  return member === undefined ? path : deepest(`${path}.${member.key}`, member.value);
+}
+
+/** `a.b=1` as the object {"a": {"b": 1}}; a value that is not JSON is a string. */
+function settingNode(text: string, problems: Diagnostic[]): readonly Located[] {
+  const source = sourceDocument('--set', text);
+  const equals = text.indexOf('=');
+  const path = text.slice(0, Math.max(equals, 0)).trim();
+  if (path === '' || path.split('.').some((step) => step === '')) {
+    problems.push(malformedSetting({ source, offset: 0, length: Math.max(1, text.length) }));
+    return [];
+  }
+  const at: Place = { source, offset: 0, length: equals };
+  let node = locate(parseValue(text.slice(equals + 1)), {
+    source,
+    offset: equals + 1,
+    length: Math.max(1, text.length - equals - 1),
+  });
+  for (const key of path.split('.').reverse()) {
+    node = { type: 'object', at, members: new Map([[key, { key, keyAt: at, value: node }]]) };
+  }
+  return [node];
+}
+
+function parseValue(text: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch {
+    return text;
+  }
+}
+
+function sameType(before: Json, after: Located): boolean {
+  if (before === null || after.type === 'null') return before === null;
+  return typeWord(before) === typeWord(toJson(after));
+}
+
+function typeWord(value: Json): string {
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'boolean') return 'true or false';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
+}

@@ -1,0 +1,28 @@
+// `finetune`: trains a float head on the features of the frozen, fake-quantised backbone until it has adapted.
+import schema from '../../../schemas/stages/finetune.schema.json' with { type: 'json' };
+import { jsonModule } from '../../support/json-module.ts';
+import { checkpoint, input, modelPort, needsTask, quantizedStates, reportPort, taskSettings } from '../port-types.ts';
+import type { StageKind } from '../stage-kind.ts';
+
+export const finetune: StageKind = {
+  kind: 'finetune',
+  summary: 'trains a float head on the quantised backbone',
+  settingsSchema: jsonModule(schema),
+  runsOn: 'embedded',
+  seeded: true,
+  check: (context) => needsTask(context, 'finetune'),
+  ports: ({ task }) => ({
+    inputs: [
+      modelPort,
+      input('backbone', checkpoint('backbone', quantizedStates), 'the frozen backbone with its scales'),
+      input('head', checkpoint('head', ['float']), 'the float head to start from'),
+    ],
+    outputs: [{ name: 'head', type: checkpoint('head', ['float']), help: 'the adapted float head' }, reportPort],
+    data: (['train', 'gate'] as const).map((split) => ({ port: `data[${split}]`, task: task?.name ?? '', split })),
+  }),
+  jobSettings: ({ settings, task }) => ({
+    training: settings['training'] ?? {},
+    distill: settings['distill'] ?? 0,
+    ...(task === undefined ? {} : { task: taskSettings(task) }),
+  }),
+};

@@ -1,0 +1,27 @@
+// `gate`: decides on measured numbers. Its cases are not settings of a job; the planner resolves them (GateSettings).
+import schema from '../../../schemas/stages/gate.schema.json' with { type: 'json' };
+import { jsonModule } from '../../support/json-module.ts';
+import { input } from '../port-types.ts';
+import type { StageKind } from '../stage-kind.ts';
+
+export const gate: StageKind = {
+  kind: 'gate',
+  summary: 'decides on measured numbers',
+  settingsSchema: jsonModule(schema),
+  runsOn: 'engine',
+  role: 'gate',
+  ports: ({ settings }) => {
+    const all = settings['policy'] === 'all';
+    const peers = all ? 'collect' : 'optional';
+    return {
+      inputs: [
+        input('metrics', { artifact: 'metrics' }, 'what the gate decides on'),
+        input('reference', { artifact: 'metrics' }, 'what it is compared with', 'optional'),
+        { ...input('peers', { artifact: 'metrics' }, 'the metrics of every peer', peers), unused: !all },
+        { ...input('peerReferences', { artifact: 'metrics' }, 'the references of every peer', peers), unused: !all },
+      ],
+      outputs: [{ name: 'verdict', type: { artifact: 'verdict' }, help: 'the chosen case with its evidence' }],
+    };
+  },
+  jobSettings: ({ settings }) => ({ policy: settings['policy'] ?? 'own' }),
+};

@@ -1,0 +1,146 @@
+// `qat`: quantization-aware training of one scope. The backbone is trained through frozen float heads (the objective's
+// tasks) or towards a float teacher's features; a head on the frozen, fake-quantised backbone.
+import schema from '../../../schemas/stages/qat.schema.json' with { type: 'json' };
+import { isJsonObject } from '../../support/json.ts';
+import type { JsonObject } from '../../support/json.ts';
+import { jsonModule } from '../../support/json-module.ts';
+import {
+  checkpoint,
+  freezesItself,
+  frozenScopes,
+  input,
+  modelPort,
+  needsProfile,
+  needsTask,
+  profileSettings,
+  quantizedStates,
+  reportPort,
+  taskSettings,
+} from '../port-types.ts';
+import type { InputPort, Ports, ResolvedTask, StageContext, StageKind } from '../stage-kind.ts';
+
+export const qat: StageKind = {
+  kind: 'qat',
+  summary: 'quantization-aware training of one scope',
+  settingsSchema: jsonModule(schema),
+  runsOn: 'embedded',
+  seeded: true,
+  check: (context) => [
+    ...needsTask(context, 'qat'),
+    ...needsProfile(context, 'qat'),
+    ...freezesItself(context.settings),
+    ...checkObjective(context),
+  ],
+  ports: (context) => {
+    const scope = scopeOf(context);
+    return {
+      inputs: scope === 'backbone' ? backboneInputs(context) : headInputs(context),
+      outputs: [
+        { name: scope, type: checkpoint(scope, ['qat']), help: `the trained ${scope} with its scales` },
+        reportPort,
+      ],
+      data: dataOf(context),
+    };
+  },
+  jobSettings: (context) => {
+    const { training, activationScales, averagingConstant, bn } = context.settings;
+    const scope = scopeOf(context);
+    return {
+      scope,
+      freeze: [...frozenScopes(context.settings)].sort(),
+      profile: profileSettings(context),
+      training: training ?? {},
+      activationScales: activationScales ?? null,
+      // A fixed scale does not read how fast it would follow.
+      averagingConstant: activationScales === 'fixed' ? 0 : (averagingConstant ?? null),
+      bn: bn ?? null,
+      objective: { tasks: objectiveWeights(context), distill: distillOf(context) },
+      ...(context.task === undefined ? {} : { task: taskSettings(context.task) }),
+      ...(scope === 'backbone' ? { tasks: objectiveTasks(context).map(taskSettings) } : {}),
+    };
+  },
+};
+
+function backboneInputs(context: StageContext): readonly InputPort[] {
+  const keys = objectiveTasks(context).map((task) => task.name);
+  return [
+    modelPort,
+    input('backbone', checkpoint('backbone', quantizedStates), 'the calibrated backbone'),
+    {
+      ...input('heads', checkpoint('head', ['float']), "the frozen float heads of the objective's tasks", 'collect'),
+      keys,
+      unused: keys.length === 0,
+    },
+    teacherPort(context, 'backbone', 'the float backbone whose features are the target'),
+  ];
+}
+
+function headInputs(context: StageContext): readonly InputPort[] {
+  return [
+    modelPort,
+    input('backbone', checkpoint('backbone', quantizedStates), 'the frozen backbone with its scales'),
+    input('head', checkpoint('head', quantizedStates), 'the calibrated head'),
+    teacherPort(context, 'head', 'the float head whose outputs are the target'),
+  ];
+}
+
+function teacherPort(context: StageContext, scope: 'backbone' | 'head', help: string): InputPort {
+  const read = distillOf(context) > 0;
+  return { ...input('teacher', checkpoint(scope, ['float']), help, read ? 'one' : 'optional'), unused: !read };
+}
+
+function dataOf(context: StageContext): NonNullable<Ports['data']> {
+  const tasks = scopeOf(context) === 'backbone' ? objectiveTasks(context) : [];
+  // With one task, or none (distillation alone), the stage's own data; the port then carries no task's name.
+  const names = tasks.length > 1 ? tasks.map((task) => task.name) : [tasks[0]?.name ?? context.task?.name ?? ''];
+  return names.flatMap((task) =>
+    (['train', 'gate'] as const).map((split) => ({
+      port: names.length > 1 ? `data[${task}.${split}]` : `data[${split}]`,
+      task,
+      split,
+    })),
+  );
+}
+
+function checkObjective(context: StageContext): ReturnType<NonNullable<StageKind['check']>> {
+  const known = context.tasks.map((task) => task.name);
+  const weights = objectiveOf(context)['tasks'];
+  if (weights === undefined || !isJsonObject(weights)) return [];
+  const unknown = Object.keys(weights).filter((name) => !known.includes(name));
+  const idle = distillOf(context) === 0 && objectiveTasks(context).length === 0;
+  return [
+    ...unknown.map((name) => ({
+      path: ['objective', 'tasks', name],
+      message: `task "${name}" is not declared`,
+      help: `tasks: ${known.join(', ')}`,
+    })),
+    ...(idle
+      ? [{ path: ['objective'], message: 'the objective is empty', help: 'give a task a weight above 0, or distill' }]
+      : []),
+  ];
+}
+
+function scopeOf({ settings }: StageContext): 'backbone' | 'head' {
+  return settings['scope'] === 'head' ? 'head' : 'backbone';
+}
+
+function objectiveOf({ settings }: StageContext): JsonObject {
+  return isJsonObject(settings['objective']) ? settings['objective'] : {};
+}
+
+function distillOf(context: StageContext): number {
+  const { distill } = objectiveOf(context);
+  return typeof distill === 'number' ? distill : 0;
+}
+
+/** Only weights above 0; the stage's own task where the workflow says nothing. */
+function objectiveWeights(context: StageContext): JsonObject {
+  const { tasks } = objectiveOf(context);
+  if (tasks === undefined || !isJsonObject(tasks)) return context.task === undefined ? {} : { [context.task.name]: 1 };
+  return Object.fromEntries(Object.entries(tasks).filter(([, weight]) => typeof weight === 'number' && weight > 0));
+}
+
+function objectiveTasks(context: StageContext): readonly ResolvedTask[] {
+  const weights = objectiveWeights(context);
+  return context.tasks.filter((task) => Object.hasOwn(weights, task.name));
+}

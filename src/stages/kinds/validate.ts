@@ -1,0 +1,82 @@
+// `validate`: measures a task on one split — of scopes put together, of the merged model, or of the exported one.
+import schema from '../../../schemas/stages/validate.schema.json' with { type: 'json' };
+import { jsonModule } from '../../support/json-module.ts';
+import {
+  checkpoint,
+  input,
+  modelPort,
+  needsTask,
+  quantizedStates,
+  scopesIn,
+  sortedScopes,
+  taskSettings,
+} from '../port-types.ts';
+import type { InputPort, StageContext, StageKind } from '../stage-kind.ts';
+
+export const validate: StageKind = {
+  kind: 'validate',
+  summary: 'measures a task on one split',
+  settingsSchema: jsonModule(schema),
+  runsOn: 'embedded',
+  check: (context) => [
+    ...needsTask(context, 'validate'),
+    ...(context.settings['runtime'] === 'integer' && !context.given.includes('exported')
+      ? [
+          {
+            path: ['runtime'],
+            message: 'the integer runtime runs an exported model only',
+            help: 'give the stage the input "exported"',
+          },
+        ]
+      : []),
+    ...(wholeModel(context) !== undefined && scopesIn(context.settings, 'quantized').length > 0
+      ? [
+          {
+            path: ['quantized'],
+            message: `a ${wholeModel(context)} model is quantised as a whole`,
+            help: 'leave "quantized" out',
+          },
+        ]
+      : []),
+  ],
+  ports: (context) => ({
+    inputs: inputsOf(context),
+    outputs: [
+      { name: 'metrics', type: { artifact: 'metrics' }, help: 'the metrics' },
+      { name: 'details', type: { artifact: 'file' }, help: 'numbers per image' },
+    ],
+    data: [{ port: `data[${splitOf(context)}]`, task: context.task?.name ?? '', split: splitOf(context) }],
+  }),
+  jobSettings: ({ settings, task }) => ({
+    quantized: sortedScopes(settings, 'quantized'),
+    runtime: settings['runtime'] ?? null,
+    batch: settings['batch'] ?? null,
+    ...(task === undefined ? {} : { task: taskSettings(task) }),
+  }),
+};
+
+function inputsOf(context: StageContext): readonly InputPort[] {
+  switch (wholeModel(context)) {
+    case 'merged':
+      return [input('merged', { artifact: 'merged' }, 'the merged model')];
+    case 'exported':
+      return [input('exported', { artifact: 'file' }, 'the exported ONNX file')];
+    case undefined: {
+      const quantized = scopesIn(context.settings, 'quantized');
+      const scope = (name: 'backbone' | 'head'): InputPort =>
+        quantized.includes(name)
+          ? input(name, checkpoint(name, quantizedStates), `the ${name} with its scales`)
+          : input(name, checkpoint(name), `the ${name}, run in float`);
+      return [modelPort, scope('backbone'), scope('head')];
+    }
+  }
+}
+
+function wholeModel({ given }: StageContext): 'merged' | 'exported' | undefined {
+  return given.includes('merged') ? 'merged' : given.includes('exported') ? 'exported' : undefined;
+}
+
+function splitOf({ settings }: StageContext): 'train' | 'gate' | 'report' | 'calibration' {
+  const { split } = settings;
+  return split === 'train' || split === 'report' || split === 'calibration' ? split : 'gate';
+}
