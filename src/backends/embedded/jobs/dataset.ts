@@ -14,30 +14,25 @@ import type { JobRequest } from '../../../events/job-protocol.ts';
 import type { JsonObject } from '../../../support/json.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { readDatasetSettings } from './dataset-settings.ts';
-import type { DatasetSettings, SplitSettings } from './dataset-settings.ts';
+import type { DescribedSource, ScenesSource, SplitSettings } from './dataset-settings.ts';
 
 /** Scenes between two looks at the clock and at the engine's wish to stop. */
 const scenesPerStep = 500;
 
-/** Outputs: one port per split that the settings name. */
+/** Outputs: one port per split that the settings name. @throws DataError */
 export async function runDataset(request: JobRequest, context: JobContext): Promise<JobOutcome> {
-  try {
-    const settings = readDatasetSettings(request.settings);
-    const make = settings.source.kind === 'fashion-scenes' ? makeScenes : makeDescribed;
-    return await make(settings, request, context);
-  } catch (cause) {
-    if (!(cause instanceof DataError)) throw cause;
-    const remedy = cause.remedy === undefined ? {} : { remedy: cause.remedy };
-    return { status: 'failed', failure: { reason: 'bad-data', message: cause.message, ...remedy } };
-  }
+  const settings = readDatasetSettings(request.settings);
+  return settings.source.kind === 'fashion-scenes'
+    ? makeScenes(settings.source, settings.splits, request, context)
+    : makeDescribed(settings.source, settings.splits, request, context);
 }
 
 async function makeScenes(
-  { source, splits }: DatasetSettings,
+  source: ScenesSource,
+  splits: readonly SplitSettings[],
   request: JobRequest,
   context: JobContext,
 ): Promise<JobOutcome> {
-  if (source.kind !== 'fashion-scenes') throw new Error('not a fashion-scenes source');
   const given = request.inputs['folder']?.path ?? source.folder;
   const data = await loadFashionMnist({
     cacheFolder: cacheFolder(),
@@ -67,11 +62,11 @@ async function makeScenes(
 }
 
 async function makeDescribed(
-  { source, splits }: DatasetSettings,
+  source: DescribedSource,
+  splits: readonly SplitSettings[],
   request: JobRequest,
   context: JobContext,
 ): Promise<JobOutcome> {
-  if (source.kind === 'fashion-scenes') throw new Error('not a described source');
   const folder = request.inputs['folder']?.path ?? source.folder;
   if (folder === undefined) throw new DataError("the job has no input 'folder'");
   const made = new Made();
