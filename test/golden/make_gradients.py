@@ -228,7 +228,7 @@ def optimizers():
         "sgd-plain": ("sgd", dict(lr=5e-2, weight_decay=0.0, momentum=0.0)),
     }
     for name, (kind, settings) in table.items():
-        start = normal(64)
+        start = normal(64, std=0.05)  # small, so that float32 can hold how far a step moves it
         gradients = normal(6, 64) * torch.logspace(-4, 1, 64)
         halves = [start[:40].double().requires_grad_(True), start[40:].double().requires_grad_(True)]
         groups = [{"params": [halves[0]]}, {"params": [halves[1]], "weight_decay": 0.0}]
