@@ -58,8 +58,8 @@ function fromRaw(dtype: IrDType, count: number, raw: Uint8Array): TensorData | s
   }
   const array = arrays[dtype];
   if (raw.length !== count * array.BYTES_PER_ELEMENT) return `holds ${raw.length} bytes for ${count} values of ${dtype}`;
-  const copy = raw.slice();
-  return new array(copy.buffer as ArrayBuffer, 0, count);
+  // A new array, not slice(): a Buffer's slice shares memory, and offsets may be unaligned.
+  return new array(new Uint8Array(raw).buffer, 0, count);
 }
 
 function fromTyped(dtype: IrDType, count: number, proto: TensorProto): TensorData | string {
