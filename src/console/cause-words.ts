@@ -8,7 +8,7 @@ const MAX_VALUE = 60;
 export function causeWords(cause: RunCause, maxChanges = 3): string {
   switch (cause.because) {
     case 'never-run':
-      return 'it has never run with these inputs';
+      return 'it has not run before';
     case 'forced':
       return 'it was forced';
     case 'output-lost':

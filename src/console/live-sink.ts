@@ -4,7 +4,7 @@ import { createLogUpdate } from 'log-update';
 import type { JobEvent } from '../events/job-protocol.ts';
 import type { Colours } from './colours.ts';
 import { eventLine, progressWords } from './event-lines.ts';
-import { clock, type Sink } from './plain-sink.ts';
+import { clock, quietStages, type Sink } from './plain-sink.ts';
 import { duration } from './quantities.ts';
 
 interface Running {
@@ -21,6 +21,7 @@ export function liveSink(stream: NodeJS.WriteStream, colours: Colours): Sink {
   const startedAt = Date.now();
   const counts = { ended: 0, total: 0 };
   let cached = 0;
+  const quiet = quietStages();
 
   const draw = (): void => {
     if (running.size === 0 && counts.total === 0) return;
@@ -42,7 +43,7 @@ export function liveSink(stream: NodeJS.WriteStream, colours: Colours): Sink {
           counts.total = event.stages?.length ?? 0;
           break;
         case 'stage-started':
-          running.set(event.stage, { since: Date.now() });
+          if (!quiet(event)) running.set(event.stage, { since: Date.now() });
           return;
         case 'job-reported':
           if (event.event.type === 'progress') {
@@ -72,7 +73,7 @@ export function liveSink(stream: NodeJS.WriteStream, colours: Colours): Sink {
         default:
           break;
       }
-      const line = eventLine(event, colours);
+      const line = quiet(event) ? undefined : eventLine(event, colours);
       if (line !== undefined) say(line);
     },
     close: () => {

@@ -13,13 +13,16 @@ export interface Output {
   write(text: string): unknown;
 }
 
+const DECIDED_KINDS = new Set(['gate', 'select']);
 const PROGRESS_EVERY_MS = 10_000;
 
 export function plainSink(output: Output, colours: Colours, now: () => number = Date.now): Sink {
   const lastProgress = new Map<string, number>();
   const startedAt = now();
+  const quiet = quietStages();
   return {
     onEvent: (event) => {
+      if (quiet(event)) return;
       if (event.type === 'job-reported' && event.event.type === 'progress') {
         const time = now();
         const last = lastProgress.get(event.stage);
@@ -31,6 +34,18 @@ export function plainSink(output: Output, colours: Colours, now: () => number = 
       if (line !== undefined) output.write(`${colours.dim(clock(now() - startedAt))} ${line}\n`);
     },
     close: () => undefined,
+  };
+}
+
+/** Tells events that say nothing new: a gate's start and end beside its decision, a selection's at all. */
+export function quietStages(): (event: RunEvent) => boolean {
+  const decidedHere = new Set<string>();
+  return (event) => {
+    if (event.type === 'run-started') {
+      for (const { id, kind } of event.stages ?? []) if (DECIDED_KINDS.has(kind)) decidedHere.add(id);
+    }
+    const passing = event.type === 'stage-started' || event.type === 'stage-succeeded' || event.type === 'stage-restored';
+    return passing && decidedHere.has(event.stage);
   };
 }
 

@@ -108,17 +108,18 @@ async function launchOf(
   folder: string,
   inputs: { readonly [port: string]: JobInput },
 ): Promise<Result<Launch, StageFailure>> {
+  const environment = process.env;
   const common = {
     jobFolder: folder,
-    env: { HEADGATE_JOB: folder },
     graceMs: context.graceMs,
     ...(stage.timeoutMs === undefined ? {} : { timeoutMs: stage.timeoutMs }),
   };
   if (stage.runsOn !== 'command') {
-    return ok({ ...common, argv: [...context.embedded.argv, folder], cwd: folder, stdin: 'held' });
+    return ok({ ...common, argv: [...context.embedded.argv, folder], cwd: folder, env: environment, stdin: 'held' });
   }
   const outFolder = join(folder, 'out');
-  const line = commandLine(stage.settings, { root: context.store.layout.root, jobFolder: folder, outFolder, inputs });
+  const { root } = context.store.layout;
+  const line = commandLine(stage.settings, { root, jobFolder: folder, outFolder, inputs, environment });
   if (!line.ok) return line;
   for (const path of Object.values(line.value.outputs)) await mkdir(dirname(join(outFolder, path)), { recursive: true });
   return ok({ ...common, ...line.value, stdin: 'empty' });

@@ -6,7 +6,7 @@ import type { Digest } from '../support/digest.ts';
 export interface JobLaunch {
   readonly argv: readonly [string, ...string[]];
   readonly cwd: string;
-  readonly env: { readonly [name: string]: string };
+  readonly env: { readonly [name: string]: string | undefined };
   readonly jobFolder: string;
   /** Protocol jobs hold a pipe of the engine, other programs read nothing. */
   readonly stdin: 'held' | 'empty';

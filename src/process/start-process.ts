@@ -9,7 +9,8 @@ import { errorCode } from '../support/missing-files.ts';
 export interface ProcessSpec {
   readonly argv: readonly [string, ...string[]];
   readonly cwd: string;
-  readonly env: { readonly [name: string]: string };
+  /** The whole environment: nothing is added to it. */
+  readonly env: { readonly [name: string]: string | undefined };
   readonly stdoutFile: string;
   readonly stderrFile: string;
   /** 'held' keeps a pipe open for as long as this process lives; 'empty' is /dev/null. */
@@ -43,7 +44,7 @@ export async function startProcess(spec: ProcessSpec): Promise<RunningProcess> {
   const child = execa(file, args, {
     cwd: spec.cwd,
     env: spec.env,
-    extendEnv: true,
+    extendEnv: false,
     detached: true,
     cleanup: false,
     reject: false,

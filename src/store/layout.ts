@@ -1,5 +1,5 @@
 // Where things are under `.headgate/`. Paths only; nothing is read or made here.
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 export interface StoreLayout {
   readonly root: string;
@@ -14,10 +14,13 @@ export interface StoreLayout {
   readonly claims: string;
   readonly runs: string;
   readonly latest: string;
+  /** Copies of final outputs under names that people know. */
+  readonly out: string;
   readonly statCache: string;
 }
 
-export function storeLayout(root: string): StoreLayout {
+export function storeLayout(folder: string): StoreLayout {
+  const root = resolve(folder); // jobs run in folders of their own and are given these paths
   const home = join(root, '.headgate');
   return {
     root,
@@ -31,6 +34,7 @@ export function storeLayout(root: string): StoreLayout {
     claims: join(home, 'claims'),
     runs: join(home, 'runs'),
     latest: join(home, 'latest'),
+    out: join(home, 'out'),
     statCache: join(home, 'stat-cache.json'),
   };
 }

@@ -1,0 +1,31 @@
+// headgate status [RUN]: what a run did, or is doing.
+import { coloursFor } from '../../console/colours.ts';
+import { runSummary } from '../../console/run-summary.ts';
+import { stageTable } from '../../console/stage-table.ts';
+import { foldRun } from '../../report/run-report.ts';
+import { ownerOfRun } from '../../store/runs.ts';
+import { openStore } from '../../store/store.ts';
+import { findRun } from '../past-runs.ts';
+import { printJson, refuse, type ExitCode, type Terminal } from '../terminal.ts';
+
+export async function status(
+  terminal: Terminal,
+  run: string | undefined,
+  options: { readonly root?: string; readonly json?: boolean },
+): Promise<ExitCode> {
+  const { layout } = openStore(options.root ?? '.');
+  const found = await findRun(layout, run);
+  if (!found.ok) return refuse(terminal, found.error.message, found.error.help);
+  const report = foldRun(found.value.journal.events);
+  if (report === undefined) return refuse(terminal, `run ${found.value.run} has no readable journal`);
+  const owner = await ownerOfRun(found.value.folder);
+  if (options.json === true) {
+    printJson(terminal, { ...report, running: owner !== undefined });
+    return 0;
+  }
+  const colours = coloursFor(terminal.stdout, terminal.env);
+  const state = owner !== undefined ? `running (process ${owner.pid})` : (report.finished?.outcome ?? 'ended without a last word; headgate resume goes on');
+  terminal.stdout.write(`${colours.bold(report.name)} run ${report.run}, started ${report.startedAt}: ${state}\n\n`);
+  terminal.stdout.write(`${stageTable(report, colours)}\n\n${runSummary(report, [], colours)}`);
+  return 0;
+}

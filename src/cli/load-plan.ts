@@ -1,0 +1,35 @@
+// A workflow file as a plan, with its diagnostics on standard error when it is none.
+import { relative, resolve } from 'node:path';
+import { coloursFor } from '../console/colours.ts';
+import { renderDiagnostics } from '../diagnostics/render.ts';
+import { loadWorkflow } from '../plan/load-workflow.ts';
+import type { Plan } from '../plan/plan.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface WorkflowOptions {
+  readonly set?: readonly string[];
+  readonly params?: string;
+  readonly root?: string;
+}
+
+/** Undefined after the problems were printed: the command ends with exit code 2. */
+export async function loadPlan(terminal: Terminal, file: string, options: WorkflowOptions): Promise<Plan | undefined> {
+  const root = rootOf(options);
+  const loaded = await loadWorkflow(file, {
+    root,
+    ...(options.params === undefined ? {} : { params: options.params }),
+    ...(options.set === undefined ? {} : { set: options.set }),
+  });
+  if (!loaded.ok) {
+    const { red, dim, bold, cyan } = coloursFor(terminal.stderr, terminal.env);
+    terminal.stderr.write(renderDiagnostics(loaded.error, { place: bold, code: red, squiggle: red, help: cyan }));
+    terminal.stderr.write(dim(`${loaded.error.length === 1 ? '1 problem' : `${loaded.error.length} problems`}\n`));
+    return undefined;
+  }
+  // One workflow has one name, however its path was typed.
+  return { ...loaded.value, workflow: relative(root, resolve(file)) };
+}
+
+export function rootOf({ root }: WorkflowOptions): string {
+  return resolve(root ?? '.');
+}

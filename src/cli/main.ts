@@ -1,0 +1,28 @@
+// The entry of the command line: gives the program its terminal and ends the process with its exit code.
+import { dirname } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { runProgram } from './program.ts';
+import type { Terminal } from './terminal.ts';
+
+const terminal: Terminal = {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  env: process.env,
+  installFolder: dirname(fileURLToPath(import.meta.url)),
+  onInterrupt: (listener) => {
+    const signals = ['SIGINT', 'SIGTERM'] as const;
+    const onSignal = (signal: NodeJS.Signals): void => listener(signal);
+    for (const signal of signals) process.on(signal, onSignal);
+    return () => {
+      for (const signal of signals) process.off(signal, onSignal);
+    };
+  },
+};
+
+// A reader that has seen enough (`headgate plan x | head`) is no problem of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+process.exitCode = await runProgram(process.argv.slice(2), terminal);

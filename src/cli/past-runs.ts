@@ -1,0 +1,66 @@
+// Runs of the past, by their journals: the newest one, one by (the beginning of) its id, the one to resume.
+import type { RunEvent } from '../events/run-events.ts';
+import type { RunId } from '../events/ids.ts';
+import { readJournal, type JournalContent } from '../store/journal.ts';
+import type { StoreLayout } from '../store/layout.ts';
+import { listRuns, ownerOfRun, runFolder } from '../store/runs.ts';
+import { err, ok, type Result } from '../support/result.ts';
+
+export interface PastRun {
+  readonly run: RunId;
+  readonly folder: string;
+  readonly journal: JournalContent;
+  readonly started: Extract<RunEvent, { type: 'run-started' }>;
+}
+
+export interface Mistake {
+  readonly message: string;
+  readonly help?: string;
+}
+
+/** The newest run, or the one whose id begins so. */
+export async function findRun(layout: StoreLayout, idStart?: string): Promise<Result<PastRun, Mistake>> {
+  const runs = await listRuns(layout);
+  if (runs.length === 0) return err({ message: 'no run yet', help: 'headgate run FILE makes one' });
+  const fitting = idStart === undefined ? runs : runs.filter((run) => run.startsWith(idStart));
+  if (idStart !== undefined && fitting.length !== 1) {
+    const what = fitting.length === 0 ? `no run "${idStart}"` : `${fitting.length} runs begin with "${idStart}"`;
+    return err({ message: what, help: `runs, newest first: ${runs.slice(0, 8).join(', ')}` });
+  }
+  for (const run of fitting) {
+    const past = await readRun(layout, run);
+    if (past !== undefined) return ok(past);
+  }
+  return err({ message: 'no run has a readable journal' });
+}
+
+/** The newest run that did not end well and that no newer run of its workflow has replaced. */
+export async function findUnfinished(layout: StoreLayout, file: string | undefined): Promise<Result<PastRun, Mistake>> {
+  const seen = new Set<unknown>();
+  for (const run of await listRuns(layout)) {
+    const past = await readRun(layout, run);
+    if (past === undefined) continue;
+    const workflow = past.started.options['file'];
+    if (seen.has(workflow) || (file !== undefined && workflow !== file)) continue;
+    seen.add(workflow);
+    if (!isUnfinished(past.journal.events)) continue;
+    const owner = await ownerOfRun(past.folder);
+    if (owner !== undefined) {
+      return err({ message: `run ${run} is still running (process ${owner.pid})`, help: 'interrupt it there first' });
+    }
+    return ok(past);
+  }
+  return err({ message: 'there is no unfinished run', help: 'headgate run FILE starts one; what is cached is not run again' });
+}
+
+async function readRun(layout: StoreLayout, run: RunId): Promise<PastRun | undefined> {
+  const folder = runFolder(layout, run);
+  const journal = await readJournal(folder);
+  const started = journal.events[0];
+  return started?.type === 'run-started' ? { run, folder, journal, started } : undefined;
+}
+
+function isUnfinished(events: readonly RunEvent[]): boolean {
+  const last = events.at(-1);
+  return last?.type !== 'run-finished' || last.outcome === 'failed' || last.outcome === 'interrupted';
+}

@@ -1,0 +1,121 @@
+// The commands and their options. The only importer of commander; each command is loaded when it is called.
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { ExitCode, Terminal } from './terminal.ts';
+
+/** Runs one command line (without node and script) to its end. */
+export async function runProgram(argv: readonly string[], terminal: Terminal): Promise<ExitCode> {
+  let exitCode: ExitCode = 0;
+  const program = new Command('headgate')
+    .description('Runs quantization-aware training of multi-task models from one JSON workflow.')
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.stdout.write(text),
+      writeErr: (text) => terminal.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, 'headgate: ')),
+    })
+    .showSuggestionAfterError()
+    .helpCommand(false);
+
+  const on = <A extends readonly unknown[]>(
+    command: Command,
+    run: (...args: A) => Promise<ExitCode>,
+  ): void => {
+    command.action(async (...args: unknown[]) => {
+      // Commander hands over arguments, then options, then the command itself.
+      exitCode = await run(...(args.slice(0, -1) as unknown as A));
+    });
+  };
+
+  on(workflowCommand(program, 'validate <file>', 'check a workflow; nothing runs'), async (file: string, options: object) =>
+    (await import('./commands/validate.ts')).validate(terminal, file, options),
+  );
+  on(
+    selectionOptions(workflowCommand(program, 'plan <file>', 'say what a run would do, stage by stage, and why')),
+    async (file: string, options: object) => (await import('./commands/plan.ts')).plan(terminal, file, options),
+  );
+  on(runOptions(selectionOptions(workflowCommand(program, 'run <file>', 'run a workflow'))), async (file: string, options: object) =>
+    (await import('./commands/run.ts')).run(terminal, file, options),
+  );
+  on(
+    runOptions(rootOption(jsonOption(program.command('resume [file]').description('go on with the newest unfinished run')))),
+    async (file: string | undefined, options: object) => (await import('./commands/resume.ts')).resume(terminal, file, options),
+  );
+  on(
+    rootOption(jsonOption(program.command('status [run]').description('what the newest (or the named) run did'))),
+    async (run: string | undefined, options: object) => (await import('./commands/status.ts')).status(terminal, run, options),
+  );
+  on(
+    workflowOptions(program.command('explain <stage>').description('why a stage ran, was cached or was not taken'))
+      .option('--file <file>', 'the workflow; by default that of the newest run')
+      .option('--force <stage>', 'as for run', collected),
+    async (stage: string, options: object) => (await import('./commands/explain.ts')).explain(terminal, stage, options),
+  );
+  on(
+    rootOption(jsonOption(program.command('inspect <what>').description('a file, a digest, or stage.port of the newest run'))),
+    async (what: string, options: object) => (await import('./commands/inspect.ts')).inspect(terminal, what, options),
+  );
+  on(
+    workflowCommand(program, 'graph <file>', 'draw a workflow').addOption(
+      new Option('--format <format>', 'how').choices(['mermaid', 'dot']).default('mermaid'),
+    ),
+    async (file: string, options: { format: 'mermaid' | 'dot' }) => (await import('./commands/graph.ts')).graph(terminal, file, options),
+  );
+  program.option('-V, --version', 'print the version');
+  program.on('option:version', () => undefined);
+
+  if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
+    const { findInstallation } = await import('./embedded-backend.ts');
+    terminal.stdout.write(`${(await findInstallation(terminal.installFolder)).version}\n`);
+    return 0;
+  }
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    throw error;
+  }
+}
+
+function workflowCommand(program: Command, usage: string, description: string): Command {
+  return workflowOptions(program.command(usage).description(description));
+}
+
+function workflowOptions(command: Command): Command {
+  return rootOption(jsonOption(command))
+    .option('--set <path=value>', 'set a parameter; repeatable', collected)
+    .option('--params <file>', 'a JSON file of parameters');
+}
+
+function rootOption(command: Command): Command {
+  return command.option('--root <folder>', 'what paths are relative to, and where .headgate/ is', '.');
+}
+
+function jsonOption(command: Command): Command {
+  return command.option('--json', 'print one JSON document on standard output');
+}
+
+function selectionOptions(command: Command): Command {
+  return command
+    .option('--until <stage>', 'only what these stages need, and they; repeatable', collected)
+    .option('--only <stage>', 'only these stages, on what is cached; repeatable', collected)
+    .option('--force <stage>', 'run these stages even if they are cached; repeatable', collected);
+}
+
+function runOptions(command: Command): Command {
+  return command
+    .option('--jobs <n>', 'jobs at once; by default as many as there are cores for', positiveInteger)
+    .option('--resources <token=n>', 'how many of a resource there are, for example gpu=1; repeatable', collected)
+    .addOption(new Option('--log-format <format>', 'progress').choices(['pretty', 'plain', 'jsonl']))
+    .addOption(new Option('--fault <stage=json>', 'fault injection for tests of the proofs').hideHelp().argParser(collected));
+}
+
+function collected(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
+}
+
+function positiveInteger(text: string): number {
+  const number = Number(text);
+  if (!Number.isInteger(number) || number < 1) throw new InvalidArgumentError('It must be a whole number from 1.');
+  return number;
+}

@@ -1,0 +1,34 @@
+// A part of a plan: the named stages with everything they need (`until`), or only them, on what is cached (`only`).
+import type { StageId } from '../events/ids.ts';
+import type { Plan, PlannedStage } from '../plan/plan.ts';
+import { dependenciesOf } from './edges.ts';
+
+/** Stages by id (`qat[detection]`) or by name (`qat`: every instance); undefined when there is none. */
+export function stagesNamed(plan: Plan, name: string): readonly PlannedStage[] | undefined {
+  const found = plan.stages.filter((stage) => stage.id === name || stage.name === name);
+  return found.length === 0 ? undefined : found;
+}
+
+/** The plan of these stages and all that comes before them. Stops that hang on one of their gates come along. */
+export function planUntil(plan: Plan, targets: readonly PlannedStage[]): Plan {
+  const byId = new Map(plan.stages.map((stage) => [stage.id, stage]));
+  const kept = new Set<StageId>();
+  const keep = (roots: readonly PlannedStage[]): void => {
+    const queue = [...roots];
+    for (let stage = queue.pop(); stage !== undefined; stage = queue.pop()) {
+      if (kept.has(stage.id)) continue;
+      kept.add(stage.id);
+      for (const id of dependenciesOf(stage)) {
+        const before = byId.get(id);
+        if (before !== undefined) queue.push(before);
+      }
+    }
+  };
+  keep(targets);
+  const gates = new Set(kept);
+  for (const stage of plan.stages) {
+    const hangsOnKept = stage.after.some((after) => after.kind === 'case' && gates.has(after.ref.gate));
+    if (stage.kind === 'stop' && hangsOnKept) keep([stage]);
+  }
+  return { ...plan, stages: plan.stages.filter(({ id }) => kept.has(id)) };
+}
