@@ -51,6 +51,23 @@ export function classTarget(dataset: Dataset, name: string): ClassTarget {
   return target;
 }
 
+/** The true objects of each image: class and centre of its box in pixels. */
+export function boxCentres(
+  dataset: Dataset,
+  indices: ArrayLike<number>,
+  target: string,
+): readonly (readonly { readonly label: number; readonly x: number; readonly y: number }[])[] {
+  const { rows, firstRow } = boxTarget(dataset, target);
+  return Array.from({ length: indices.length }, (_, place) => {
+    const image = indices[place] as number;
+    const first = firstRow[image] as number;
+    return Array.from({ length: (firstRow[image + 1] as number) - first }, (_unused, offset) => {
+      const [, label, x0, y0, x1, y1] = boxRow(rows, first + offset);
+      return { label, x: (x0 + x1) / 2, y: (y0 + y1) / 2 };
+    });
+  });
+}
+
 /**
  * CenterNet's targets (Zhou, Wang, Krähenbühl 2019): 1 at the cell that holds a box's centre, falling off as a Gaussian,
  * the larger where two of one class overlap. Sigma in cells is sqrt(w·h) / (6·stride), at least 1: a box spans six sigma,

@@ -1,0 +1,34 @@
+// What every metric gives. Statistics per image are kept, because metrics of sets are no means over images: an interval
+// comes from a paired bootstrap that draws images again (weights), never from a formula over counts.
+import type { JsonObject } from '../../support/json.ts';
+
+export interface MetricResult {
+  /** The name that gates mean by "primary". */
+  readonly primary: string;
+  /** By metric name; a mean over no classes is NaN, which no gate accepts. */
+  readonly values: { readonly [metric: string]: number };
+  /** By class name; classes that occur nowhere are left out. */
+  readonly perClass: { readonly [name: string]: number };
+  /** How many images were added. */
+  readonly count: number;
+  /** Enough to compute the metric again over any choice of the images; plain JSON. */
+  readonly perImage: JsonObject;
+}
+
+/** A network's output that no metric can be taken of: a user's problem, with its words. */
+export class MetricError extends Error {
+  override readonly name = 'MetricError';
+}
+
+/** @throws MetricError naming the image: one NaN would make every later comparison false and look like a bad score. */
+export function requireFinite(data: Float32Array, perImage: number, images: ArrayLike<number>, valid: number): void {
+  for (let at = 0; at < valid * perImage; at++) {
+    if (Number.isFinite(data[at])) continue;
+    const image = images[Math.floor(at / perImage)] as number;
+    throw new MetricError(`the output for image ${image} holds ${data[at]} at position ${at % perImage}`);
+  }
+}
+
+export function meanOf(values: readonly number[]): number {
+  return values.length === 0 ? Number.NaN : values.reduce((sum, value) => sum + value, 0) / values.length;
+}

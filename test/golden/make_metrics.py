@@ -1,0 +1,102 @@
+"""Writes metrics.json: inputs and values of mIoU and centre-map mAP from an implementation that shares no idea with ours.
+
+mIoU: confusion matrix by numpy.bincount. mAP: one global list of detections per class, matched in score order over the whole
+set (ours matches per image), precision envelope by maximum.accumulate as in the PASCAL VOC development kit.
+Inputs are multiples of 1/8 so that equal scores and plateaus occur and JSON holds them exactly.
+
+Run with: python test/golden/make_metrics.py   (numpy)
+"""
+import json
+import pathlib
+
+import numpy as np
+
+rng = np.random.default_rng(7)
+
+
+def coarse(shape, spread):
+    return np.round(rng.normal(0, spread, shape) * 8) / 8
+
+
+def mean_iou(logits, targets, classes, ignore):
+    predicted = logits.argmax(1).ravel()
+    target = targets.ravel()
+    keep = target != ignore
+    confusion = np.bincount(target[keep] * classes + predicted[keep], minlength=classes**2).reshape(classes, classes)
+    both = np.diag(confusion)
+    union = confusion.sum(0) + confusion.sum(1) - both
+    present = union > 0
+    iou = np.where(present, both / np.maximum(union, 1), np.nan)
+    return iou, np.nanmean(iou), both.sum() / confusion.sum()
+
+
+def peaks(logits, most):
+    """All cells of one image that are a 3x3 maximum; among equal neighbours the first in row-major order."""
+    classes, rows, columns = logits.shape
+    found = []
+    for c in range(classes):
+        for y in range(rows):
+            for x in range(columns):
+                window = [(logits[c, v, u], -(v * columns + u)) for v in range(max(0, y - 1), min(rows, y + 2))
+                          for u in range(max(0, x - 1), min(columns, x + 2))]
+                if max(window) == (logits[c, y, x], -(y * columns + x)):
+                    found.append((-logits[c, y, x], c, y * columns + x))
+    return sorted(found)[:most]
+
+
+def mean_ap(logits, truths, stride, distance, most):
+    images, classes, _, columns = logits.shape
+    detections = [(score, image, order, c, cell) for image in range(images)
+                  for order, (score, c, cell) in enumerate(peaks(logits[image], most))]
+    aps = {}
+    for c in range(classes):
+        total = sum(t[0] == c for image in truths for t in image)
+        if total == 0:
+            continue
+        free = {(image, index) for image, objects in enumerate(truths) for index, t in enumerate(objects) if t[0] == c}
+        hits = []
+        for score, image, order, label, cell in sorted(d for d in detections if d[3] == c):
+            x, y = (cell % columns + 0.5) * stride, (cell // columns + 0.5) * stride
+            near = sorted((np.hypot(truths[image][index][1] - x, truths[image][index][2] - y), index)
+                          for i, index in free if i == image)
+            hit = bool(near) and near[0][0] < distance
+            if hit:
+                free.remove((image, near[0][1]))
+            hits.append(hit)
+        cumulative = np.cumsum(hits)
+        recall = np.concatenate([[0.0], cumulative / total, [1.0]])
+        precision = np.concatenate([[0.0], cumulative / np.arange(1, len(hits) + 1), [0.0]])
+        precision = np.maximum.accumulate(precision[::-1])[::-1]
+        steps = np.where(recall[1:] != recall[:-1])[0]
+        aps[c] = float(np.sum((recall[steps + 1] - recall[steps]) * precision[steps + 1]))
+    return aps, float(np.mean(list(aps.values())))
+
+
+def iou_case():
+    images, classes, rows, columns, ignore = 5, 4, 6, 7, 255
+    targets = rng.integers(0, classes - 1, (images, rows, columns))  # the last class is never a target
+    logits = coarse((images, classes, rows, columns), 0.5)
+    for c in range(classes):
+        logits[:, c] += 0.75 * (targets == c)
+    targets[rng.random(targets.shape) < 0.1] = ignore
+    iou, mean, accuracy = mean_iou(logits, targets, classes, ignore)
+    return {"shape": logits.shape, "ignore": ignore, "logits": logits.ravel().tolist(), "targets": targets.ravel().tolist(),
+            "perClass": [None if np.isnan(v) else v for v in iou.tolist()], "mIoU": mean, "pixelAccuracy": accuracy}
+
+
+def centre_case():
+    images, classes, rows, columns, stride, distance, most = 8, 3, 6, 6, 4, 5.7, 9
+    truths = [[[int(rng.integers(0, classes - 1)), float(rng.integers(0, 48)) / 2, float(rng.integers(0, 48)) / 2]
+               for _ in range(rng.integers(0, 5))] for _ in range(images)]  # the last class never occurs
+    logits = coarse((images, classes, rows, columns), 0.6)
+    for image, objects in enumerate(truths):
+        for c, x, y in objects:
+            logits[image, c, int(y // stride), int(x // stride)] += 1.25
+    aps, mean = mean_ap(logits, truths, stride, distance, most)
+    return {"shape": logits.shape, "stride": stride, "distance": distance, "most": most,
+            "logits": logits.ravel().tolist(), "truths": truths, "perClass": aps, "mAP": mean}
+
+
+golden = {"madeBy": {"numpy": np.__version__}, "iou": [iou_case() for _ in range(3)], "centres": [centre_case() for _ in range(4)]}
+path = pathlib.Path(__file__).with_name("metrics.json")
+path.write_text(json.dumps(golden) + "\n")
