@@ -79,7 +79,8 @@ export function decodeNpy(bytes: Uint8Array): Result<Tensor, string> {
 /** Values over bytes: a view where they are aligned, a copy otherwise. */
 export function viewValues(dtype: DType, bytes: Uint8Array): TensorData {
   const array = arrays[dtype];
-  const aligned = bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : bytes.slice();
+  // Not `bytes.slice()`: a Buffer's slice is no copy.
+  const aligned = bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
   return new array(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / array.BYTES_PER_ELEMENT);
 }
 

@@ -43,6 +43,7 @@ describe('NPY', () => {
     const shifted = new Uint8Array(bytes.length + 3);
     shifted.set(bytes, 3);
     expect(decodeNpy(shifted.subarray(3))).toEqual({ ok: true, value: sample });
+    expect(decodeNpy(Buffer.from(shifted.buffer, 3))).toEqual({ ok: true, value: sample });
   });
 
   it.each([
