@@ -15,6 +15,7 @@ export interface RunnerRequest {
   readonly batch: number;
   readonly threads: number;
   readonly boundaryShapes?: ReadonlyMap<string, readonly number[]>;
+  readonly only?: ReadonlySet<string>;
 }
 
 export class ForwardRunner {

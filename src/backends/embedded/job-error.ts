@@ -3,6 +3,8 @@ import { DataError } from '../../data/data-error.ts';
 import type { JobFailure } from '../../events/job-protocol.ts';
 import { GradientError } from '../../qat/autodiff/differentiate.ts';
 import { NetworkError } from '../../qat/network/network.ts';
+import { ExportError } from '../../qat/export/qdq.ts';
+import { MetricError } from '../../qat/metrics/metric.ts';
 import { OnnxError } from '../../qat/onnx/codec.ts';
 import { LoadError } from '../../qat/quantize/checkpoint.ts';
 import { RuntimeError } from '../../qat/runtime/onnxruntime.ts';
@@ -21,6 +23,8 @@ export function failureOf(cause: unknown): JobFailure {
   if (cause instanceof OnnxError) return { reason: 'corrupt-onnx', message: cause.message, remedy: 'Export the model again, or check the file with onnx.checker.' };
   if (cause instanceof LoadError) return { reason: 'load-order', message: cause.message };
   if (cause instanceof NetworkError) return { reason: 'model', message: cause.message };
+  if (cause instanceof MetricError) return { reason: 'metric-not-finite', message: cause.message };
+  if (cause instanceof ExportError) return { reason: 'export', message: cause.message };
   if (cause instanceof GradientError) return { reason: 'gradient', message: cause.message, remedy: 'Freeze the part of the model that holds this node, or cut the model before it.' };
   if (cause instanceof RuntimeError) return { reason: 'runtime', message: `onnxruntime refused the graph: ${cause.message}` };
   const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);

@@ -4,7 +4,8 @@
 //   input ─ stem s2 ─ block1 ───────────────────────────────► boundary "s2" [N, 2w, H/2, W/2]
 //                        └ block2 s4 ─ block3 ─────(+)─ out4 ► boundary "s4" [N, 4w, H/4, W/4]
 //                                         └ block4 s8 ─ block5 ─ lateral ─ ×2 ─┘
-//   heatmap head (stride 4): separable, 1×1 to classes          dense head (stride 2): s4 ×2, concat s2, 1×1, separable, 1×1
+//   heatmap head (stride 4): separable, 1×1 to classes
+//   dense head (stride 2): 1×1 on s4, ×2, concat with s2, separable, 1×1 to classes
 import { Random } from '../../support/random.ts';
 import { elementCount } from '../../support/tensor.ts';
 import { GraphBuilder } from '../onnx/builder.ts';
@@ -47,7 +48,7 @@ export function buildDepthwiseSeparable(settings: DepthwiseSettings): GraphIr {
   const s4 = m.separable('backbone.out4', merged, 4 * w, 4 * w, 1);
   const heads: { [name: string]: { outputs: string[] } } = {};
   for (const [name, head] of Object.entries(settings.heads)) {
-    heads[name] = { outputs: [head.kind === 'heatmap' ? m.heatmapHead(name, s4, 4 * w, head.classes) : m.denseHead(name, s2, 2 * w, s4, 4 * w, 3 * w, head.classes)] };
+    heads[name] = { outputs: [head.kind === 'heatmap' ? m.heatmapHead(name, s4, 4 * w, head.classes) : m.denseHead(name, s2, s4, w, head.classes)] };
   }
   const scopes: ScopeNames = { backbone: { boundary: [s2, s4] }, heads };
   return m.b.finish({
@@ -104,10 +105,10 @@ class ModelWriter {
     return this.output(name, features, from, classes, Math.log(PRIOR / (1 - PRIOR)));
   }
 
-  denseHead(name: string, s2: string, from2: number, s4: string, from4: number, inner: number, classes: number): string {
-    const joined = this.b.emit('Concat', [s2, this.upsample(s4)], { axis: int(1) }, { outputs: [`${name}.joined`] });
-    const reduced = this.block(`${name}.reduce`, joined, from2 + from4, inner, { kernel: 1 });
-    return this.output(name, this.separable(`${name}.features`, reduced, inner, inner, 1), inner, classes, 0);
+  denseHead(name: string, s2: string, s4: string, w: number, classes: number): string {
+    const context = this.upsample(this.block(`${name}.context`, s4, 4 * w, 2 * w, { kernel: 1 }));
+    const joined = this.b.emit('Concat', [s2, context], { axis: int(1) }, { outputs: [`${name}.joined`] });
+    return this.output(name, this.separable(`${name}.features`, joined, 4 * w, 3 * w, 1), 3 * w, classes, 0);
   }
 
   private output(name: string, input: string, from: number, classes: number, bias: number): string {

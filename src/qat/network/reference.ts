@@ -5,6 +5,8 @@
 import { GraphBuilder } from '../onnx/builder.ts';
 import type { GraphIr, IrNode, ValueInfo } from '../onnx/ir.ts';
 import { dequantize, deployLayer } from '../quantize/deploy.ts';
+import type { DeployedLayer } from '../quantize/deploy.ts';
+import { foldLayer } from './fold.ts';
 import { LoadError } from '../quantize/checkpoint.ts';
 import type { ScopeCheckpoint } from '../quantize/checkpoint.ts';
 import { placeQuantizers } from '../quantize/placement.ts';
@@ -29,6 +31,8 @@ export interface ReferenceRequest {
   readonly batch: number;
   /** Shapes of boundary tensors [C, H, W], needed when the backbone is left out. */
   readonly boundaryShapes?: ReadonlyMap<string, readonly number[]>;
+  /** For sensitivity analysis: only the quantisers of these values (layers by their output) are on; biases stay float. */
+  readonly only?: ReadonlySet<string>;
 }
 
 /** Quantisers of the scopes that run in VALIDATION. */
@@ -44,7 +48,7 @@ export function placementFor(network: Network, scopes: ReadonlyMap<string, Scope
 
 export function buildReference(network: Network, request: ReferenceRequest): GraphIr {
   const placement = placementFor(network, request.scopes);
-  const emitter = new ReferenceEmitter(network, request.scopes, placement);
+  const emitter = new ReferenceEmitter(network, request.scopes, placement, request.only);
   const inputs: ValueInfo[] = [];
   if (request.scopes.has(BACKBONE)) {
     inputs.push({ name: network.input.name, dtype: 'float32', shape: [request.batch, ...network.input.shape] });
@@ -73,6 +77,7 @@ class ReferenceEmitter {
     private readonly network: Network,
     private readonly scopes: ReadonlyMap<string, ScopeForward>,
     private readonly placement: Placement,
+    private readonly only: ReadonlySet<string> | undefined,
   ) {}
 
   actual(value: string): string {
@@ -87,7 +92,7 @@ class ReferenceEmitter {
     const forward = this.scopes.get(unit.scope);
     if (forward === undefined) return;
     if (unit.kind === 'plain') this.copy(unit.nodes, unit.output);
-    else if (forward.state === 'FLOAT') this.copy([unit.conv, unit.norm, unit.activation].filter((node) => node !== undefined), unit.output, forward);
+    else if (forward.state === 'FLOAT' || this.only?.has(unit.output) === false) this.copy([unit.conv, unit.norm, unit.activation].filter((node) => node !== undefined), unit.output, forward);
     else this.deployed(unit, forward.checkpoint);
   }
 
@@ -107,18 +112,27 @@ class ReferenceEmitter {
   }
 
   private deployed(unit: LayerUnit, checkpoint: ScopeCheckpoint): void {
-    const { layer } = deployedLayerOf(this.placement, unit, checkpoint, this.scopes);
+    const layer = this.only === undefined ? deployedLayerOf(this.placement, unit, checkpoint, this.scopes).layer : this.weightsOnly(unit, checkpoint);
     const weight = this.b.constant({ dtype: 'float32', shape: layer.weightShape, data: dequantize(layer.weightSteps, layer.weightScales) }, 'w');
-    const bias = this.b.constant({ dtype: 'float32', shape: [layer.biasSteps.length], data: dequantize(layer.biasSteps, layer.biasScales) }, 'b');
+    const onGrid = { dtype: 'float32', shape: [layer.biasSteps.length], data: dequantize(layer.biasSteps, layer.biasScales) } as const;
+    const bias = this.b.constant(this.only === undefined ? onGrid : foldLayer(unit, checkpoint.parameters).bias, 'b');
     let value = this.b.emit('Conv', [this.actual(unit.input), weight, bias], unit.conv.attributes);
     if (unit.activation !== undefined) value = this.b.emit(unit.activation.op, [value], unit.activation.attributes);
     this.names.set(unit.output, value);
     this.quantize(unit.output, value);
   }
 
+  /** Alone on its grid, its input float: there is no accumulator grid for the bias, which stays float. */
+  private weightsOnly(unit: LayerUnit, checkpoint: ScopeCheckpoint): DeployedLayer {
+    const format = this.placement.weights.get(unit.weight)?.format;
+    const scales = checkpoint.quant?.weights.get(unit.weight);
+    if (format === undefined || scales === undefined) throw new LoadError(`scope "${unit.scope}" has no scales for weight "${unit.weight}"`);
+    return deployLayer(unit, checkpoint.parameters, scales, format, 1);
+  }
+
   private quantize(value: string, carried: string): void {
     const quantizer = this.placement.activations.get(value);
-    if (quantizer === undefined) {
+    if (quantizer === undefined || this.only?.has(value) === false) {
       if (carried !== value) this.names.set(value, carried);
       return;
     }

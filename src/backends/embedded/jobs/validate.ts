@@ -1,0 +1,104 @@
+// The `validate` job: measures one task on one split, through the reference forward (scopes put together, or the merged
+// model) or through the exported file in the integer runtime with its optimisations on.
+import { readFile } from 'node:fs/promises';
+import type { JobRequest } from '../../../events/job-protocol.ts';
+import { BACKBONE, networkOf } from '../../../qat/network/network.ts';
+import type { Network } from '../../../qat/network/network.ts';
+import type { ScopeForward } from '../../../qat/network/reference.ts';
+import { decodeModel } from '../../../qat/onnx/codec.ts';
+import { LoadError, scopeDigest } from '../../../qat/quantize/checkpoint.ts';
+import { createSession } from '../../../qat/runtime/onnxruntime.ts';
+import { checkImages, inputPath, outPath, readCheckpoint, readDataset, readNetwork, writeJson } from '../artifacts.ts';
+import { ForwardRunner } from '../forward-runner.ts';
+import type { JobContext, JobOutcome } from '../job-context.ts';
+import { JobError } from '../job-error.ts';
+import { measure } from '../measure.ts';
+import { readMerged } from '../merged-model.ts';
+import type { Forward } from '../probe.ts';
+import { headOf, settingsOf } from '../settings.ts';
+import type { ValidateSettings } from '../settings.ts';
+import { checkOutputFits, outputOf } from '../tasks.ts';
+import type { Dataset } from '../../../data/dataset.ts';
+
+interface Ready {
+  readonly network: Network;
+  readonly forward: Forward;
+  readonly states: { readonly [scope: string]: string };
+  release(): Promise<void>;
+}
+
+export async function runValidate(request: JobRequest, context: JobContext): Promise<JobOutcome> {
+  const settings = settingsOf<ValidateSettings>(request.settings);
+  const { task, batch } = settings;
+  const dataset = await readDataset(request, dataPort(request));
+  const { network, forward, states, release } = await ready(request, settings, dataset);
+  const measured = await measure(context, { task, dataset, output: outputOf(network, task), batch }, forward);
+  await release();
+  if (measured === undefined) return { status: 'interrupted' };
+  const { primary, values, units, higherIsBetter, perClass, perImage } = measured;
+  for (const [name, value] of Object.entries(values)) {
+    if (Number.isFinite(value)) continue;
+    throw new JobError({ reason: 'metric-not-finite', message: `metric "${name}" of task "${task.name}" is ${value}`, remedy: 'Look for NaN in the head\'s outputs, or for a split without ground truth.' });
+  }
+  await writeJson(outPath(context.outDir, 'metrics.json'), { format: 'headgate-metrics', version: 1, task: task.name, primary, values, units, higherIsBetter, perClass, count: dataset.count });
+  await writeJson(outPath(context.outDir, 'details.json'), { format: 'headgate-per-image', version: 1, task: task.name, images: perImage });
+  context.emit({ type: 'metrics', at: request.stage, values });
+  return { status: 'succeeded', outputs: { metrics: 'metrics.json', details: 'details.json' }, summary: { task: task.name, primary, value: values[primary] ?? 0, states } };
+}
+
+async function ready(request: JobRequest, settings: ValidateSettings, dataset: Dataset): Promise<Ready> {
+  if (request.inputs['exported'] !== undefined) return integerRuntime(request, settings, dataset);
+  const { network, scopes } = request.inputs['merged'] === undefined ? await fromScopes(request, settings) : await readMerged(inputPath(request, 'merged'));
+  checkImages(dataset, network);
+  const head = headOf(settings.task);
+  const outputs = [outputOf(network, settings.task)];
+  const used = new Map([...scopes].filter(([scope]) => scope === BACKBONE || scope === head));
+  const runner = await ForwardRunner.start({ network, scopes: used, outputs, batch: settings.batch, threads: request.threads });
+  let checked = false;
+  return {
+    network,
+    states: Object.fromEntries([...used].map(([scope, { state }]) => [scope, state])),
+    forward: async (images) => {
+      const result = await runner.run(new Map([[network.input.name, images]]));
+      if (!checked) checkOutputFits(settings.task, dataset, result.get(outputs[0] as string)?.shape ?? []);
+      checked = true;
+      return result;
+    },
+    release: () => runner.release(),
+  };
+}
+
+async function fromScopes(request: JobRequest, { task, quantized }: ValidateSettings) {
+  const network = await readNetwork(request);
+  const head = headOf(task);
+  const scopes = new Map<string, ScopeForward>();
+  for (const [port, scope] of [['backbone', BACKBONE], ['head', head]] as const) {
+    const asQuantised = quantized.includes(port);
+    const checkpoint = await readCheckpoint(request, network, port, scope, asQuantised ? ['calibrated', 'qat'] : ['float']);
+    scopes.set(scope, { state: asQuantised ? 'VALIDATION' : 'FLOAT', checkpoint });
+  }
+  const [backbone, deployed] = [scopes.get(BACKBONE), scopes.get(head)] as [ScopeForward, ScopeForward];
+  if (deployed.state === 'VALIDATION' && backbone.state === 'VALIDATION' && deployed.checkpoint.backbone !== scopeDigest(backbone.checkpoint)) {
+    throw new LoadError(`head "${head}" was made on backbone ${deployed.checkpoint.backbone?.slice(0, 12) ?? '(none)'}, but is measured on ${scopeDigest(backbone.checkpoint).slice(0, 12)}`);
+  }
+  return { network, scopes };
+}
+
+async function integerRuntime(request: JobRequest, settings: ValidateSettings, dataset: Dataset): Promise<Ready> {
+  const bytes = await readFile(inputPath(request, 'exported'));
+  const network = networkOf(decodeModel(bytes));
+  checkImages(dataset, network);
+  const session = await createSession(bytes, { threads: request.threads, optimisation: settings.runtime === 'integer' ? 'all' : 'disabled' });
+  return {
+    network,
+    states: { model: settings.runtime },
+    forward: (images) => session.run(new Map([[network.input.name, images]])),
+    release: () => session.release(),
+  };
+}
+
+function dataPort(request: JobRequest): string {
+  const port = Object.keys(request.inputs).find((name) => name.startsWith('data['));
+  if (port === undefined) throw new JobError({ reason: 'protocol', message: 'the job was given no data set' });
+  return port;
+}
