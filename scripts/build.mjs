@@ -1,14 +1,17 @@
 // Bundles the command line and the embedded worker into dist/ and records what was built in dist/build.json.
 // Equal sources give equal bytes: the worker's digest enters the keys of stages, so nothing here may vary by time or machine.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { build } from 'esbuild';
+import { markBuilt } from './stamps.mjs';
+import { cacheFolder, root } from './places.mjs';
 
-const root = join(dirname(fileURLToPath(import.meta.url)), '..');
-const dist = join(root, 'dist');
 const readJson = (path) => JSON.parse(readFileSync(join(root, path), 'utf8'));
+
+// Built aside and put in place at once, so that a running engine never finds half a program.
+mkdirSync(cacheFolder, { recursive: true });
+const draft = mkdtempSync(join(cacheFolder, 'build-'));
 
 const shared = {
   absWorkingDir: root,
@@ -17,7 +20,7 @@ const shared = {
   format: 'esm',
   target: 'node20.19',
   packages: 'external',
-  outdir: 'dist',
+  outdir: draft,
   charset: 'utf8',
   legalComments: 'none',
   sourcemap: false,
@@ -31,20 +34,27 @@ const bundles = [
   { name: 'worker', entry: 'src/backends/embedded/worker.ts', options: {} },
 ];
 
-rmSync(dist, { recursive: true, force: true });
-mkdirSync(dist, { recursive: true });
-for (const { name, entry, options } of bundles) {
-  if (!existsSync(join(root, entry))) {
-    console.log(`build: ${entry} does not exist yet; dist/${name}.js was not built`);
-    continue;
+try {
+  for (const { name, entry, options } of bundles) {
+    if (existsSync(join(root, entry))) await build({ ...shared, ...options, entryPoints: { [name]: entry } });
+    else console.log(`build: ${entry} does not exist yet; dist/${name}.js was not built`);
   }
-  await build({ ...shared, ...options, entryPoints: { [name]: entry } });
+  const worker = join(draft, 'worker.js');
+  const manifest = {
+    headgate: readJson('package.json').version,
+    workerDigest: existsSync(worker) ? createHash('sha256').update(readFileSync(worker)).digest('hex') : null,
+    onnxruntime: readJson('node_modules/onnxruntime-node/package.json').version,
+  };
+  writeFileSync(join(draft, 'build.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+  const dist = join(root, 'dist');
+  const old = `${draft}.old`;
+  if (existsSync(dist)) renameSync(dist, old);
+  renameSync(draft, dist);
+  rmSync(old, { recursive: true, force: true });
+  markBuilt();
+} catch (cause) {
+  rmSync(draft, { recursive: true, force: true });
+  // esbuild has already shown where and why.
+  if (!Array.isArray(cause?.errors)) throw cause;
+  process.exitCode = 1;
 }
-
-const worker = join(dist, 'worker.js');
-const manifest = {
-  headgate: readJson('package.json').version,
-  workerDigest: existsSync(worker) ? createHash('sha256').update(readFileSync(worker)).digest('hex') : null,
-  onnxruntime: readJson('node_modules/onnxruntime-node/package.json').version,
-};
-writeFileSync(join(dist, 'build.json'), `${JSON.stringify(manifest, null, 2)}\n`);
