@@ -6,18 +6,19 @@ Run with: python3 test/golden/make_gradients.py   (requirements.txt beside it)
 The oracle computes in float64 on float32 inputs, so that a difference is headgate's own rounding; fake-quant, whose
 rounding must see float32, is computed in float32.
 """
-import json
 import pathlib
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.numpy import save_file
+
+import small_network
 
 
 HERE = pathlib.Path(__file__).parent
 torch.manual_seed(20)
 torch.use_deterministic_algorithms(True)
+torch.set_num_threads(1)
 
 
 class Cases:
@@ -27,8 +28,7 @@ class Cases:
         self.tensors, self.cases = {}, []
 
     def write(self, name):
-        cases = json.dumps(self.cases, separators=(",", ":"))
-        save_file(self.tensors, HERE / name, metadata={"torch": torch.__version__, "cases": cases})
+        small_network.save(HERE / name, self.tensors, self.cases)
 
     def add(self, name, rule, inputs, function, *, wanted=None, attributes=None, extra=None, upstream=None, dtype=torch.float64):
         """`inputs`: name -> tensor, in the operator's order; a float32 one is differentiated unless `wanted` says otherwise."""
@@ -240,7 +240,7 @@ def optimizers():
             path.append(torch.cat(halves).detach().float())
         tensors |= {f"{name}/start": start.numpy(), f"{name}/gradients": gradients.numpy(), f"{name}/path": torch.stack(path).numpy()}
         cases.append({"name": name, "kind": kind, **settings})
-    save_file(tensors, HERE / "optimizers.safetensors", metadata={"torch": torch.__version__, "cases": json.dumps(cases, separators=(",", ":"))})
+    small_network.save(HERE / "optimizers.safetensors", tensors, cases)
 
 
 if __name__ == "__main__":
@@ -249,3 +249,4 @@ if __name__ == "__main__":
         part(cases)
     cases.write("gradients.safetensors")
     optimizers()
+    small_network.write(HERE / "network.safetensors")

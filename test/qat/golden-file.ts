@@ -8,6 +8,7 @@ export interface GoldenFile<Case> {
   /** @throws when the file has no such tensor. */
   tensor(name: string): Tensor;
   floats(name: string): Float32Array;
+  has(name: string): boolean;
 }
 
 export function readGolden<Case>(name: string): GoldenFile<Case> {
@@ -20,8 +21,9 @@ export function readGolden<Case>(name: string): GoldenFile<Case> {
     return found;
   };
   return {
-    cases: JSON.parse(metadata['cases'] ?? '[]') as Case[],
+    cases: (JSON.parse(metadata['golden'] ?? '') as { readonly cases: readonly Case[] }).cases,
     tensor,
     floats: (key) => tensor(key).data as Float32Array,
+    has: (key) => tensors.has(key),
   };
 }

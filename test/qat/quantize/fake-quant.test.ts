@@ -28,7 +28,10 @@ const formats: readonly { readonly name: IrDType; readonly format: Format }[] = 
 ];
 
 /** Ties, both zeros, denormals, the largest values and infinities, in units of the scale. */
-function specialValues(scale: number, { qmin, qmax }: { readonly qmin: number; readonly qmax: number }): readonly number[] {
+function specialValues(
+  scale: number,
+  { qmin, qmax }: { readonly qmin: number; readonly qmax: number },
+): readonly number[] {
   const ties = Array.from({ length: 64 }, (_, index) => (index - 32 + 0.5) * scale);
   const edges = [qmin, qmax].flatMap((edge) => [-1, -0.5, 0, 0.5, 1].map((step) => (edge + step) * scale));
   const tiny = [2 ** -149, 2 ** -130, 2 ** -126];
@@ -55,14 +58,21 @@ function fakeQuantGraph(format: Format, scale: FloatTensor): { readonly b: Graph
   const { qmin, qmax } = limits(format);
   const attributes = { qmin: int(qmin), qmax: int(qmax) };
   const inputs = ['x', b.constant(scale)];
-  lower(b, [{ op: 'FakeQuant', domain: HEADGATE_DOMAIN, name: 'fq', inputs, outputs: ['y', 'steps'], attributes }], new Map());
+  lower(
+    b,
+    [{ op: 'FakeQuant', domain: HEADGATE_DOMAIN, name: 'fq', inputs, outputs: ['y', 'steps'], attributes }],
+    new Map(),
+  );
   return { b, y: 'y' };
 }
 
 function qdqGraph(dtype: IrDType, scale: FloatTensor): { readonly b: GraphBuilder; readonly y: string } {
   const b = new GraphBuilder();
   const shape = scale.shape.length === 0 ? [] : [CHANNELS];
-  const [s, zero] = [b.constant({ ...scale, shape }), b.constant({ dtype, shape, data: zeroPoint(dtype, shape.length === 0 ? 1 : CHANNELS) })];
+  const [s, zero] = [
+    b.constant({ ...scale, shape }),
+    b.constant({ dtype, shape, data: zeroPoint(dtype, shape.length === 0 ? 1 : CHANNELS) }),
+  ];
   const axis = shape.length === 0 ? {} : { axis: int(0) };
   const q = b.emit('QuantizeLinear', ['x', s, zero], axis);
   return { b, y: b.emit('DequantizeLinear', [q, s, zero], axis) };
@@ -73,7 +83,11 @@ function zeroPoint(dtype: IrDType, count: number): Int8Array | Uint8Array | Int1
   return dtype.startsWith('u') ? new Uint8Array(count) : new Int8Array(count);
 }
 
-async function evaluate(graph: { readonly b: GraphBuilder; readonly y: string }, x: FloatTensor, optimisation: 'disabled' | 'all'): Promise<Float32Array> {
+async function evaluate(
+  graph: { readonly b: GraphBuilder; readonly y: string },
+  x: FloatTensor,
+  optimisation: 'disabled' | 'all',
+): Promise<Float32Array> {
   const results = await runBuilder(graph.b, new Map([['x', x]]), [graph.y], { opset: QDQ_OPSET, optimisation });
   return results.get(graph.y)?.data as Float32Array;
 }
@@ -102,7 +116,10 @@ describe.each(formats)('fake-quant to $name', ({ name, format }) => {
   it('equals QuantizeLinear and DequantizeLinear bit for bit per channel', async () => {
     const s = floatTensor([CHANNELS, 1], Float32Array.from(scales));
     const rows = [...s.data].map((scale) => manyValues(random, scale, format));
-    const x = floatTensor([CHANNELS, COUNT], Float32Array.from({ length: CHANNELS * COUNT }, (_, at) => rows[Math.floor(at / COUNT)]?.[at % COUNT] ?? 0));
+    const x = floatTensor(
+      [CHANNELS, COUNT],
+      Float32Array.from({ length: CHANNELS * COUNT }, (_, at) => rows[Math.floor(at / COUNT)]?.[at % COUNT] ?? 0),
+    );
     const reference = await evaluate(qdqGraph(name, s), x, 'disabled');
     const found = await evaluate(fakeQuantGraph(format, s), x, 'disabled');
     const at = firstUnequal(found, reference);
@@ -113,16 +130,29 @@ describe.each(formats)('fake-quant to $name', ({ name, format }) => {
     const scale = Math.fround(0.0123);
     const x = floatTensor([COUNT], manyValues(random, scale, format));
     const found = await evaluate(fakeQuantGraph(format, floatTensor([], Float32Array.of(scale))), x, 'disabled');
-    expect(firstUnequal(x.data.map((value) => fakeQuantValue(value, scale, format)), found)).toBe(-1);
+    expect(
+      firstUnequal(
+        x.data.map((value) => fakeQuantValue(value, scale, format)),
+        found,
+      ),
+    ).toBe(-1);
   });
 
   it('changes nothing when applied twice, and scales with powers of two', () => {
     const x = manyValues(random, Math.fround(0.0123), format);
     const [scale, larger] = [Math.fround(0.0123), Math.fround(0.0123) * 8];
     const once = x.map((value) => fakeQuantValue(value, scale, format));
-    expect(firstUnequal(once.map((value) => fakeQuantValue(value, scale, format)), once)).toBe(-1);
+    expect(
+      firstUnequal(
+        once.map((value) => fakeQuantValue(value, scale, format)),
+        once,
+      ),
+    ).toBe(-1);
     const scaled = x.map((value) => fakeQuantValue(value * 8, larger, format));
-    const at = firstUnequal(scaled, once.map((value) => value * 8));
+    const at = firstUnequal(
+      scaled,
+      once.map((value) => value * 8),
+    );
     expect(at, `value ${x[at]}`).toBe(-1);
   });
 });

@@ -31,7 +31,12 @@ const golden = readGolden<OptimizerCase>('optimizers.safetensors');
 function settingsOf(test: OptimizerCase): OptimizerSettings {
   if (test.kind === 'sgd') return { kind: 'sgd', weightDecay: test.weight_decay, momentum: test.momentum ?? 0 };
   const betas = test.betas === undefined ? {} : { beta1: test.betas[0], beta2: test.betas[1] };
-  return { kind: 'adamw', weightDecay: test.weight_decay, ...betas, ...(test.eps === undefined ? {} : { epsilon: test.eps }) };
+  return {
+    kind: 'adamw',
+    weightDecay: test.weight_decay,
+    ...betas,
+    ...(test.eps === undefined ? {} : { epsilon: test.eps }),
+  };
 }
 
 async function follow(test: OptimizerCase): Promise<readonly Float32Array[]> {
@@ -39,12 +44,24 @@ async function follow(test: OptimizerCase): Promise<readonly Float32Array[]> {
   const gradients = golden.floats(`${test.name}/gradients`);
   const vector = (data: Float32Array): Tensor => floatTensor([LENGTH], data);
   const scalar = (value: number): Tensor => floatTensor([], Float32Array.of(value));
-  let state = { parameters: golden.floats(`${test.name}/start`), first: new Float32Array(LENGTH), second: new Float32Array(LENGTH) };
+  let state: { readonly [part in 'parameters' | 'first' | 'second']: Float32Array } = {
+    parameters: golden.floats(`${test.name}/start`),
+    first: new Float32Array(LENGTH),
+    second: new Float32Array(LENGTH),
+  };
   const path: Float32Array[] = [];
   for (let step = 0; step < STEPS; step++) {
     const b = new GraphBuilder();
     const mask = b.constant(floatTensor([LENGTH], new Float32Array(LENGTH).fill(1, 0, DECAYING)));
-    const inputs = { parameters: 'p', gradient: 'g', first: 'm', second: 'v', learningRate: 'lr', correction1: 'c1', correction2: 'c2' };
+    const inputs = {
+      parameters: 'p',
+      gradient: 'g',
+      first: 'm',
+      second: 'v',
+      learningRate: 'lr',
+      correction1: 'c1',
+      correction2: 'c2',
+    };
     const next = emitOptimizer(b, settings, { ...inputs, decayMask: mask });
     const [correction1, correction2] = corrections(settings, step + 1);
     const feeds = new Map<string, Tensor>([
@@ -69,11 +86,14 @@ describe('an optimiser', () => {
     const path = await follow(test);
     const start = golden.floats(`${test.name}/start`);
     const reference = golden.floats(`${test.name}/path`);
-    const moved = (values: Float32Array): Float32Array => values.map((value, index) => value - (start[index] as number));
+    const moved = (values: Float32Array): Float32Array =>
+      values.map((value, index) => value - (start[index] as number));
     for (const [step, found] of path.entries()) {
       const expected = reference.slice(step * LENGTH, (step + 1) * LENGTH);
       expect(relativeDifference(found, expected), `step ${step + 1}`).toBeLessThanOrEqual(TOLERANCE);
-      expect(relativeDifference(moved(found), moved(expected)), `distance after step ${step + 1}`).toBeLessThanOrEqual(TOLERANCE);
+      expect(relativeDifference(moved(found), moved(expected)), `distance after step ${step + 1}`).toBeLessThanOrEqual(
+        TOLERANCE,
+      );
     }
   });
 
