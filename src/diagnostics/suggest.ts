@@ -9,7 +9,10 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
     if (best === undefined || d < best.distance) best = { name: candidate, distance: d };
   }
   if (best === undefined) return undefined;
-  return best.distance <= Math.max(1, Math.floor(Math.max(name.length, best.name.length) / 3)) ? best.name : undefined;
+  const length = Math.max(name.length, best.name.length);
+  // Two letters changed places count as two edits, in short names too.
+  const tolerated = Math.max(length < 4 ? 1 : 2, Math.floor(length / 3));
+  return best.distance <= tolerated ? best.name : undefined;
 }
 
 /** Help for a name that is not known: the nearest one, else what there is. */

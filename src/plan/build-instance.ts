@@ -9,7 +9,7 @@ import type { Scope } from '../expression/substitution.ts';
 import { checkSchema } from '../spec/schema-check.ts';
 import type { StageSpec } from '../spec/workflow-spec.ts';
 import type { StageContext, StageKind } from '../stages/stage-kind.ts';
-import { isJsonObject } from '../support/json.ts';
+import { isJsonObject, jsonText } from '../support/json.ts';
 import type { JsonObject } from '../support/json.ts';
 import type { Declarations } from './declarations.ts';
 import { resolveCases } from './gate-cases.ts';
@@ -49,6 +49,7 @@ export class InstanceBuilder {
     const { spec, kind } = this;
     const before = this.problems.length;
     const task = this.findTask();
+    if (task === undefined && this.spec.task !== undefined) return undefined;
     const item = this.key ?? task?.name;
     if (item !== undefined) this.scope = { ...this.scope, item: { key: item, fields: task?.settings } };
     const profile = this.findProfile();
@@ -108,8 +109,9 @@ export class InstanceBuilder {
     const node = this.resolve(this.spec.task);
     if (node === undefined) return undefined;
     if (node.type !== 'string') return void this.problems.push(wrongShape(node.at, 'task', 'the name of a task'));
-    if (!tasks.has(node.value))
-      this.problems.push(unknownTask(innerPlace(node), node.value, [...this.declarations.spec.tasks.keys()]));
+    // A declared task that is malformed has been reported where it stands.
+    const declared = [...this.declarations.spec.tasks.keys()];
+    if (!declared.includes(node.value)) this.problems.push(unknownTask(innerPlace(node), node.value, declared));
     return tasks.get(node.value);
   }
 
@@ -177,7 +179,7 @@ export class InstanceBuilder {
   private timeout(): number | undefined {
     const value = this.spec.timeout === undefined ? undefined : this.resolve(this.spec.timeout);
     if (value === undefined) return undefined;
-    const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(String(toJson(value)));
+    const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(jsonText(toJson(value)));
     if (match === null) return void this.problems.push(wrongShape(value.at, 'timeout', 'a time such as "10m"'));
     const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2] as 'ms' | 's' | 'm' | 'h'];
     return Number(match[1]) * unit;

@@ -7,7 +7,7 @@ import type { Located, LocatedString } from '../diagnostics/located-json.ts';
 import { substitute } from '../expression/substitution.ts';
 import { checkSchema } from '../spec/schema-check.ts';
 import type { NamedNode, WorkflowSpec } from '../spec/workflow-spec.ts';
-import { isJsonObject } from '../support/json.ts';
+import { isJsonObject, jsonText } from '../support/json.ts';
 import type { JsonObject } from '../support/json.ts';
 import { jsonModule } from '../support/json-module.ts';
 import type { PlannedTask, Problems, ResolvedProfile } from './instance.ts';
@@ -61,7 +61,7 @@ function plannedTask({ name, nameAt }: NamedNode, node: Located, fields: JsonObj
     if (value.type === 'string') data.set(key, value);
     else problems.push(wrongShape(value.at, key, 'a reference'));
   }
-  const kind = isJsonObject(settings['metric']) ? String(settings['metric']['kind']) : '';
+  const kind = isJsonObject(settings['metric']) ? jsonText(settings['metric']['kind']) : '';
   return { name, nameAt, settings, data, primaryMetric: primaryMetrics[kind] ?? kind };
 }
 

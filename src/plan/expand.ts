@@ -13,7 +13,7 @@ import type { Located } from '../diagnostics/located-json.ts';
 import type { Place } from '../diagnostics/source.ts';
 import type { StageSpec } from '../spec/workflow-spec.ts';
 import { stageKinds } from '../stages/registry.ts';
-import type { StageKind } from '../stages/stage-kind.ts';
+
 import type { Declarations } from './declarations.ts';
 import { InstanceBuilder } from './build-instance.ts';
 import type { FanOut, Problems, StageInstance } from './instance.ts';
@@ -50,7 +50,7 @@ export function expandStages(declarations: Declarations, problems: Problems): Fa
 
 function itemsOf(
   spec: StageSpec,
-  { tasks }: Declarations,
+  { tasks, spec: workflow }: Declarations,
   problems: Problems,
 ): { readonly domain: FanOut['domain']; readonly items: readonly Item[] } {
   const { forEach } = spec;
@@ -58,7 +58,7 @@ function itemsOf(
   if (forEach.type === 'array') return { domain: 'list', items: listItems(forEach, forEach.items, problems) };
   if (spec.task !== undefined) problems.push(taskWithFanOut(spec.task.at));
   if (forEach.type === 'string' && forEach.value === 'tasks') {
-    if (tasks.size === 0) problems.push(emptyFanOut(forEach.at));
+    if (workflow.tasks.size === 0) problems.push(emptyFanOut(forEach.at));
     return { domain: 'tasks', items: [...tasks.keys()].map((key) => ({ key, at: forEach.at })) };
   }
   const named =
@@ -68,8 +68,8 @@ function itemsOf(
     return { domain: 'tasks', items: [] };
   }
   const items = listItems(named, named.items, problems);
-  const unknown = items.filter(({ key }) => !tasks.has(key));
-  problems.push(...unknown.map(({ key, at }) => unknownTask(at, key, [...tasks.keys()])));
+  const unknown = items.filter(({ key }) => !workflow.tasks.has(key));
+  problems.push(...unknown.map(({ key, at }) => unknownTask(at, key, [...workflow.tasks.keys()])));
   return { domain: 'tasks', items: items.filter(({ key }) => tasks.has(key)) };
 }
 
@@ -82,8 +82,4 @@ function listItems(list: Located, nodes: readonly Located[], problems: Problems)
     else items.push({ key: node.value, at: innerPlace(node) });
   }
   return items;
-}
-
-export function kindOf(spec: StageSpec): StageKind | undefined {
-  return stageKinds.get(spec.kind.value);
 }

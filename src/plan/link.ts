@@ -1,6 +1,7 @@
 // Instances → linked stages: every input, data edge and `after` looked up; missing and unknown ports reported.
 import {
   byKeyMissing,
+  byKeyUnknown,
   byKeyWithoutKey,
   collectExpected,
   collectForwarded,
@@ -135,11 +136,22 @@ class StageLinker {
   private byKey(port: InputPort, node: Located): Bound {
     const { zipKey } = this.instance;
     if (zipKey === undefined) return void this.problems.push(byKeyWithoutKey(node.at));
+    this.checkKeys(node);
     const chosen = memberOf(node, zipKey);
     if (chosen !== undefined) return this.single(port, chosen, zipKey);
     if (port.arity === 'optional') return 'not given';
     const keys = node.type === 'object' ? [...node.members.keys()] : [];
     return void this.problems.push(byKeyMissing(node.at, zipKey, keys));
+  }
+
+  /** A misspelt key would silently mean `not given`. */
+  private checkKeys(node: Located): void {
+    const { key, spec } = this.instance;
+    const { tasks } = this.declarations;
+    const known = key === undefined || tasks.has(key) ? [...tasks.keys()] : listOf(spec.forEach);
+    for (const member of node.type === 'object' ? node.members.values() : []) {
+      if (!known.includes(member.key)) this.problems.push(byKeyUnknown(member.keyAt, member.key, known));
+    }
   }
 
   private collect(port: InputPort, node: Located): Bound {
@@ -219,6 +231,10 @@ class StageLinker {
   private refuseDisabled(ref: DisabledRef): undefined {
     this.problems.push(disabledProducer(ref.at, ref.disabled));
   }
+}
+
+function listOf(node: Located | undefined): readonly string[] {
+  return node?.type === 'array' ? node.items.flatMap((item) => (item.type === 'string' ? [item.value] : [])) : [];
 }
 
 function openPort({ port }: InstanceInput): InputPort {

@@ -62,7 +62,7 @@ function describeCycle(graph: StageGraph, stages: readonly LinkedStage[], stuck:
   const closed = [...rotated, rotated[0] ?? ''];
   return stagesInCycle(
     closed,
-    rotated.map((id, at) => graph.edge(id, closed[at + 1] ?? '') as Place),
+    rotated.map((id, at) => graph.edge(id, closed[at + 1] ?? '')),
   );
 }
 

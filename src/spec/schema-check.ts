@@ -16,7 +16,7 @@ import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { innerPlace, nodeAt, toJson } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
 import type { Place } from '../diagnostics/source.ts';
-import { isJsonObject } from '../support/json.ts';
+import { isJsonObject, jsonText } from '../support/json.ts';
 import type { Json, JsonObject } from '../support/json.ts';
 import { err, ok } from '../support/result.ts';
 import type { Result } from '../support/result.ts';
@@ -54,31 +54,58 @@ function describe(error: ErrorObject, whole: JsonObject, root: Located, what: st
   const params = error.params as { readonly [name: string]: Json };
   switch (error.keyword) {
     case 'additionalProperties': {
-      const key = String(params['additionalProperty']);
+      const key = jsonText(params['additionalProperty']);
       return [unknownKey(keyPlace(node, key), key, where, keysOf(schema['properties']))];
     }
     case 'required': {
-      const key = String(params['missingProperty']);
+      const key = jsonText(params['missingProperty']);
       return [missingKey(ownerPlace(root, path), key, where, descriptionOf(schema, key))];
     }
     case 'type':
       return [wrongType(node.at, where, articles([params['type'] ?? null].flat()), described(node))];
     case 'enum':
-      return [notAllowed(innerPlace(node), where, scalarText(node), (params['allowedValues'] as Json[]).map(String))];
+      return [notAllowed(innerPlace(node), where, scalarText(node), (params['allowedValues'] as Json[]).map(jsonText))];
     case 'const':
-      return [notAllowed(innerPlace(node), where, scalarText(node), [String(params['allowedValue'])])];
+      return [notAllowed(innerPlace(node), where, scalarText(node), [jsonText(params['allowedValue'])])];
     case 'discriminator':
-      return [badTag(root, path, node, where, String(params['tag']), branchesOf(schema, whole))];
+      return [badTag(root, path, node, where, jsonText(params['tag']), branchesOf(schema, whole))];
     case 'pattern':
       if (error.propertyName !== undefined)
-        return [badName(keyPlace(node, error.propertyName), error.propertyName, what)];
+        return [badName(keyPlace(node, error.propertyName), error.propertyName, where)];
       return [badText(node.at, where, formOf(schema))];
     case 'if': // the branch that failed reports itself
     case 'propertyNames':
       return [];
     default:
-      return [outOfRange(ownerPlace(root, path), where, `${error.message ?? error.keyword}`)];
+      return [outOfRange(boundPlace(root, path), where, `${ruleText(error)}${foundText(node)}`)];
   }
+}
+
+/** ajv's own words for bounds ("must be >= 1"), in plain language where they speak of items and properties. */
+function ruleText(error: ErrorObject): string {
+  return (error.message ?? error.keyword)
+    .replace('must NOT have fewer than', 'must have at least')
+    .replace('must NOT have more than', 'must have at most')
+    .replace(/must NOT have duplicate items \(items ## (\d+) and (\d+) are identical\)/, 'names the same thing twice')
+    .replace(/^must be (>=|<=|>|<) /, (_, sign: string) => `must be ${bounds[sign] ?? sign} `)
+    .replace('properties', 'members');
+}
+
+const bounds: { readonly [sign: string]: string } = {
+  '>=': 'at least',
+  '<=': 'at most',
+  '>': 'more than',
+  '<': 'less than',
+};
+
+function foundText(node: Located): string {
+  return node.type === 'number' ? `, not ${node.value}` : '';
+}
+
+/** A bound on a number points at the number, one on a list or an object at its key. */
+function boundPlace(root: Located, path: readonly string[]): Place {
+  const node = nodeAt(root, path);
+  return node.type === 'object' || node.type === 'array' ? ownerPlace(root, path) : node.at;
 }
 
 function badTag(
@@ -89,7 +116,7 @@ function badTag(
   tag: string,
   branches: readonly JsonObject[],
 ): Diagnostic {
-  const allowed = branches.map((branch) => String(nested(branch, 'properties', tag)?.['const']));
+  const allowed = branches.map((branch) => jsonText(nested(branch, 'properties', tag)?.['const']));
   const value = node.type === 'object' ? node.members.get(tag)?.value : undefined;
   if (value === undefined) return missingKey(ownerPlace(root, path), tag, where, `one of: ${allowed.join(', ')}`);
   return notAllowed(innerPlace(value), `"${tag}"`, scalarText(value), allowed);
@@ -99,7 +126,7 @@ function badTag(
 function branchesOf(schema: JsonObject, whole: JsonObject): readonly JsonObject[] {
   const branches = Array.isArray(schema['oneOf']) ? (schema['oneOf'] as readonly Json[]) : [];
   return branches.filter(isJsonObject).map((branch) => {
-    const name = /^#\/\$defs\/(\w+)$/.exec(String(branch['$ref']))?.[1];
+    const name = /^#\/\$defs\/(\w+)$/.exec(jsonText(branch['$ref']))?.[1];
     return (name === undefined ? undefined : nested(whole, '$defs', name)) ?? branch;
   });
 }
@@ -141,7 +168,7 @@ function descriptionOf(schema: JsonObject, key: string): string | undefined {
 
 function formOf(schema: JsonObject): string {
   const examples = schema['examples'];
-  return Array.isArray(examples) ? `${JSON.stringify(examples[0])}` : String(schema['pattern']);
+  return Array.isArray(examples) ? `${JSON.stringify(examples[0])}` : jsonText(schema['pattern']);
 }
 
 const articleOf: { readonly [type: string]: string } = {
@@ -155,7 +182,7 @@ const articleOf: { readonly [type: string]: string } = {
 };
 
 function articles(types: readonly Json[]): string {
-  return types.map((type) => articleOf[String(type)] ?? String(type)).join(' or ');
+  return types.map((type) => articleOf[jsonText(type)] ?? jsonText(type)).join(' or ');
 }
 
 function described(node: Located): string {

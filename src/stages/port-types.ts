@@ -1,4 +1,5 @@
 // The port types and settings that several kinds share. Nothing here belongs to one kind alone.
+import { jsonText } from '../support/json.ts';
 import type { JsonObject } from '../support/json.ts';
 import type { CheckpointState, InputPort, OutputPort, PortType, ResolvedTask, StageContext } from './stage-kind.ts';
 
@@ -66,9 +67,9 @@ export function frozenScopes(settings: JsonObject): readonly string[] {
 }
 
 export function freezesItself(settings: JsonObject): readonly Finding[] {
-  const at = frozenScopes(settings).indexOf(String(settings['scope']));
+  const at = frozenScopes(settings).indexOf(jsonText(settings['scope']));
   if (at === -1) return [];
-  return [{ path: ['freeze', at], message: `"${String(settings['scope'])}" cannot be the scope and frozen at once` }];
+  return [{ path: ['freeze', at], message: `"${jsonText(settings['scope'])}" cannot be the scope and frozen at once` }];
 }
 
 export function scopesIn(settings: JsonObject, key: string): readonly string[] {

@@ -74,7 +74,7 @@ export function referenceNeeded(at: Place, gate: string, criterion: string): Dia
 
 export function notAGate(at: Place, stage: string, kind: string): Diagnostic {
   return errorAt('HG1411', at, {
-    message: `stage "${stage}" is no gate but a ${kind}, so it has no cases`,
+    message: `stage "${stage}" is a ${kind} stage, not a gate, so it has no cases`,
     help: 'to wait for a stage, write its name alone',
   });
 }

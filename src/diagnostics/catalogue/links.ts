@@ -137,6 +137,10 @@ export function byKeyMissing(at: Place, key: string, keys: readonly string[]): D
   });
 }
 
+export function byKeyUnknown(at: Place, key: string, keys: readonly string[]): Diagnostic {
+  return errorAt('HG1315', at, { message: `there is no instance "${key}"`, help: suggestion(key, keys, 'keys') });
+}
+
 export function disabledProducer(at: Place, stage: string): Diagnostic {
   return errorAt('HG1311', at, {
     message: `stage "${stage}" is left out by its "enabled", but this needs it`,

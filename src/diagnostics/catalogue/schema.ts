@@ -31,9 +31,9 @@ export function outOfRange(at: Place, where: string, rule: string): Diagnostic {
   return errorAt('HG1115', at, { message: `${where} ${rule}` });
 }
 
-export function badName(at: Place, name: string, what: string): Diagnostic {
+export function badName(at: Place, name: string, where: string): Diagnostic {
   return errorAt('HG1116', at, {
-    message: `"${name}" cannot be the name of ${what}`,
+    message: `"${name}" cannot be a name in ${where}`,
     help: 'names start with a letter and hold letters, digits, "-" and "_"',
   });
 }

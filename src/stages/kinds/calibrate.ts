@@ -22,7 +22,6 @@ export const calibrate: StageKind = {
   summary: 'observes activations and sets scales',
   settingsSchema: jsonModule(schema),
   runsOn: 'embedded',
-  seeded: true,
   check: (context) => [
     ...needsTask(context, 'calibrate'),
     ...needsProfile(context, 'calibrate'),

@@ -1,6 +1,6 @@
 // `model`: builds the float network with its scopes named. Weights are drawn from the stage's seed.
 import schema from '../../../schemas/stages/model.schema.json' with { type: 'json' };
-import { isJsonObject } from '../../support/json.ts';
+import { isJsonObject, jsonText } from '../../support/json.ts';
 import { jsonModule } from '../../support/json-module.ts';
 import type { StageContext, StageKind } from '../stage-kind.ts';
 
@@ -39,8 +39,8 @@ function checkInput({ settings }: StageContext): ReturnType<NonNullable<StageKin
 function checkStrides({ settings }: StageContext): ReturnType<NonNullable<StageKind['check']>> {
   const heads = isJsonObject(settings['heads']) ? Object.entries(settings['heads']) : [];
   return heads.flatMap(([name, head]) => {
-    const stride = isJsonObject(head) ? strides[String(head['kind'])] : undefined;
+    const stride = isJsonObject(head) ? strides[jsonText(head['kind'])] : undefined;
     if (stride === undefined || !isJsonObject(head) || head['stride'] === stride) return [];
-    return [{ path: ['heads', name, 'stride'], message: `a ${String(head['kind'])} head has stride ${stride}` }];
+    return [{ path: ['heads', name, 'stride'], message: `a ${jsonText(head['kind'])} head has stride ${stride}` }];
   });
 }

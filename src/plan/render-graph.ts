@@ -1,0 +1,105 @@
+// A plan as a picture: Mermaid or Graphviz DOT. Solid edges carry data, dashed ones hang on a gate's case or only wait.
+import type { StageState } from '../events/run-events.ts';
+import type { StageId } from '../events/ids.ts';
+import type { Plan, PlannedStage } from './plan.ts';
+
+export type GraphFormat = 'mermaid' | 'dot';
+/** What a run (or a forecast) says of a stage, to colour it by. */
+export type Annotate = (stage: PlannedStage) => StageState | undefined;
+
+interface Edge {
+  readonly from: StageId;
+  readonly to: StageId;
+  readonly label: string;
+  readonly data: boolean;
+}
+
+export function renderGraph(plan: Plan, format: GraphFormat, annotate: Annotate = () => undefined): string {
+  const names = new Map(plan.stages.map((stage, index) => [stage.id, `s${index}`]));
+  const edges = plan.stages.flatMap(edgesInto);
+  return format === 'mermaid' ? mermaid(plan, names, edges, annotate) : dot(plan, names, edges, annotate);
+}
+
+/** One edge per pair and label: several ports of one producer are one line. */
+function edgesInto(stage: PlannedStage): readonly Edge[] {
+  const edges = new Map<string, Edge>();
+  const add = (from: StageId, label: string, data: boolean): void => {
+    edges.set(JSON.stringify([from, label, data]), { from, to: stage.id, label, data });
+  };
+  for (const binding of Object.values(stage.inputs)) {
+    switch (binding.shape) {
+      case 'one':
+        add(binding.from.stage, '', true);
+        break;
+      case 'collect':
+        for (const { from } of binding.items) add(from.stage, '', true);
+        break;
+      case 'oneOf':
+        for (const { when, from } of binding.alternatives) add(from.stage, when.cases.join(' or '), true);
+    }
+  }
+  for (const after of stage.after) {
+    if (after.kind === 'stage') add(after.stage, '', false);
+    else add(after.ref.gate, after.ref.cases.join(' or '), false);
+  }
+  return [...edges.values()];
+}
+
+const colours: { readonly [state in StageState]: string } = {
+  pending: '#eeeeee',
+  running: '#bbdefb',
+  succeeded: '#c8e6c9',
+  cached: '#dcedc8',
+  failed: '#ffcdd2',
+  'timed-out': '#ffcdd2',
+  cancelled: '#ffe0b2',
+  'not-taken': '#fafafa',
+  blocked: '#f8bbd0',
+};
+
+function mermaid(plan: Plan, names: ReadonlyMap<StageId, string>, edges: readonly Edge[], annotate: Annotate): string {
+  const lines = ['flowchart TD'];
+  const used = new Set<StageState>();
+  for (const stage of plan.stages) {
+    const text = `"${mermaidText(stage.id)}"`;
+    const shape = stage.kind === 'gate' ? `{${text}}` : stage.kind === 'stop' ? `([${text}])` : `[${text}]`;
+    const state = annotate(stage);
+    if (state !== undefined) used.add(state);
+    lines.push(`  ${names.get(stage.id)}${shape}${state === undefined ? '' : `:::${className(state)}`}`);
+  }
+  for (const { from, to, label, data } of edges) {
+    const words = label === '' ? '' : `|"${mermaidText(label)}"|`;
+    lines.push(`  ${names.get(from)} ${data ? '-->' : '-.->'}${words} ${names.get(to)}`);
+  }
+  for (const state of used) lines.push(`  classDef ${className(state)} fill:${colours[state]}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function dot(plan: Plan, names: ReadonlyMap<StageId, string>, edges: readonly Edge[], annotate: Annotate): string {
+  const lines = [`digraph ${dotText(plan.name)} {`, '  node [shape=box, style=filled, fillcolor="#ffffff"];'];
+  for (const stage of plan.stages) {
+    const shape = stage.kind === 'gate' ? ', shape=diamond' : stage.kind === 'stop' ? ', shape=octagon' : '';
+    const state = annotate(stage);
+    const fill = state === undefined ? '' : `, fillcolor="${colours[state]}", tooltip="${state}"`;
+    lines.push(`  ${names.get(stage.id)} [label=${dotText(stage.id)}${shape}${fill}];`);
+  }
+  for (const { from, to, label, data } of edges) {
+    const attributes = [...(label === '' ? [] : [`label=${dotText(label)}`]), ...(data ? [] : ['style=dashed'])];
+    const list = attributes.length === 0 ? '' : ` [${attributes.join(', ')}]`;
+    lines.push(`  ${names.get(from)} -> ${names.get(to)}${list};`);
+  }
+  return `${[...lines, '}'].join('\n')}\n`;
+}
+
+function mermaidText(text: string): string {
+  return text.replaceAll('&', '#amp;').replaceAll('"', '#quot;').replaceAll('<', '#lt;').replaceAll('>', '#gt;');
+}
+
+function dotText(text: string): string {
+  return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+}
+
+/** Mermaid reads a hyphen in a class name as part of an arrow. */
+function className(state: StageState): string {
+  return state.replaceAll('-', '_');
+}

@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { renderGraph } from '../../src/plan/render-graph.ts';
+import { command, gate, planOf } from './plan-of.ts';
+
+const plan = planOf({
+  name: 'a "quoted" plan',
+  stages: {
+    m: command(),
+    g: gate('m.out', ['good', 'fair', 'bad']),
+    x: command({}, { after: 'g:good' }),
+    end: { kind: 'stop', after: 'g:bad', with: { reason: 'no' } },
+    j: {
+      kind: 'select',
+      inputs: {
+        out: {
+          oneOf: [
+            { when: 'g:good', from: 'x.out' },
+            { when: 'g:fair', from: 'm.out' },
+          ],
+        },
+      },
+    },
+    many: command({ a: 'j.out', b: 'j.out' }, { forEach: ['one'] }),
+  },
+});
+
+describe('a plan as a picture', () => {
+  it('in Mermaid', () => {
+    expect(renderGraph(plan, 'mermaid')).toBe(
+      [
+        'flowchart TD',
+        '  s0["m"]',
+        '  s1{"g"}',
+        '  s2["x"]',
+        '  s3(["end"])',
+        '  s4["j"]',
+        '  s5["many[one]"]',
+        '  s0 --> s1',
+        '  s1 -.->|"good"| s2',
+        '  s1 -.->|"bad"| s3',
+        '  s2 -->|"good"| s4',
+        '  s0 -->|"fair"| s4',
+        '  s4 --> s5',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  it('in Graphviz, with quotes escaped', () => {
+    const dot = renderGraph(plan, 'dot').split('\n');
+    expect(dot[0]).toBe('digraph "a \\"quoted\\" plan" {');
+    expect(dot).toContain('  s1 [label="g", shape=diamond];');
+    expect(dot).toContain('  s1 -> s2 [label="good", style=dashed];');
+    expect(dot.at(-2)).toBe('}');
+  });
+
+  it('coloured by what a run says of its stages', () => {
+    const text = renderGraph(plan, 'mermaid', (stage) => (stage.name === 'x' ? 'not-taken' : undefined));
+    expect(text).toContain('s2["x"]:::not_taken');
+    expect(text).toContain('classDef not_taken fill:');
+  });
+});

@@ -1,0 +1,124 @@
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { renderDiagnostics } from '../../src/diagnostics/render.ts';
+import { loadWorkflow } from '../../src/plan/load-workflow.ts';
+import type { LoadOptions } from '../../src/plan/load-workflow.ts';
+import type { Plan } from '../../src/plan/plan.ts';
+import { idsOf, stageOf } from './plan-of.ts';
+
+const workflows = readdirSync('workflows').filter((file) => file.endsWith('.json'));
+const paramsFiles = readdirSync('workflows/params').map((file) => join('workflows/params', file));
+
+/** A folder in which every file exists that the workflows name by default. */
+const root = mkdtempSync(join(tmpdir(), 'headgate-plan-'));
+mkdirSync(root, { recursive: true });
+writeFileSync(join(root, 'model.onnx'), '');
+
+async function load(file: string, options: LoadOptions = {}): Promise<Plan> {
+  const plan = await loadWorkflow(join('workflows', file), { root, ...options });
+  if (!plan.ok) throw new Error(renderDiagnostics(plan.error));
+  return plan.value;
+}
+
+function profilesOf(file: string): readonly string[] {
+  const { profiles } = JSON.parse(readFileSync(join('workflows', file), 'utf8')) as { profiles?: object };
+  return Object.keys(profiles ?? {});
+}
+
+describe.each(workflows)('workflows/%s', (file) => {
+  it.each(profilesOf(file))('plans with profile %s', async (profile) => {
+    await load(file, { set: [`profile=${profile}`] });
+  });
+
+  it.each([
+    ['finetune.policy=all'],
+    ['finetune.onShort=continue'],
+    ['integer.onShort=stop'],
+    ['objective.distill=0.5'],
+    ['objective.tasks.segmentation=1'],
+  ])('plans with %s', async (setting) => {
+    await load(file, { set: [setting] });
+  });
+});
+
+describe('workflows/fashion-scenes.json', () => {
+  const file = 'fashion-scenes.json';
+
+  it.each(paramsFiles)('plans with %s', async (params) => {
+    await load(file, { params });
+  });
+
+  it('trains the backbone with the task that the parameter names', async () => {
+    const plan = await load(file, {
+      set: [
+        'trainingTask=segmentation',
+        'objective.tasks={"detection":0,"segmentation":1}',
+        'baselines.floatLonger=true',
+      ],
+    });
+    expect(stageOf(plan, 'trunk').task).toBe('segmentation');
+    expect(idsOf(plan)).toContain('float-head[detection]');
+    expect(stageOf(plan, 'float[segmentation]').inputs['head']).toEqual({
+      shape: 'one',
+      from: { stage: 'trunk', port: 'head' },
+    });
+    expect(stageOf(plan, 'backbone-qat').inputs['heads']).toMatchObject({ items: [{ key: 'segmentation' }] });
+  });
+
+  it('stops below the ladder at 8 bits and goes on to QAT at 4', async () => {
+    const eight = idsOf(await load(file, { set: ['profile=w8a8'] }));
+    const four = idsOf(await load(file, { set: ['profile=w4a4'] }));
+    expect(eight).toContain('backbone-stop');
+    expect(four).not.toContain('backbone-stop');
+    expect(four).not.toContain('head-analyze[detection]');
+  });
+
+  it('reads the report split only behind the last gate of every head', async () => {
+    const plan = await load(file, { set: ['baselines.floatLonger=true'] });
+    const readers = plan.stages.filter((stage) => 'data[report]' in stage.inputs);
+    expect(readers.map((stage) => stage.name)).toEqual(
+      expect.arrayContaining(['report-float', 'report-merged', 'report-integer', 'report-float-longer']),
+    );
+    for (const reader of readers)
+      expect(reader.after.map((after) => after.kind === 'case' && after.ref.gate)).toEqual([
+        'integer-gate[detection]',
+        'integer-gate[segmentation]',
+      ]);
+  });
+
+  it('changes the settings of one head only when its QAT learning rate changes', async () => {
+    const changed = differing(
+      await load(file),
+      await load(file, { set: ['heads.segmentation.qat.learningRate=0.01'] }),
+    );
+    expect(changed).toEqual(['head-qat-fixed[segmentation]', 'head-qat[segmentation]']);
+  });
+
+  it('changes gates only when a threshold changes', async () => {
+    const changed = differing(await load(file), await load(file, { set: ['thresholds.head=98'] }));
+    expect(changed).toEqual(['head-gate[detection]', 'head-gate[segmentation]']);
+  });
+
+  it('leaves stages that draw no numbers as they are when the seed changes', async () => {
+    const changed = differing(await load(file), await load(file, { set: ['seed=7'] }));
+    expect(changed.every((id) => /^(net|trunk|float-head|backbone-qat|finetune|head-qat)/.test(id))).toBe(true);
+    expect(changed).not.toContain('scenes');
+  });
+
+  it('keys no number format into float stages, and no name of a profile into any', async () => {
+    const changed = differing(await load(file), await load(file, { set: ['profile=w8a16'] }));
+    expect(changed.every((id) => /^(backbone|head)-(calibrate|qat|qat-fixed|analyze)/.test(id))).toBe(true);
+  });
+});
+
+/** Stages whose job would get other settings, another seed or another number of threads. */
+function differing(before: Plan, after: Plan): readonly string[] {
+  const keyed = (plan: Plan): Map<string, string> =>
+    new Map(
+      plan.stages.map((stage) => [stage.id, JSON.stringify([stage.settings, stage.seed, stage.threads, stage.inputs])]),
+    );
+  const [left, right] = [keyed(before), keyed(after)];
+  return [...right].flatMap(([id, text]) => (left.get(id) === text ? [] : [id]));
+}

@@ -1,0 +1,221 @@
+import { describe, expect, it } from 'vitest';
+import { stageKinds } from '../../src/stages/registry.ts';
+import type { ResolvedTask, StageContext, StageKind } from '../../src/stages/stage-kind.ts';
+import type { JsonObject } from '../../src/support/json.ts';
+
+const detection: ResolvedTask = {
+  name: 'detection',
+  settings: {
+    target: 'boxes',
+    stride: 4,
+    classes: 10,
+    loss: { kind: 'focal-heatmap' },
+    metric: { kind: 'centre-map', distance: 5 },
+    qat: { epochs: 9 },
+  },
+};
+const lanes: ResolvedTask = { name: 'lanes', settings: { ...detection.settings, head: 'lane-head' } };
+const profile = {
+  weights: { bits: 4 },
+  activations: { bits: 4, unsignedAfterRelu: true },
+  onLow: 'qat',
+  summary: 'small',
+};
+
+function kind(name: string): StageKind {
+  const found = stageKinds.get(name);
+  if (found === undefined) throw new Error(`no kind ${name}`);
+  return found;
+}
+
+function context(settings: JsonObject, more: Partial<StageContext> = {}): StageContext {
+  return { settings, task: detection, tasks: [detection, lanes], profile, given: [], ...more };
+}
+
+function inputsOf(name: string, settings: JsonObject, more: Partial<StageContext> = {}): readonly string[] {
+  const ports = kind(name).ports(context(settings, more));
+  return ports.inputs.filter((port) => port.unused !== true).map((port) => `${port.name}:${port.arity}`);
+}
+
+describe('what enters a job', () => {
+  it('is the task without how other stages train it', () => {
+    const settings = kind('validate').jobSettings(
+      context({ quantized: [], runtime: 'reference', batch: 8, split: 'gate' }),
+    );
+    expect(settings['task']).toEqual({
+      name: 'detection',
+      head: 'detection',
+      target: 'boxes',
+      stride: 4,
+      classes: 10,
+      loss: { kind: 'focal-heatmap' },
+      metric: { kind: 'centre-map', distance: 5 },
+    });
+  });
+
+  it('is not the split: the edge to the data says it', () => {
+    const on = (split: string): JsonObject => kind('validate').jobSettings(context({ quantized: [], split }));
+    expect(on('gate')).toEqual(on('report'));
+  });
+
+  it('is the number format of a profile, without its name and what only gates read', () => {
+    const { profile: format } = kind('calibrate').jobSettings(context({ scope: 'backbone' }));
+    expect(format).toEqual({ weights: { bits: 4 }, activations: { bits: 4, unsignedAfterRelu: true } });
+  });
+
+  it('is the same in whatever order scopes were listed', () => {
+    const quantized = (scopes: readonly string[]): JsonObject =>
+      kind('validate').jobSettings(context({ quantized: scopes }));
+    expect(quantized(['head', 'backbone'])).toEqual(quantized(['backbone', 'head']));
+  });
+
+  it('holds no averaging constant that a fixed scale would not read', () => {
+    const settings = (averagingConstant: number): JsonObject =>
+      kind('qat').jobSettings(context({ scope: 'head', activationScales: 'fixed', averagingConstant }));
+    expect(settings(0.01)).toEqual(settings(0.5));
+  });
+
+  it('names no folder and no file: their content is keyed instead', () => {
+    const source = { kind: 'npy', folder: 'mine', description: 'dataset.json', splits: { train: {} } };
+    expect(kind('dataset').jobSettings(context({ source }))).toEqual({
+      source: { kind: 'npy', description: 'dataset.json', splits: { train: {} } },
+    });
+    expect(kind('dataset').files?.(context({ source }))).toEqual([
+      { name: 'folder', path: 'mine', at: ['source', 'folder'] },
+    ]);
+    expect(
+      kind('import').jobSettings(context({ onnx: 'a.onnx', weights: 'b.safetensors', strict: true })),
+    ).not.toHaveProperty('onnx');
+  });
+});
+
+describe('the ports of', () => {
+  it('train take what is frozen and offer what is trained', () => {
+    expect(inputsOf('train', { train: ['head'] })).toEqual(['model:one', 'backbone:one', 'head:optional']);
+    expect(
+      kind('train')
+        .ports(context({ train: ['head'] }))
+        .outputs.map((port) => port.name),
+    ).toEqual(['head', 'report']);
+    expect(inputsOf('train', { train: ['backbone', 'head'] })).toEqual([
+      'model:one',
+      'backbone:optional',
+      'head:optional',
+    ]);
+  });
+
+  it("qat on the backbone take the heads of its objective's tasks, and a teacher only to distil", () => {
+    const settings = { scope: 'backbone', objective: { tasks: { detection: 1, lanes: 0 }, distill: 0 } };
+    const ports = kind('qat').ports(context(settings));
+    expect(ports.inputs.find((port) => port.name === 'heads')?.keys).toEqual(['detection']);
+    expect(ports.data?.map((data) => data.port)).toEqual(['data[train]', 'data[gate]']);
+    expect(inputsOf('qat', settings)).toEqual(['model:one', 'backbone:one', 'heads:collect']);
+    expect(inputsOf('qat', { ...settings, objective: { tasks: {}, distill: 1 } })).toEqual([
+      'model:one',
+      'backbone:one',
+      'teacher:one',
+    ]);
+  });
+
+  it('qat on the backbone name the data by task where there are several', () => {
+    const settings = { scope: 'backbone', objective: { tasks: { detection: 1, lanes: 1 } } };
+    expect(
+      kind('qat')
+        .ports(context(settings))
+        .data?.map((data) => data.port),
+    ).toEqual(['data[detection.train]', 'data[detection.gate]', 'data[lanes.train]', 'data[lanes.gate]']);
+  });
+
+  it('validate follow what the stage was given', () => {
+    expect(inputsOf('validate', { quantized: ['backbone'] })).toEqual(['model:one', 'backbone:one', 'head:one']);
+    expect(inputsOf('validate', {}, { given: ['merged'] })).toEqual(['merged:one']);
+    expect(inputsOf('validate', { runtime: 'integer' }, { given: ['exported'] })).toEqual(['exported:one']);
+  });
+
+  it('import offer the head of every task, by the name it has in the network', () => {
+    const settings = { heads: { detection: { outputs: ['d'] }, 'lane-head': { outputs: ['l'] } } };
+    expect(
+      kind('import')
+        .ports(context(settings))
+        .outputs.map((port) => port.name),
+    ).toEqual(['model', 'backbone', 'head[detection]', 'head[lanes]', 'report']);
+    expect(kind('import').check?.(context({ heads: { detection: { outputs: ['d'] } } }))).toMatchObject([
+      { path: ['heads'], message: 'task "lanes" has no head "lane-head" here' },
+    ]);
+  });
+
+  it('dataset offer the declared splits', () => {
+    const outputs = kind('dataset').ports(
+      context({ source: { kind: 'fashion-scenes', counts: { gate: 1, train: 2 } } }),
+    ).outputs;
+    expect(outputs.map((port) => port.name)).toEqual(['train', 'gate']);
+  });
+});
+
+describe('a kind refuses', () => {
+  it.each<[string, string, JsonObject, Partial<StageContext>, string]>([
+    [
+      'a scope that is trained and frozen',
+      'qat',
+      { scope: 'head', freeze: ['head'] },
+      {},
+      '"head" cannot be the scope and frozen at once',
+    ],
+    [
+      'an empty objective',
+      'qat',
+      { scope: 'backbone', objective: { tasks: { detection: 0 } } },
+      {},
+      'the objective is empty',
+    ],
+    [
+      'an objective of unknown tasks',
+      'qat',
+      { scope: 'backbone', objective: { tasks: { depth: 1 } } },
+      {},
+      'task "depth" is not declared',
+    ],
+    [
+      'the integer runtime without an exported model',
+      'validate',
+      { runtime: 'integer' },
+      {},
+      'the integer runtime runs an exported model only',
+    ],
+    [
+      'scopes of a merged model',
+      'validate',
+      { quantized: ['head'] },
+      { given: ['merged'] },
+      'a merged model is quantised as a whole',
+    ],
+    [
+      'a stride that the head does not have',
+      'model',
+      { heads: { d: { kind: 'heatmap', stride: 2 } } },
+      {},
+      'a heatmap head has stride 4',
+    ],
+    [
+      'an image that the backbone cannot halve',
+      'model',
+      { input: [1, 64, 60] },
+      {},
+      "the image's width must be divisible by 8",
+    ],
+  ])('%s', (_, name, settings, more, message) => {
+    expect(
+      kind(name)
+        .check?.(context(settings, more))
+        .map((finding) => finding.message),
+    ).toContain(message);
+  });
+
+  it('to work without a task or a profile', () => {
+    const bare: StageContext = { settings: { scope: 'head' }, tasks: [], given: [] };
+    const messages = kind('calibrate')
+      .check?.(bare)
+      .map((finding) => finding.message);
+    expect(messages).toEqual(['a calibrate stage needs a task', 'a calibrate stage needs a profile']);
+  });
+});
