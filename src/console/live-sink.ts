@@ -40,6 +40,7 @@ export function liveSink(stream: NodeJS.WriteStream, colours: Colours): Sink {
     onEvent: (event) => {
       switch (event.type) {
         case 'run-started':
+        case 'run-resumed':
           counts.total = event.stages?.length ?? 0;
           break;
         case 'stage-started':

@@ -41,7 +41,7 @@ export function plainSink(output: Output, colours: Colours, now: () => number = 
 export function quietStages(): (event: RunEvent) => boolean {
   const decidedHere = new Set<string>();
   return (event) => {
-    if (event.type === 'run-started') {
+    if (event.type === 'run-started' || event.type === 'run-resumed') {
       for (const { id, kind } of event.stages ?? []) if (DECIDED_KINDS.has(kind)) decidedHere.add(id);
     }
     const passing = event.type === 'stage-started' || event.type === 'stage-succeeded' || event.type === 'stage-restored';

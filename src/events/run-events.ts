@@ -66,7 +66,7 @@ export interface StageOutline {
 
 export type RunEventBody =
   | { readonly type: 'run-started'; readonly workflow: string; readonly name: string; readonly params: JsonObject; readonly options: JsonObject; readonly pid: number; readonly headgate: string; readonly stages?: readonly StageOutline[] }
-  | { readonly type: 'run-resumed'; readonly pid: number; readonly headgate: string }
+  | { readonly type: 'run-resumed'; readonly pid: number; readonly headgate: string; readonly stages: readonly StageOutline[] }
   | { readonly type: 'stage-started'; readonly stage: StageId; readonly key: string; readonly attempt: number; readonly cause: RunCause; readonly resumed: boolean }
   | { readonly type: 'job-reported'; readonly stage: StageId; readonly event: JobEvent }
   | { readonly type: 'stage-succeeded'; readonly stage: StageId; readonly key: string; readonly outputs: { readonly [port: string]: OutputRecord }; readonly summary: JsonObject; readonly milliseconds: number; readonly facts?: StageFacts }

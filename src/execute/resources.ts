@@ -1,5 +1,5 @@
-// Tokens that running stages hold: cpu, job slots and whatever a workflow counts (gpu: 1). First come, first served, but a
-// stage that fits may pass one that does not.
+// Tokens that running stages hold: cpu, job slots and whatever a workflow counts (gpu: 1). Given in the plan's order,
+// whoever asks first; but a stage that fits may pass one that does not.
 
 export type Tokens = { readonly [token: string]: number };
 
@@ -13,6 +13,7 @@ export class ResourcePool {
   private readonly totals: Tokens;
   private readonly free: Map<string, number>;
   private waiting: Waiting[] = [];
+  private readonly expected = new Set<number>();
 
   constructor(totals: Tokens) {
     this.totals = totals;
@@ -25,11 +26,21 @@ export class ResourcePool {
       Object.entries(needs).map(([token, count]) => [token, Math.min(count, this.totals[token] ?? 1)]),
     );
     await new Promise<void>((start) => {
+      this.expected.delete(order);
       this.waiting.push({ needs: cut, order, start });
       this.waiting.sort((left, right) => left.order - right.order);
       this.startWaiting();
     });
     return cut;
+  }
+
+  /** A stage that may ask soon: those behind it in the plan wait until it has asked or `dismiss` says that it will not. */
+  expect(order: number): void {
+    this.expected.add(order);
+  }
+
+  dismiss(order: number): void {
+    if (this.expected.delete(order)) this.startWaiting();
   }
 
   release(held: Tokens): void {
@@ -47,7 +58,9 @@ export class ResourcePool {
   }
 
   private startWaiting(): void {
-    this.waiting = this.waiting.filter(({ needs, start }) => {
+    const firstExpected = Math.min(...this.expected);
+    this.waiting = this.waiting.filter(({ needs, order, start }) => {
+      if (order > firstExpected) return true;
       if (Object.entries(needs).some(([token, count]) => this.freeOf(token) < count)) return true;
       this.take(needs);
       start();

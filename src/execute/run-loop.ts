@@ -94,7 +94,7 @@ export class RunLoop {
     const queue = [first];
     for (let id = queue.shift(); id !== undefined; id = queue.shift()) {
       const entry = this.state.entry(id);
-      if (entry.state !== 'pending' || entry.busy || this.ending !== undefined) continue;
+      if (entry.state !== 'pending' || entry.busy) continue;
       const readiness = readinessOf(entry.stage, this.state.view);
       switch (readiness.is) {
         case 'waiting':
@@ -110,7 +110,9 @@ export class RunLoop {
           queue.push(...this.state.dependentsOf(id));
           break;
         case 'ready': {
+          if (this.ending !== undefined) break;
           entry.busy = true;
+          this.settings.pool.expect(entry.order);
           const { stage } = entry;
           this.track(() => this.advance(stage, readiness.inputs));
           break;
@@ -125,6 +127,7 @@ export class RunLoop {
     if (stage.kind === 'stop') this.stop(stage);
     else await this.restoreOrRun(stage, inputs);
     const entry = this.state.entry(stage.id);
+    this.settings.pool.dismiss(entry.order);
     entry.busy = false;
     if (entry.stale) {
       entry.stale = false;
@@ -152,7 +155,10 @@ export class RunLoop {
       return;
     }
     const key = stageKey(staticPreImage(stage, context.embedded.code, files.value), inputs);
-    while (this.working.has(key.key)) await this.working.get(key.key);
+    while (this.working.has(key.key)) {
+      this.settings.pool.dismiss(this.state.entry(stage.id).order);
+      await this.working.get(key.key);
+    }
     const turn = deferred<void>();
     this.working.set(key.key, turn.promise);
     try {

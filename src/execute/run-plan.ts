@@ -120,10 +120,10 @@ const OUTCOMES: { readonly [end in LoopEnd]: Omit<RunOutcome, 'run'> } = {
 };
 
 function openingOf({ plan, options, headgate, continues }: RunSettings): RunEventBody {
-  const who = { pid: process.pid, headgate };
-  if (continues !== undefined) return { type: 'run-resumed', ...who };
+  const opening = { pid: process.pid, headgate, stages: plan.stages.map(outlineOf) };
+  if (continues !== undefined) return { type: 'run-resumed', ...opening };
   const { workflow, name, params } = plan;
-  return { type: 'run-started', workflow, name, params, options, ...who, stages: plan.stages.map(outlineOf) };
+  return { type: 'run-started', workflow, name, params, options, ...opening };
 }
 
 export function outlineOf(stage: PlannedStage): StageOutline {

@@ -16,7 +16,7 @@ const MOVES: { readonly [state in StageState]: readonly StageState[] } = {
   cached: ['pending'],
   failed: [],
   'timed-out': [],
-  cancelled: [],
+  cancelled: [], // the run is ending: what follows is left pending, not blocked
   'not-taken': ['pending'],
   blocked: [],
 };
@@ -80,7 +80,7 @@ export class RunState {
     const entry = this.entry(id);
     if (!MOVES[entry.state].includes(to)) throw new Error(`${id} cannot move from ${entry.state} to ${to}`);
     entry.state = to;
-    if (to === 'failed' || to === 'timed-out' || to === 'blocked' || to === 'cancelled') {
+    if (to === 'failed' || to === 'timed-out' || to === 'blocked') {
       entry.view = { is: 'failed', by: id };
     }
     if (to === 'succeeded') entry.ran = true;

@@ -92,7 +92,8 @@ export function reduceRun(report: RunReport, event: RunEvent): RunReport {
       return report;
     case 'run-resumed': {
       const { finished: _, ...rest } = report;
-      return { ...rest, stages: report.stages.map(unfinishedAgain) };
+      const known = new Map(report.stages.map((stage) => [stage.id, stage]));
+      return { ...rest, stages: event.stages.map((outline) => reopened(outline, known.get(outline.id))) };
     }
     case 'run-stopped':
       return {
@@ -167,15 +168,10 @@ function change(stages: readonly StageReport[], id: StageId, changes: Partial<St
   return stages.map((stage) => (stage.id === id ? { ...stage, ...changes } : stage));
 }
 
-/** What had not ended well when the engine went away is looked at again. */
-function unfinishedAgain(stage: StageReport): StageReport {
-  return stage.state === 'succeeded' || stage.state === 'cached' || stage.state === 'not-taken'
-    ? stage
-    : { ...outlineOf(stage), ...NOTHING, state: 'pending' };
-}
-
-function outlineOf({ id, name, kind, task, role }: StageReport): StageOutline {
-  return { id, name, kind, ...(task === undefined ? {} : { task }), ...(role === undefined ? {} : { role }) };
+/** What had not ended well when the engine went away is looked at again; the workflow may have been edited meanwhile. */
+function reopened(outline: StageOutline, known: StageReport | undefined): StageReport {
+  const ended = known?.state === 'succeeded' || known?.state === 'cached' || known?.state === 'not-taken';
+  return ended ? { ...known, ...outline } : { ...outline, ...NOTHING, state: 'pending' };
 }
 
 /** The role a stage's metrics play in the final table: by its settings, or as its worker says. */

@@ -10,6 +10,8 @@ import { openStore } from '../../src/store/store.ts';
 
 export type EventOf<T extends RunEventBody['type']> = Extract<RunEvent, { readonly type: T }>;
 
+export const OBEDIENT_WORKER = join(import.meta.dirname, 'obedient-worker.mjs');
+
 export interface Finished {
   readonly outcome: RunOutcome;
   readonly events: readonly RunEvent[];
@@ -19,7 +21,7 @@ export interface Finished {
 
 export class Engine {
   readonly root: string;
-  worker: readonly [string, ...string[]] = ['false'];
+  worker: readonly [string, ...string[]] = [process.execPath, OBEDIENT_WORKER];
 
   private constructor(root: string) {
     this.root = root;

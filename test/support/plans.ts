@@ -124,3 +124,13 @@ export function gate(
 }
 
 export const ELSE = (name: string): GateCase => ({ name, criteria: [] });
+
+/** A job of the obedient worker (see obedient-worker.mjs), with one output of text unless told otherwise. */
+export function job(id: string, settings: JsonObject = {}, options: StageOptions = {}): PlannedStage {
+  const outputs = (settings['outputs'] ?? { out: `${id} output` }) as JsonObject;
+  return stage(id, 'train', {
+    outputs: Object.fromEntries(Object.keys(outputs).map((port) => [port, 'file' as const])),
+    ...options,
+    settings: { outputs, ...settings },
+  });
+}

@@ -1,0 +1,104 @@
+// Gate decisions: first match, directions, margins, and numbers that no gate may judge.
+import { describe, expect, test } from 'vitest';
+import type { MetricsFact } from '../../src/events/run-events.ts';
+import { decideGate, type GateSubject, type Verdict } from '../../src/execute/gate.ts';
+import type { GateCase } from '../../src/plan/plan.ts';
+
+function fact(value: number, options: Partial<MetricsFact> = {}): MetricsFact {
+  return {
+    port: 'metrics',
+    task: 'detection',
+    primary: 'mAP',
+    values: { mAP: value },
+    units: { mAP: 'fraction' },
+    higherIsBetter: { mAP: true },
+    ...options,
+  };
+}
+
+const subject = (value: number, reference?: number): GateSubject => ({
+  head: 'detection',
+  metrics: fact(value),
+  ...(reference === undefined ? {} : { reference: fact(reference) }),
+});
+const LADDER: readonly GateCase[] = [
+  { name: 'accept', criteria: [{ metric: 'primary', percentOfReference: 99 }] },
+  { name: 'fixed', criteria: [{ metric: 'primary', percentOfReference: 95 }] },
+  { name: 'qat', criteria: [{ metric: 'primary', percentOfReference: 90, strict: true }] },
+  { name: 'low', criteria: [] },
+];
+
+function verdictOf(cases: readonly GateCase[], first: GateSubject, ...others: GateSubject[]): Verdict {
+  const decided = decideGate({ cases, policy: others.length > 0 ? 'all' : 'own' }, [first, ...others]);
+  if (!decided.ok) throw new Error(JSON.stringify(decided.error));
+  return decided.value;
+}
+
+describe('the ladder', () => {
+  test.each([
+    [0.8, 'accept'],
+    [0.792, 'accept'],
+    [0.791, 'fixed'],
+    [0.76, 'fixed'],
+    [0.73, 'qat'],
+    [0.72, 'low'], // "more than 90 %" does not hold at 90 %
+    [0.1, 'low'],
+  ])('at %d of a float 0.8 chooses %s', (value, expected) => {
+    expect(verdictOf(LADDER, subject(value, 0.8)).case).toBe(expected);
+  });
+
+  test('keeps the evidence of every case it looked at, with margins', () => {
+    const { evidence } = verdictOf(LADDER, subject(0.77, 0.8));
+    expect(evidence.map((line) => [line.case, line.held])).toEqual([
+      ['accept', false],
+      ['fixed', true],
+    ]);
+    expect(evidence[0]?.percent).toBeCloseTo(96.25, 10);
+    expect(evidence[0]?.margin).toBeCloseTo(-2.75, 10);
+  });
+});
+
+test('percent is reference over value where lower is better', () => {
+  const lower = { higherIsBetter: { mAP: false } };
+  const verdict = verdictOf(LADDER, { head: 'd', metrics: fact(0.5, lower), reference: fact(0.4, lower) });
+  expect(verdict).toMatchObject({ case: 'low', evidence: [{ percent: 80 }, { percent: 80 }, { percent: 80 }] });
+});
+
+test.each([
+  ['atLeast', { metric: 'mAP', atLeast: 0.5 }, 0.5, true],
+  ['atMost', { metric: 'mAP', atMost: 0.5 }, 0.6, false],
+  ['maxDegradation', { metric: 'mAP', maxDegradation: 0.25 }, 0.5, true],
+] as const)('%s compares in the metric’s own unit', (rule, criterion, value, held) => {
+  const { evidence } = verdictOf([{ name: 'yes', criteria: [criterion] }, { name: 'no', criteria: [] }], subject(value, 0.75));
+  expect(evidence[0]).toMatchObject({ rule, held });
+});
+
+describe('the policy "all"', () => {
+  const cases: readonly GateCase[] = [{ name: 'pass', criteria: [{ metric: 'primary', percentOfReference: 99 }] }, { name: 'all-finetune', criteria: [] }];
+  test('chooses for every head as soon as one falls short, and names that head', () => {
+    const { case: chosen, evidence } = verdictOf(cases, subject(0.8, 0.8), { ...subject(0.7, 0.8), head: 'segmentation' });
+    expect(chosen).toBe('all-finetune');
+    expect(evidence.find(({ held }) => !held)?.head).toBe('segmentation');
+  });
+});
+
+describe('a number that no gate may judge fails the gate instead of deciding', () => {
+  const failure = (first: GateSubject, cases = LADDER) => {
+    const decided = decideGate({ cases, policy: 'own' }, [first]);
+    return decided.ok ? decided.value : decided.error;
+  };
+  test('a missing metric', () => {
+    const cases: readonly GateCase[] = [{ name: 'yes', criteria: [{ metric: 'mIoU', atLeast: 1 }] }, { name: 'no', criteria: [] }];
+    expect(failure(subject(1), cases)).toEqual({ reason: 'metric-missing', metric: 'mIoU', available: ['mAP'] });
+  });
+  test('NaN', () => {
+    expect(failure(subject(NaN, 1))).toMatchObject({ reason: 'metric-not-finite', metric: 'mAP' });
+  });
+  test('a reference of zero', () => {
+    expect(failure(subject(0.5, 0))).toEqual({ reason: 'reference-not-positive', metric: 'mAP', value: 0 });
+  });
+  test('another unit', () => {
+    const other: GateSubject = { head: 'd', metrics: fact(74), reference: fact(0.74, { units: { mAP: 'percent' } }) };
+    expect(failure(other)).toEqual({ reason: 'unit-mismatch', metric: 'mAP', unit: 'fraction', referenceUnit: 'percent' });
+  });
+});
