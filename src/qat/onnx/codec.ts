@@ -14,16 +14,15 @@ export class OnnxError extends Error {
   override readonly name = 'OnnxError';
 }
 
-type Wire = { readonly toNumber: () => number } | number;
 interface AttributeProto {
   name: string;
   type: number;
   f: number;
-  i: Wire;
+  i: bigint;
   s: Uint8Array;
-  t?: TensorProto;
+  t: TensorProto | null;
   floats: number[];
-  ints: Wire[];
+  ints: bigint[];
 }
 interface NodeProto {
   input: string[];
@@ -35,27 +34,28 @@ interface NodeProto {
 }
 interface ValueInfoProto {
   name: string;
-  type?: { tensorType?: { elemType: number; shape?: { dim: { dimValue?: Wire; dimParam?: string }[] } } };
+  type: { tensorType: { elemType: number; shape: { dim: { dimValue: bigint; dimParam: string }[] } | null } | null } | null;
 }
+/** Absent messages are null, absent scalars their defaults (protobufjs with `defaults`). */
 interface ModelProto {
-  opsetImport: { domain: string; version: Wire }[];
+  opsetImport: { domain: string; version: bigint }[];
   metadataProps: { key: string; value: string }[];
   functions: Uint8Array[];
-  graph?: {
+  graph: {
     name: string;
     node: NodeProto[];
     initializer: TensorProto[];
     input: ValueInfoProto[];
     output: ValueInfoProto[];
     sparseInitializer: Uint8Array[];
-  };
+  } | null;
 }
 
 /** @throws OnnxError when the bytes are not an ONNX model that headgate can hold. */
 export function decodeModel(bytes: Uint8Array): GraphIr {
   const model = readProto(bytes);
   const graph = model.graph;
-  if (graph === undefined || graph.node.length === 0) throw new OnnxError('the file holds no ONNX graph');
+  if (graph === null || graph.node.length === 0) throw new OnnxError('the file holds no ONNX graph');
   if (model.functions.length > 0) throw new OnnxError('the model defines functions of its own; inline them first (onnx.inliner)');
   if (graph.sparseInitializer.length > 0) throw new OnnxError('sparse initializers are not supported');
   const standard = model.opsetImport.find((entry) => entry.domain === '' || entry.domain === 'ai.onnx');
@@ -64,7 +64,7 @@ export function decodeModel(bytes: Uint8Array): GraphIr {
   for (const proto of graph.initializer) initializers.set(proto.name, readTensor(proto, `initializer "${proto.name}"`));
   return {
     name: graph.name,
-    opset: toNumber(standard.version),
+    opset: Number(standard.version),
     nodes: graph.node.map(readNode),
     inputs: graph.input.filter((value) => !initializers.has(value.name)).map(readValueInfo),
     outputs: graph.output.map(readValueInfo),
@@ -97,7 +97,7 @@ export function encodeModel(graph: GraphIr): Uint8Array {
 
 function readProto(bytes: Uint8Array): ModelProto {
   try {
-    return modelType.toObject(modelType.decode(bytes), { arrays: true, defaults: true, longs: Number }) as ModelProto;
+    return modelType.toObject(modelType.decode(bytes), { arrays: true, defaults: true, longs: BigInt }) as ModelProto;
   } catch (cause) {
     throw new OnnxError(`the file is not a readable ONNX model: ${cause instanceof Error ? cause.message : String(cause)}`);
   }
@@ -116,16 +116,16 @@ function readAttribute(proto: AttributeProto, node: string, op: string): Attribu
     case attributeTypes.float:
       return { kind: 'float', value: proto.f };
     case attributeTypes.int:
-      return { kind: 'int', value: toNumber(proto.i) };
+      return { kind: 'int', value: Number(proto.i) };
     case attributeTypes.string:
       return { kind: 'string', value: Buffer.from(proto.s).toString('utf8') };
     case attributeTypes.tensor:
-      if (proto.t === undefined) break;
+      if (proto.t === null) throw new OnnxError(`attribute "${proto.name}" of node "${node}" (${op}) should hold a tensor and does not`);
       return { kind: 'tensor', value: readTensor(proto.t, `attribute "${proto.name}" of node "${node}"`) };
     case attributeTypes.floats:
       return { kind: 'floats', value: proto.floats };
     case attributeTypes.ints:
-      return { kind: 'ints', value: proto.ints.map(toNumber) };
+      return { kind: 'ints', value: proto.ints.map(Number) };
     case attributeTypes.graph:
       throw new OnnxError(`node "${node}" (${op}) holds a sub-graph; control flow cannot be quantised: cut the model before it`);
   }
@@ -142,14 +142,14 @@ function readTensor(proto: TensorProto, what: string): IrTensor {
 }
 
 function readValueInfo(proto: ValueInfoProto): ValueInfo {
-  const tensor = proto.type?.tensorType;
+  const tensor = proto.type?.tensorType ?? undefined;
   const dtype = dtypeName(tensor?.elemType ?? 1);
   if (dtype === undefined) throw new OnnxError(`value "${proto.name}" has element type ${tensor?.elemType}, which is not supported`);
   const dims = tensor?.shape?.dim;
   if (dims === undefined) return { name: proto.name, dtype };
   const shape = dims.map((dim, axis) => {
-    const size = dim.dimValue === undefined ? 0 : toNumber(dim.dimValue);
-    return size > 0 ? size : dim.dimParam !== undefined && dim.dimParam !== '' ? dim.dimParam : `dim${axis}`;
+    const size = Number(dim.dimValue);
+    return size > 0 ? size : dim.dimParam !== '' ? dim.dimParam : `dim${axis}`;
   });
   return { name: proto.name, dtype, shape };
 }
@@ -164,13 +164,13 @@ function writeNode(node: IrNode): object {
 function writeAttribute(name: string, attribute: Attribute): object {
   switch (attribute.kind) {
     case 'int':
-      return { name, type: attributeTypes.int, i: attribute.value };
+      return { name, type: attributeTypes.int, i: wireInt(attribute.value) };
     case 'float':
       return { name, type: attributeTypes.float, f: attribute.value };
     case 'string':
       return { name, type: attributeTypes.string, s: Buffer.from(attribute.value, 'utf8') };
     case 'ints':
-      return { name, type: attributeTypes.ints, ints: attribute.value };
+      return { name, type: attributeTypes.ints, ints: attribute.value.map(wireInt) };
     case 'floats':
       return { name, type: attributeTypes.floats, floats: attribute.value };
     case 'tensor':
@@ -188,8 +188,9 @@ function dtypeName(number: number): ValueInfo['dtype'] | undefined {
   return (Object.keys(dataTypeNumbers) as ValueInfo['dtype'][]).find((name) => dataTypeNumbers[name] === number);
 }
 
-function toNumber(value: Wire): number {
-  return typeof value === 'number' ? value : value.toNumber();
+/** 2⁶³ − 1, which exporters write for "to the end", is 2⁶³ as a number: it must not wrap around. */
+function wireInt(value: number): number | { readonly low: number; readonly high: number } {
+  return value >= 2 ** 63 ? { low: -1, high: 0x7fffffff } : value;
 }
 
 /** Bytes that the initializers take in memory, for reports. */

@@ -6,12 +6,12 @@ import { dataTypeNumbers } from './proto.ts';
 
 export interface TensorProto {
   name: string;
-  dims: (number | { toNumber: () => number })[];
+  dims: bigint[];
   dataType: number;
   rawData?: Uint8Array;
   floatData?: number[];
   int32Data?: number[];
-  int64Data?: (number | { toNumber: () => number })[];
+  int64Data?: bigint[];
   doubleData?: number[];
   externalData?: unknown[];
   dataLocation?: number;
@@ -38,7 +38,7 @@ const MAX_ELEMENTS = 2 ** 31;
 export function unpackTensor(proto: TensorProto): IrTensor | string {
   const dtype = (Object.keys(dataTypeNumbers) as IrDType[]).find((name) => dataTypeNumbers[name] === proto.dataType);
   if (dtype === undefined) return `has element type ${proto.dataType}, which is not supported`;
-  const shape = proto.dims.map((dim) => (typeof dim === 'number' ? dim : dim.toNumber()));
+  const shape = proto.dims.map(Number);
   const count = elementCount(shape);
   if (shape.some((size) => size < 0) || !(count <= MAX_ELEMENTS)) return `has impossible shape [${shape.join(', ')}]`;
   const raw = proto.rawData;
@@ -63,12 +63,12 @@ function fromRaw(dtype: IrDType, count: number, raw: Uint8Array): TensorData | s
 }
 
 function fromTyped(dtype: IrDType, count: number, proto: TensorProto): TensorData | string {
+  // Here, too, 4-bit values come two per entry.
+  if (dtype === 'int4' || dtype === 'uint4') return fromRaw(dtype, count, Uint8Array.from(proto.int32Data ?? []));
   const found =
     dtype === 'float32' ? proto.floatData : dtype === 'float64' ? proto.doubleData : dtype === 'int64' ? proto.int64Data : proto.int32Data;
   if ((found?.length ?? 0) !== count) return `holds ${found?.length ?? 0} values for ${count} elements`;
-  if (dtype === 'int64') {
-    return BigInt64Array.from((found ?? []).map((value) => BigInt(typeof value === 'number' ? value : value.toNumber())));
-  }
+  if (dtype === 'int64') return BigInt64Array.from(proto.int64Data ?? []);
   const array = arrays[dtype];
   const result = new array(count);
   for (let index = 0; index < count; index++) result[index] = Number(found?.[index]);
