@@ -52,8 +52,9 @@ async function makeScenes(
     const composer = new SceneComposer(splitItems(data, split.name), split.name, split.count ?? 0, request.seed, scene);
     while (composer.done < composer.count) {
       if (context.interrupted()) return { status: 'interrupted' };
-      pace.add(Math.min(scenesPerStep, composer.count - composer.done));
+      const before = composer.done;
       composer.advance(scenesPerStep);
+      pace.add(composer.done - before);
       await nextTurn();
     }
     await made.add(context, split, composer.dataset());

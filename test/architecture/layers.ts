@@ -1,0 +1,41 @@
+// Which folder of src/ may import which, and why where it is not plain. The only place that says it for machines;
+// docs/architecture.md says it for people.
+
+/** In the order data passes: a folder may import only folders above it in this list, and only those named. */
+export const layers: { readonly [folder: string]: readonly string[] } = {
+  support: [],
+  process: ['support'],
+  diagnostics: ['support'],
+  events: ['support'],
+  spec: ['support', 'diagnostics'],
+  expression: ['support', 'diagnostics'],
+  data: ['support'],
+  qat: ['support'],
+  stages: ['support', 'events', 'diagnostics', 'expression'],
+  plan: ['support', 'events', 'diagnostics', 'spec', 'expression', 'stages'],
+  // Locks name the process that holds them.
+  store: ['support', 'events', 'process'],
+  execute: ['support', 'events', 'process', 'expression', 'plan', 'stages', 'store'],
+  // They implement the port that execute/ declares.
+  executors: ['support', 'events', 'process', 'execute'],
+  backends: ['support', 'events', 'qat', 'data'],
+  report: ['support', 'events', 'store'],
+  // Words for values that execute/ decides (causes, forecasts) and report/ folds; no behaviour of theirs.
+  console: ['support', 'events', 'diagnostics', 'execute', 'report'],
+  // The composition root.
+  cli: [
+    'support',
+    'events',
+    'process',
+    'diagnostics',
+    'spec',
+    'plan',
+    'stages',
+    'store',
+    'execute',
+    'executors',
+    'qat',
+    'report',
+    'console',
+  ],
+};
