@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { openPackedDataset } from '../../data/packed-dataset.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import type { JobRequest } from '../../events/job-protocol.ts';
-import { BACKBONE, networkOf } from '../../qat/network/network.ts';
-import type { Network } from '../../qat/network/network.ts';
+import { networkOf } from '../../qat/network/network.ts';
+import type { Network, NetworkInterface } from '../../qat/network/network.ts';
 import { decodeModel } from '../../qat/onnx/codec.ts';
 import { decodeCheckpoint, encodeCheckpoint, graphDigest, LoadError } from '../../qat/quantize/checkpoint.ts';
 import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
@@ -86,7 +86,7 @@ export async function readDataset(request: JobRequest, port: string): Promise<Da
 }
 
 /** A data set whose images the model cannot take is refused before any work. */
-export function checkImages(dataset: Dataset, network: Network): void {
+export function checkImages(dataset: Dataset, network: NetworkInterface): void {
   const found = [dataset.channels, dataset.height, dataset.width];
   if (found.join() === network.input.shape.join()) return;
   throw new JobError({
@@ -98,8 +98,4 @@ export function checkImages(dataset: Dataset, network: Network): void {
 
 export function outPath(outDir: string, name: string): string {
   return join(outDir, name);
-}
-
-export function isBackbone(scope: string): boolean {
-  return scope === BACKBONE;
 }

@@ -2,7 +2,7 @@
 import { buildTargets } from '../../data/targets.ts';
 import type { TargetRequest } from '../../data/targets.ts';
 import type { Dataset } from '../../data/dataset.ts';
-import type { Network } from '../../qat/network/network.ts';
+import type { Network, NetworkInterface } from '../../qat/network/network.ts';
 import { NetworkError } from '../../qat/network/network.ts';
 import type { LossSpec, TargetSpec } from '../../qat/train/program.ts';
 import type { Tensor } from '../../support/tensor.ts';
@@ -11,7 +11,7 @@ import { headOf } from './settings.ts';
 import type { TaskSettings } from './settings.ts';
 
 /** The tensor of the float graph that the task's loss and metric look at. */
-export function outputOf(network: Network, task: TaskSettings): string {
+export function outputOf(network: NetworkInterface, task: TaskSettings): string {
   const head = network.scopes.heads[headOf(task)];
   if (head === undefined) throw new NetworkError(`the model has no head "${headOf(task)}" (it has: ${Object.keys(network.scopes.heads).join(', ')})`);
   return head.outputs[0] as string;

@@ -64,13 +64,32 @@ export function scopeMetadata(scopes: ScopeNames): { readonly [key: string]: str
 
 /** @throws NetworkError when the model carries no scopes or they do not fit it. */
 export function networkOf(graph: GraphIr): Network {
-  const written = graph.metadata[METADATA_KEY];
-  if (written === undefined) throw new NetworkError(`the model names no scopes (metadata "${METADATA_KEY}"); import it with its boundary and heads`);
-  return recogniseNetwork(graph, JSON.parse(written) as ScopeNames);
+  return recogniseNetwork(graph, scopesOf(graph));
+}
+
+/** What a model takes and gives, without looking inside: enough to run an exported file. */
+export type NetworkInterface = Pick<Network, 'scopes' | 'input'>;
+
+export function interfaceOf(graph: GraphIr): NetworkInterface {
+  return { scopes: scopesOf(graph), input: inputOf(graph) };
 }
 
 /** @throws NetworkError naming what does not fit. */
 export function recogniseNetwork(graph: GraphIr, scopes: ScopeNames): Network {
+  const input = inputOf(graph);
+  const scopeOf = assignScopes(graph, scopes);
+  const kept = new Set([...scopes.backbone.boundary, ...Object.values(scopes.heads).flatMap((head) => head.outputs)]);
+  const units = groupUnits(graph, scopeOf, kept);
+  return { graph, scopes, input, units, parameters: listParameters(graph, units) };
+}
+
+function scopesOf(graph: GraphIr): ScopeNames {
+  const written = graph.metadata[METADATA_KEY];
+  if (written === undefined) throw new NetworkError(`the model names no scopes (metadata "${METADATA_KEY}"); import it with its boundary and heads`);
+  return JSON.parse(written) as ScopeNames;
+}
+
+function inputOf(graph: GraphIr): Network['input'] {
   const input = graph.inputs[0];
   if (input === undefined || graph.inputs.length !== 1) throw new NetworkError(`the model has ${graph.inputs.length} inputs; headgate trains models with one image input`);
   const dims = input.shape ?? [];
@@ -78,9 +97,7 @@ export function recogniseNetwork(graph: GraphIr, scopes: ScopeNames): Network {
   if (dims.length !== 4 || typeof channels !== 'number' || typeof height !== 'number' || typeof width !== 'number') {
     throw new NetworkError(`input "${input.name}" has shape [${dims.join(', ')}]; [N, C, H, W] with fixed C, H, W is needed`);
   }
-  const scopeOf = assignScopes(graph, scopes);
-  const units = groupUnits(graph, scopeOf, new Set([...scopes.backbone.boundary, ...Object.values(scopes.heads).flatMap((head) => head.outputs)]));
-  return { graph, scopes, input: { name: input.name, shape: [channels, height, width] }, units, parameters: listParameters(graph, units) };
+  return { name: input.name, shape: [channels, height, width] };
 }
 
 export function headNames(network: Network): readonly string[] {

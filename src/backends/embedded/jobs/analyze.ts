@@ -48,7 +48,7 @@ export async function runAnalyze(request: JobRequest, context: JobContext): Prom
   checkImages(dataset, network);
   const analysed = scopeName(settings.scope, task);
   const head = headOf(task);
-  const float = await floatScopes(request, network, head);
+  const float = await floatScopes(request, head);
   const output = outputOf(network, task);
   const placement = placeQuantizers(network, new Map([[analysed, settings.profile]]));
   const layers = network.units.filter((unit) => unit.scope === analysed && (unit.kind === 'layer' || placement.activations.has(unit.output)));
@@ -88,7 +88,7 @@ export async function runAnalyze(request: JobRequest, context: JobContext): Prom
 }
 
 /** The weights as they are, whatever state they were saved in: the analysis quantises them itself. */
-async function floatScopes(request: JobRequest, network: Network, head: string): Promise<ReadonlyMap<string, ScopeForward>> {
+async function floatScopes(request: JobRequest, head: string): Promise<ReadonlyMap<string, ScopeForward>> {
   const scopes = new Map<string, ScopeForward>();
   for (const [port, scope] of [['backbone', BACKBONE], ['head', head]] as const) {
     if (request.inputs[port] === undefined) throw new JobError({ reason: 'protocol', message: `analysing through task head "${head}" needs input "${port}"` });

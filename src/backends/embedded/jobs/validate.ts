@@ -2,8 +2,8 @@
 // model) or through the exported file in the integer runtime with its optimisations on.
 import { readFile } from 'node:fs/promises';
 import type { JobRequest } from '../../../events/job-protocol.ts';
-import { BACKBONE, networkOf } from '../../../qat/network/network.ts';
-import type { Network } from '../../../qat/network/network.ts';
+import { BACKBONE, interfaceOf } from '../../../qat/network/network.ts';
+import type { NetworkInterface } from '../../../qat/network/network.ts';
 import type { ScopeForward } from '../../../qat/network/reference.ts';
 import { decodeModel } from '../../../qat/onnx/codec.ts';
 import { LoadError, scopeDigest } from '../../../qat/quantize/checkpoint.ts';
@@ -21,7 +21,7 @@ import { checkOutputFits, outputOf } from '../tasks.ts';
 import type { Dataset } from '../../../data/dataset.ts';
 
 interface Ready {
-  readonly network: Network;
+  readonly network: NetworkInterface;
   readonly forward: Forward;
   readonly states: { readonly [scope: string]: string };
   release(): Promise<void>;
@@ -86,7 +86,7 @@ async function fromScopes(request: JobRequest, { task, quantized }: ValidateSett
 
 async function integerRuntime(request: JobRequest, settings: ValidateSettings, dataset: Dataset): Promise<Ready> {
   const bytes = await readFile(inputPath(request, 'exported'));
-  const network = networkOf(decodeModel(bytes));
+  const network = interfaceOf(decodeModel(bytes));
   checkImages(dataset, network);
   const session = await createSession(bytes, { threads: request.threads, optimisation: settings.runtime === 'integer' ? 'all' : 'disabled' });
   return {
