@@ -15,6 +15,9 @@ import type { Declarations } from './declarations.ts';
 import { resolveCases } from './gate-cases.ts';
 import type { FanOut, InstanceInput, PlannedTask, Problems, ResolvedProfile, StageInstance } from './instance.ts';
 
+/** Below 2³¹ milliseconds, the most that a timer takes. */
+const longestTimeoutMs = 500 * 3_600_000;
+
 export class InstanceBuilder {
   private readonly declarations: Declarations;
   private readonly spec: StageSpec;
@@ -180,9 +183,10 @@ export class InstanceBuilder {
     const value = this.spec.timeout === undefined ? undefined : this.resolve(this.spec.timeout);
     if (value === undefined) return undefined;
     const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(jsonText(toJson(value)));
-    if (match === null) return void this.problems.push(wrongShape(value.at, 'timeout', 'a time such as "10m"'));
-    const unit = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2] as 'ms' | 's' | 'm' | 'h'];
-    return Number(match[1]) * unit;
+    const unit = match === null ? 0 : { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2] as 'ms' | 's' | 'm' | 'h'];
+    const milliseconds = Math.round(Number(match?.[1] ?? 0) * unit);
+    if (milliseconds >= 1 && milliseconds <= longestTimeoutMs) return milliseconds;
+    return void this.problems.push(wrongShape(value.at, 'timeout', 'a time from "1ms" to "500h"'));
   }
 
   private resources(threads: number): { readonly [token: string]: number } {

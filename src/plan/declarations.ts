@@ -20,6 +20,8 @@ export interface Declarations {
   /** The profile that the parameter `profile` names. */
   readonly activeProfile: ResolvedProfile | undefined;
   readonly tasks: ReadonlyMap<string, PlannedTask>;
+  /** What a `model` port reads unless its stage says otherwise. */
+  readonly modelFrom: Located | undefined;
 }
 
 const schemas = { profile: jsonModule(profileSchema), task: jsonModule(taskSchema) };
@@ -36,7 +38,8 @@ export function resolveDeclarations(spec: WorkflowSpec, params: Params, problems
     const checked = resolve(declared, schemas.task, `task "${declared.name}"`, params, problems);
     if (checked !== undefined) tasks.set(declared.name, plannedTask(declared, checked.node, checked.fields, problems));
   }
-  return { spec, params, profiles, tasks, activeProfile: activeProfile(spec, params, profiles, problems) };
+  const modelFrom = spec.modelFrom && substitute(spec.modelFrom, { params: params.values }, problems);
+  return { spec, params, profiles, tasks, modelFrom, activeProfile: activeProfile(spec, params, profiles, problems) };
 }
 
 function resolve(

@@ -88,7 +88,7 @@ class StageLinker {
 
   private linkModel(): void {
     const port = this.instance.ports.inputs.find(({ name }) => name === 'model');
-    const { modelFrom } = this.declarations.spec;
+    const { modelFrom } = this.declarations;
     if (port === undefined || modelFrom === undefined || this.instance.context.given.includes('model')) return;
     const binding = this.single(port, modelFrom, this.instance.zipKey);
     if (binding !== undefined && binding !== 'not given') this.inputs.set('model', { port, binding });

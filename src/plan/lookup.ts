@@ -146,17 +146,14 @@ export class Lookup {
     return this.fanOuts.get(word.text) ?? this.refuse(stageNotDeclared(word.at, word.text, this.names));
   }
 
-  private instanceKey(
-    fanOut: FanOut,
-    reference: { readonly stage: Word; readonly key: Word | undefined },
-    asking: Asking,
-  ): string | undefined {
+  private instanceKey(fanOut: FanOut, reference: PortReference | OrderReference, asking: Asking): string | undefined {
     const { stage, key } = reference;
     const keys = [...fanOut.instances.keys(), ...fanOut.disabled];
     if (fanOut.domain === 'none') return key === undefined ? '' : this.refuse(notFanOut(key.at, stage.text));
     if (key !== undefined)
       return keys.includes(key.text) ? key.text : this.refuse(instanceNotDeclared(key.at, stage.text, key.text, keys));
-    if (asking.zipKey === undefined) return this.refuse(keyNeeded(stage.at, stage.text, keys));
+    if (asking.zipKey === undefined)
+      return this.refuse(keyNeeded(stage.at, stage.text, keys, 'case' in reference ? reference.case?.text : undefined));
     return keys.includes(asking.zipKey)
       ? asking.zipKey
       : this.refuse(instanceNotDeclared(stage.at, stage.text, asking.zipKey, keys));

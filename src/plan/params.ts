@@ -11,7 +11,9 @@ import { locate, memberOf, toJson } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
 import { sourceDocument } from '../diagnostics/source.ts';
 import type { Place } from '../diagnostics/source.ts';
+import { errorAt } from '../diagnostics/diagnostic.ts';
 import { fieldPaths } from '../expression/field-path.ts';
+import { maxDepth, parseJson } from '../spec/json-syntax.ts';
 import { isJsonObject } from '../support/json.ts';
 import type { Json, JsonObject } from '../support/json.ts';
 
@@ -91,28 +93,35 @@ function settingNode(text: string, problems: Diagnostic[]): readonly Located[] {
   const source = sourceDocument('--set', text);
   const equals = text.indexOf('=');
   const path = text.slice(0, Math.max(equals, 0)).trim();
-  if (path === '' || path.split('.').some((step) => step === '')) {
+  const steps = path.split('.');
+  if (steps.length > maxDepth || steps.some((step) => step === '')) {
     problems.push(malformedSetting({ source, offset: 0, length: Math.max(1, text.length) }));
     return [];
   }
   const at: Place = { source, offset: 0, length: equals };
-  let node = locate(parseValue(text.slice(equals + 1)), {
-    source,
-    offset: equals + 1,
-    length: Math.max(1, text.length - equals - 1),
+  const valueAt: Place = { source, offset: equals + 1, length: Math.max(1, text.length - equals - 1) };
+  const value = parseValue(text.slice(equals + 1), valueAt, problems);
+  if (value === undefined) return [];
+  const nest = (inner: Located, key: string): Located => ({
+    type: 'object',
+    at,
+    members: new Map([[key, { key, keyAt: at, value: inner }]]),
   });
-  for (const key of path.split('.').reverse()) {
-    node = { type: 'object', at, members: new Map([[key, { key, keyAt: at, value: node }]]) };
-  }
-  return [node];
+  return [steps.reduceRight(nest, value)];
 }
 
-function parseValue(text: string): Json {
-  try {
-    return JSON.parse(text) as Json;
-  } catch {
-    return text;
-  }
+/** JSON, else a string; JSON that a workflow could not hold either is refused. */
+function parseValue(text: string, at: Place, problems: Diagnostic[]): Located | undefined {
+  const parsed = parseJson(sourceDocument('--set', text));
+  if (parsed.ok) return locate(toJson(parsed.value), at);
+  const refused = parsed.error.filter(({ code }) => !isSyntax(code));
+  problems.push(...refused.map(({ code, message }) => errorAt(code, at, { message })));
+  return refused.length > 0 ? undefined : { type: 'string', at, value: text };
+}
+
+/** Text that was not meant as JSON at all: broken, with comments, with a trailing comma, empty. */
+function isSyntax(code: Diagnostic['code']): boolean {
+  return ['HG1005', 'HG1006', 'HG1007', 'HG1012'].includes(code);
 }
 
 function sameType(before: Json, after: Located): boolean {

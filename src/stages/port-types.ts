@@ -1,7 +1,15 @@
 // The port types and settings that several kinds share. Nothing here belongs to one kind alone.
 import { jsonText } from '../support/json.ts';
 import type { JsonObject } from '../support/json.ts';
-import type { CheckpointState, InputPort, OutputPort, PortType, ResolvedTask, StageContext } from './stage-kind.ts';
+import type {
+  Finding,
+  CheckpointState,
+  InputPort,
+  OutputPort,
+  PortType,
+  ResolvedTask,
+  StageContext,
+} from './stage-kind.ts';
 
 export const quantizedStates: readonly CheckpointState[] = ['calibrated', 'qat'];
 
@@ -41,8 +49,6 @@ export function profileSettings(context: StageContext): JsonObject {
   const { onLow: _onLow, summary: _summary, ...format } = context.profile ?? {};
   return format;
 }
-
-type Finding = { readonly path: readonly (string | number)[]; readonly message: string; readonly help?: string };
 
 export function needsTask(context: StageContext, kind: string): readonly Finding[] {
   if (context.task !== undefined) return [];

@@ -69,6 +69,13 @@ export type RunsOn =
   | 'command' // a program the workflow names
   | 'engine'; // decided in the engine's process: gate, select, stop
 
+/** A problem with a stage's settings, placed at `path` inside `with`. */
+export interface Finding {
+  readonly path: readonly (string | number)[];
+  readonly message: string;
+  readonly help?: string;
+}
+
 export interface StageKind {
   readonly kind: string;
   readonly summary: string;
@@ -79,10 +86,8 @@ export interface StageKind {
   readonly role?: 'gate' | 'stop';
   /** Whether the job draws random numbers: otherwise its seed is 0, and changing the workflow's seed leaves it cached. */
   readonly seeded?: boolean;
-  /** Problems that the schema cannot say; each is placed at `path` inside `with`. */
-  check?(
-    context: StageContext,
-  ): readonly { readonly path: readonly (string | number)[]; readonly message: string; readonly help?: string }[];
+  /** Problems that the schema cannot say. */
+  check?(context: StageContext): readonly Finding[];
   ports(context: StageContext): Ports;
   /** Exactly the settings that the job reads, defaults filled in: they enter the key and job.json. */
   jobSettings(context: StageContext): JsonObject;

@@ -88,6 +88,15 @@ describe('parameters', () => {
     expect(merge([], [text]).problems).toContain('HG1203');
   });
 
+  it.each([
+    ['seed=1e999', 'HG1011'],
+    [`classes=${'['.repeat(100_000)}`, 'HG1009'],
+    ['heads={"__proto__":{}}', 'HG1010'],
+    [`${'a.'.repeat(100_000)}a=1`, 'HG1203'],
+  ])('refuse what no workflow could hold (%#)', (text, code) => {
+    expect(merge([], [text]).problems).toContain(code);
+  });
+
   it('never reach a prototype', () => {
     expect(merge([], ['__proto__.polluted=1']).problems).toContain('HG1201');
     expect(merge([], ['toString=1']).problems).toContain('HG1201');

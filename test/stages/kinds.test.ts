@@ -203,6 +203,20 @@ describe('a kind refuses', () => {
       {},
       "the image's width must be divisible by 8",
     ],
+    [
+      'an output outside of the output folder',
+      'command',
+      { argv: ['x'], outputs: { o: { type: 'file', path: '../o' } } },
+      {},
+      `"../o" leaves the job's output folder`,
+    ],
+    [
+      'a placeholder of no input',
+      'command',
+      { argv: ['x', '{input:images}'] },
+      { given: ['image'] },
+      '"{input:images}" names no input of this stage',
+    ],
   ])('%s', (_, name, settings, more, message) => {
     expect(
       kind(name)

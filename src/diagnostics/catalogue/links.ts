@@ -45,10 +45,15 @@ export function instanceNotDeclared(at: Place, stage: string, key: string, keys:
   });
 }
 
-export function keyNeeded(at: Place, stage: string, keys: readonly string[]): Diagnostic {
+export function keyNeeded(at: Place, stage: string, keys: readonly string[], caseName: string | undefined): Diagnostic {
+  const one = keys[0] ?? 'key';
+  const forms =
+    caseName === undefined
+      ? `write ${stage}[${one}], or {"collect": "${stage}.port"} for all of them`
+      : `write ${stage}[${one}]:${caseName}, or ${stage}[*]:${caseName} for all of them`;
   return errorAt('HG1107', at, {
     message: `stage "${stage}" has several instances; which one is meant?`,
-    help: `write ${stage}[${keys[0] ?? 'key'}], or {"collect": "${stage}.port"} for all of them (instances: ${listed(keys)})`,
+    help: `${forms} (instances: ${listed(keys)})`,
   });
 }
 

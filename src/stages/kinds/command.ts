@@ -1,9 +1,9 @@
 // `command`: a program of the user's own, with declared inputs, outputs and files.
 import schema from '../../../schemas/stages/command.schema.json' with { type: 'json' };
-import { isJsonObject } from '../../support/json.ts';
+import { isJsonObject, jsonText } from '../../support/json.ts';
 import { jsonModule } from '../../support/json-module.ts';
 import type { ArtifactType } from '../../events/job-protocol.ts';
-import type { OutputPort, StageContext, StageKind } from '../stage-kind.ts';
+import type { Finding, OutputPort, StageContext, StageKind } from '../stage-kind.ts';
 
 const artifactTypes: readonly ArtifactType[] = [
   'dataset',
@@ -21,6 +21,7 @@ export const command: StageKind = {
   settingsSchema: jsonModule(schema),
   runsOn: 'command',
   seeded: true,
+  check: (context) => [...checkPlaceholders(context), ...checkOutputs(context)],
   ports: (context) => ({ inputs: [], outputs: outputsOf(context), open: 'accept' }),
   jobSettings: ({ settings, task }) => ({ ...settings, ...(task === undefined ? {} : { task: task.name }) }),
   files: ({ settings }) => {
@@ -41,4 +42,34 @@ function outputsOf({ settings }: StageContext): readonly OutputPort[] {
 
 function words(value: unknown): readonly string[] {
   return Array.isArray(value) ? value.filter((word) => typeof word === 'string') : [];
+}
+
+/** `{input:port}`, `{input:port[key]}` and `{output:port}` inside arguments must name ports of this stage. */
+function checkPlaceholders(context: StageContext): readonly Finding[] {
+  const outputs = outputsOf(context).map((output) => output.name);
+  return words(context.settings['argv']).flatMap((argument, index) =>
+    [...argument.matchAll(/\{(input|output):([^{}[\]]+)(?:\[[^{}]*\])?\}/g)].flatMap(([text, what, port]) => {
+      const known = what === 'input' ? context.given : outputs;
+      if (port === undefined || known.includes(port)) return [];
+      const help = known.length === 0 ? `the stage has no ${what}s` : `${what}s: ${known.join(', ')}`;
+      return [{ path: ['argv', index], message: `"${text}" names no ${what} of this stage`, help }];
+    }),
+  );
+}
+
+function checkOutputs({ settings }: StageContext): readonly Finding[] {
+  const outputs = isJsonObject(settings['outputs']) ? Object.entries(settings['outputs']) : [];
+  return outputs.flatMap(([name, output]) => {
+    const path = isJsonObject(output) ? jsonText(output['path']) : '';
+    const leaves = path.startsWith('/') || path.split(/[/\\]/).includes('..');
+    return leaves
+      ? [
+          {
+            path: ['outputs', name, 'path'],
+            message: `"${path}" leaves the job's output folder`,
+            help: 'write a relative path without ".."',
+          },
+        ]
+      : [];
+  });
 }

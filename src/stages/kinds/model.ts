@@ -2,7 +2,7 @@
 import schema from '../../../schemas/stages/model.schema.json' with { type: 'json' };
 import { isJsonObject, jsonText } from '../../support/json.ts';
 import { jsonModule } from '../../support/json-module.ts';
-import type { StageContext, StageKind } from '../stage-kind.ts';
+import type { Finding, StageContext, StageKind } from '../stage-kind.ts';
 
 const strides: { readonly [kind: string]: number } = { heatmap: 4, dense: 2 };
 /** Input pixels per cell of the backbone's coarsest level. */
@@ -22,7 +22,7 @@ export const model: StageKind = {
   jobSettings: ({ settings }) => settings,
 };
 
-function checkInput({ settings }: StageContext): ReturnType<NonNullable<StageKind['check']>> {
+function checkInput({ settings }: StageContext): readonly Finding[] {
   const shape = Array.isArray(settings['input']) ? (settings['input'] as readonly number[]) : [];
   return shape.flatMap((size, index) =>
     index === 0 || size % coarsest === 0
@@ -36,7 +36,7 @@ function checkInput({ settings }: StageContext): ReturnType<NonNullable<StageKin
   );
 }
 
-function checkStrides({ settings }: StageContext): ReturnType<NonNullable<StageKind['check']>> {
+function checkStrides({ settings }: StageContext): readonly Finding[] {
   const heads = isJsonObject(settings['heads']) ? Object.entries(settings['heads']) : [];
   return heads.flatMap(([name, head]) => {
     const stride = isJsonObject(head) ? strides[jsonText(head['kind'])] : undefined;

@@ -17,7 +17,7 @@ import {
   reportPort,
   taskSettings,
 } from '../port-types.ts';
-import type { InputPort, Ports, ResolvedTask, StageContext, StageKind } from '../stage-kind.ts';
+import type { Finding, InputPort, Ports, ResolvedTask, StageContext, StageKind } from '../stage-kind.ts';
 
 export const qat: StageKind = {
   kind: 'qat',
@@ -102,7 +102,7 @@ function dataOf(context: StageContext): NonNullable<Ports['data']> {
   );
 }
 
-function checkObjective(context: StageContext): ReturnType<NonNullable<StageKind['check']>> {
+function checkObjective(context: StageContext): readonly Finding[] {
   const known = context.tasks.map((task) => task.name);
   const weights = objectiveOf(context)['tasks'];
   if (weights === undefined || !isJsonObject(weights)) return [];
