@@ -6,6 +6,7 @@ import { openDescribedDataset } from '../../src/data/described-dataset.ts';
 import type { Opened } from '../../src/data/description.ts';
 import { boxTarget, classTarget, maskTarget } from '../../src/data/targets.ts';
 import { encodeNpy } from '../../src/support/npy.ts';
+import { arraysDescription, streetDescription } from './descriptions.ts';
 import { temporaryFolder } from './tiny-data.ts';
 import { pngOf } from './tiny-png.ts';
 
@@ -30,27 +31,7 @@ const twoColours = (width: number, height: number): Uint8Array =>
   pngOf(width, height, 'rgb', (x) => (x < width / 2 ? [255, 0, 0] : [0, 0, 255]));
 
 describe('an image folder', () => {
-  const description = {
-    kind: 'image-folder',
-    name: 'street',
-    image: { width: 4, height: 2 },
-    targets: {
-      ground: { kind: 'mask', classes: ['road', 'grass'], map: { 3: 'road', 7: 'grass', 9: 'ignore' } },
-      things: { kind: 'boxes', classes: ['car', 'dog'] },
-      weather: { kind: 'class', classes: ['rain', 'sun'] },
-    },
-    splits: {
-      train: {
-        images: 'images',
-        targets: {
-          ground: { folder: 'masks', suffix: '_L' },
-          things: { coco: 'boxes.json' },
-          weather: { csv: 'weather.csv' },
-        },
-        groups: 'drives.csv',
-      },
-    },
-  };
+  const description = streetDescription;
   const coco = {
     images: [
       { id: 10, file_name: 'a.png' },
@@ -191,13 +172,7 @@ describe('an image folder', () => {
 });
 
 describe('NPY arrays', () => {
-  const description = {
-    kind: 'npy',
-    name: 'mine',
-    image: { layout: 'NHWC', scale: 1, mean: [1, 2], std: [3, 4] },
-    targets: { label: { kind: 'class', classes: ['p', 'q'] }, boxes: { kind: 'boxes', classes: ['b'] } },
-    splits: { train: { images: 'x.npy', targets: { label: { file: 'y.npy' }, boxes: { file: 'b.npy' } } } },
-  };
+  const description = arraysDescription;
 
   beforeEach(async () => {
     await put('dataset.json', description);

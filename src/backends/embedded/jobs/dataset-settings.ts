@@ -43,6 +43,7 @@ export function readDatasetSettings(settings: JsonObject): DatasetSettings {
     scenes ? ['kind', 'counts', 'folder', 'download', 'scene'] : ['kind', 'splits', 'folder', 'description'],
   );
   const declared = json.at(scenes ? 'counts' : 'splits');
+  declared.onlyKeys(splitNames);
   const splits = splitNames
     .filter((name) => declared.has(name))
     .map((name) => readSplit(name, declared.at(name), scenes));
