@@ -47,10 +47,19 @@ export async function readCheckpoint(
   return checkpoint;
 }
 
-export function checkFits(checkpoint: ScopeCheckpoint, network: Network, port: string, scope: string, states: readonly ScopeCheckpoint['state'][]): void {
-  if (checkpoint.scope !== scope) throw new LoadError(`input "${port}" holds scope "${checkpoint.scope}", but "${scope}" is loaded here`);
+export function checkFits(
+  checkpoint: ScopeCheckpoint,
+  network: Network,
+  port: string,
+  scope: string,
+  states: readonly ScopeCheckpoint['state'][],
+): void {
+  if (checkpoint.scope !== scope)
+    throw new LoadError(`input "${port}" holds scope "${checkpoint.scope}", but "${scope}" is loaded here`);
   if (checkpoint.graph !== graphDigest(network.graph)) {
-    throw new LoadError(`input "${port}" was made for another model graph (${checkpoint.graph.slice(0, 12)}, here ${graphDigest(network.graph).slice(0, 12)})`);
+    throw new LoadError(
+      `input "${port}" was made for another model graph (${checkpoint.graph.slice(0, 12)}, here ${graphDigest(network.graph).slice(0, 12)})`,
+    );
   }
   if (!states.includes(checkpoint.state)) {
     const why =
@@ -64,12 +73,15 @@ export function checkFits(checkpoint: ScopeCheckpoint, network: Network, port: s
     const tensor = checkpoint.parameters.get(parameter.name);
     if (tensor === undefined) throw new LoadError(`input "${port}" lacks tensor "${parameter.name}"`);
     if (tensor.shape.join() !== parameter.shape.join()) {
-      throw new LoadError(`tensor "${parameter.name}" of input "${port}" has shape [${tensor.shape.join(', ')}], the model needs [${parameter.shape.join(', ')}]`);
+      throw new LoadError(
+        `tensor "${parameter.name}" of input "${port}" has shape [${tensor.shape.join(', ')}], the model needs [${parameter.shape.join(', ')}]`,
+      );
     }
   }
   const known = new Set(network.parameters.filter((p) => p.scope === scope).map((p) => p.name));
   for (const name of checkpoint.parameters.keys()) {
-    if (!known.has(name)) throw new LoadError(`input "${port}" holds tensor "${name}", which scope "${scope}" does not have`);
+    if (!known.has(name))
+      throw new LoadError(`input "${port}" holds tensor "${name}", which scope "${scope}" does not have`);
   }
 }
 

@@ -19,17 +19,28 @@ interface Fault {
 
 export function withFault(request: JobRequest, loaded: ScopeForward): ScopeForward {
   if (request.fault === undefined) return loaded;
-  if (process.env['HEADGATE_FAULTS'] !== '1') throw new JobError({ reason: 'protocol', message: 'fault injection is off (HEADGATE_FAULTS=1 allows it)' });
+  if (process.env['HEADGATE_FAULTS'] !== '1')
+    throw new JobError({ reason: 'protocol', message: 'fault injection is off (HEADGATE_FAULTS=1 allows it)' });
   const fault = settingsOf<Fault>(request.fault);
   if (fault.scope !== loaded.checkpoint.scope) return loaded;
   const state = fault.state ?? loaded.state;
-  return { state, checkpoint: fault.tensor === undefined ? loaded.checkpoint : flipped(loaded.checkpoint, fault.tensor, fault.index ?? 0, fault.bit ?? 0) };
+  return {
+    state,
+    checkpoint:
+      fault.tensor === undefined
+        ? loaded.checkpoint
+        : flipped(loaded.checkpoint, fault.tensor, fault.index ?? 0, fault.bit ?? 0),
+  };
 }
 
 function flipped(checkpoint: ScopeCheckpoint, name: string, index: number, bit: number): ScopeCheckpoint {
   const { tensors, metadata } = encodeCheckpoint(checkpoint);
   const tensor = tensors.get(name);
-  if (tensor === undefined) throw new JobError({ reason: 'protocol', message: `fault injection: no tensor "${name}" (there are ${[...tensors.keys()].join(', ')})` });
+  if (tensor === undefined)
+    throw new JobError({
+      reason: 'protocol',
+      message: `fault injection: no tensor "${name}" (there are ${[...tensors.keys()].join(', ')})`,
+    });
   const data = (tensor.data as Float32Array).slice();
   const bits = new Uint32Array(data.buffer);
   bits[index] = (bits[index] as number) ^ (1 << bit);

@@ -32,7 +32,9 @@ export class ForwardRunner {
 
   /** Image or boundary tensors in, the asked values out, under their names in the float graph. */
   async run(feeds: ReadonlyMap<string, Tensor>): Promise<ReadonlyMap<string, Tensor>> {
-    const results = await this.session.run(new Map([...feeds].filter(([name]) => this.session.inputNames.includes(name))));
+    const results = await this.session.run(
+      new Map([...feeds].filter(([name]) => this.session.inputNames.includes(name))),
+    );
     return new Map(this.outputs.map((value) => [value, results.get(`out.${value}`) as Tensor]));
   }
 
@@ -42,12 +44,27 @@ export class ForwardRunner {
 }
 
 /** The backbone alone, giving its boundary tensors. */
-export function startBackbone(network: Network, forward: ScopeForward, batch: number, threads: number): Promise<ForwardRunner> {
-  return ForwardRunner.start({ network, scopes: new Map([[BACKBONE, forward]]), outputs: network.scopes.backbone.boundary, batch, threads });
+export function startBackbone(
+  network: Network,
+  forward: ScopeForward,
+  batch: number,
+  threads: number,
+): Promise<ForwardRunner> {
+  return ForwardRunner.start({
+    network,
+    scopes: new Map([[BACKBONE, forward]]),
+    outputs: network.scopes.backbone.boundary,
+    batch,
+    threads,
+  });
 }
 
 /** [C, H, W] of each boundary tensor, read off one run on zeros. */
-export async function boundaryShapesOf(network: Network, backbone: ForwardRunner, batch: number): Promise<ReadonlyMap<string, readonly number[]>> {
+export async function boundaryShapesOf(
+  network: Network,
+  backbone: ForwardRunner,
+  batch: number,
+): Promise<ReadonlyMap<string, readonly number[]>> {
   const shape = [batch, ...network.input.shape];
   const zeros = new Float32Array(shape.reduce((product, size) => product * size, 1));
   const features = await backbone.run(new Map([[network.input.name, { dtype: 'float32', shape, data: zeros }]]));

@@ -40,12 +40,18 @@ export async function proveFrozenBackbone(proof: FrozenBackbone): Promise<void> 
   const { request, context, network, used } = proof;
   const artifact = await artifactOf(request, network, proof.port, used.checkpoint.scope);
   const scope = artifact.scope;
-  if (used.state !== proof.declared) throw violated(scope, [{ tensor: 'state', index: -1, before: proof.declared, after: used.state }]);
+  if (used.state !== proof.declared)
+    throw violated(scope, [{ tensor: 'state', index: -1, before: proof.declared, after: used.state }]);
   const held = await comparedWithWritten(context, artifact, used.checkpoint);
   refuse(scope, held);
   refuseGradients(scope, artifact, proof.differentiated);
   const images = probeImages(proof.dataset, network, proof.batch);
-  const reference = await startBackbone(network, { state: proof.declared, checkpoint: artifact }, proof.batch, request.threads);
+  const reference = await startBackbone(
+    network,
+    { state: proof.declared, checkpoint: artifact },
+    proof.batch,
+    request.threads,
+  );
   const outputs = compareOutputs(await reference.run(images), await proof.stage.run(images));
   await reference.release();
   refuse(scope, outputs);
@@ -81,21 +87,37 @@ export async function proveFrozenConstants(proof: FrozenConstants): Promise<void
   const inGraph = new Map<string, Tensor>();
   for (const [parameter, initializer] of proof.frozenInitializers) {
     const tensor = initializers.get(initializer);
-    if (artifact.parameters.has(parameter) && tensor !== undefined) inGraph.set(parameter, floatTensor(tensor.shape, tensor.data as Float32Array));
+    if (artifact.parameters.has(parameter) && tensor !== undefined)
+      inGraph.set(parameter, floatTensor(tensor.shape, tensor.data as Float32Array));
   }
   const graph = compareTensors(artifact.parameters, inGraph);
   refuse(artifact.scope, graph);
   proof.context.emit({
     type: 'proof',
-    proof: { name: 'freeze', held: true, text: `${artifact.scope}: ${held.tensors} tensors, ${held.values} values bit-equal, in the artifact and in the graph that ran; no gradient` },
+    proof: {
+      name: 'freeze',
+      held: true,
+      text: `${artifact.scope}: ${held.tensors} tensors, ${held.values} values bit-equal, in the artifact and in the graph that ran; no gradient`,
+    },
   });
 }
 
-async function artifactOf(request: JobRequest, network: Network, port: string, scope: string): Promise<ScopeCheckpoint> {
-  return request.inputs[port] === undefined ? initialCheckpoint(network, scope) : readCheckpointFile(inputPath(request, port));
+async function artifactOf(
+  request: JobRequest,
+  network: Network,
+  port: string,
+  scope: string,
+): Promise<ScopeCheckpoint> {
+  return request.inputs[port] === undefined
+    ? initialCheckpoint(network, scope)
+    : readCheckpointFile(inputPath(request, port));
 }
 
-async function comparedWithWritten(context: JobContext, artifact: ScopeCheckpoint, used: ScopeCheckpoint): Promise<Comparison> {
+async function comparedWithWritten(
+  context: JobContext,
+  artifact: ScopeCheckpoint,
+  used: ScopeCheckpoint,
+): Promise<Comparison> {
   const path = join(context.outDir, `frozen-${used.scope}.safetensors`);
   await writeCheckpoint(path, used);
   return compareCheckpoints(artifact, await readCheckpointFile(path));
@@ -112,7 +134,11 @@ function refuse(scope: string, comparison: Comparison): void {
 
 function refuseGradients(scope: string, artifact: ScopeCheckpoint, differentiated: readonly string[]): void {
   const trained = differentiated.filter((name) => artifact.parameters.has(name));
-  if (trained.length > 0) throw violated(scope, trained.map((tensor) => ({ tensor, index: -1, before: 'no gradient', after: 'a gradient' })));
+  if (trained.length > 0)
+    throw violated(
+      scope,
+      trained.map((tensor) => ({ tensor, index: -1, before: 'no gradient', after: 'a gradient' })),
+    );
 }
 
 function violated(scope: string, differences: readonly Difference[]): JobError {

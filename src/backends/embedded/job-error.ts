@@ -19,14 +19,30 @@ export class JobError extends Error {
 /** Anything that is not one of the known refusals is a bug of headgate and is reported as such. */
 export function failureOf(cause: unknown): JobFailure {
   if (cause instanceof JobError) return cause.failure;
-  if (cause instanceof DataError) return { reason: 'data', message: cause.message, ...(cause.remedy === undefined ? {} : { remedy: cause.remedy }) };
-  if (cause instanceof OnnxError) return { reason: 'corrupt-onnx', message: cause.message, remedy: 'Export the model again, or check the file with onnx.checker.' };
+  if (cause instanceof DataError)
+    return { reason: 'data', message: cause.message, ...(cause.remedy === undefined ? {} : { remedy: cause.remedy }) };
+  if (cause instanceof OnnxError)
+    return {
+      reason: 'corrupt-onnx',
+      message: cause.message,
+      remedy: 'Export the model again, or check the file with onnx.checker.',
+    };
   if (cause instanceof LoadError) return { reason: 'load-order', message: cause.message };
   if (cause instanceof NetworkError) return { reason: 'model', message: cause.message };
   if (cause instanceof MetricError) return { reason: 'metric-not-finite', message: cause.message };
   if (cause instanceof ExportError) return { reason: 'export', message: cause.message };
-  if (cause instanceof GradientError) return { reason: 'gradient', message: cause.message, remedy: 'Freeze the part of the model that holds this node, or cut the model before it.' };
-  if (cause instanceof RuntimeError) return { reason: 'runtime', message: `onnxruntime refused the graph: ${cause.message}` };
+  if (cause instanceof GradientError)
+    return {
+      reason: 'gradient',
+      message: cause.message,
+      remedy: 'Freeze the part of the model that holds this node, or cut the model before it.',
+    };
+  if (cause instanceof RuntimeError)
+    return { reason: 'runtime', message: `onnxruntime refused the graph: ${cause.message}` };
   const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-  return { reason: 'internal', message: `this is a bug in headgate: ${cause instanceof Error ? cause.message : String(cause)}`, details: text };
+  return {
+    reason: 'internal',
+    message: `this is a bug in headgate: ${cause instanceof Error ? cause.message : String(cause)}`,
+    details: text,
+  };
 }

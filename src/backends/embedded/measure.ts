@@ -19,7 +19,11 @@ export interface MeasureRequest {
 }
 
 /** @returns undefined when the job was interrupted. */
-export async function measure(context: JobContext, request: MeasureRequest, forward: Forward): Promise<Measurement | undefined> {
+export async function measure(
+  context: JobContext,
+  request: MeasureRequest,
+  forward: Forward,
+): Promise<Measurement | undefined> {
   const { task, dataset, output, batch } = request;
   const batcher = new ImageBatcher(dataset);
   const meter = meterFor(task, dataset);
@@ -28,7 +32,8 @@ export async function measure(context: JobContext, request: MeasureRequest, forw
     if (context.interrupted()) return undefined;
     const values = (await forward(batcher.images(indices))).get(output) as Tensor;
     meter.add(values, indices.subarray(0, valid));
-    if (index % 8 === 7 || index === batches.length - 1) context.emit({ type: 'progress', unit: 'batch', done: index + 1, total: batches.length });
+    if (index % 8 === 7 || index === batches.length - 1)
+      context.emit({ type: 'progress', unit: 'batch', done: index + 1, total: batches.length });
   }
   return meter.finish();
 }

@@ -18,7 +18,11 @@ export interface MergedModel {
   readonly scopes: ReadonlyMap<string, ScopeForward>;
 }
 
-export async function writeMerged(folder: string, network: Network, scopes: ReadonlyMap<string, ScopeCheckpoint>): Promise<void> {
+export async function writeMerged(
+  folder: string,
+  network: Network,
+  scopes: ReadonlyMap<string, ScopeCheckpoint>,
+): Promise<void> {
   await mkdir(folder, { recursive: true });
   await writeFileAtomic(join(folder, 'graph.onnx'), encodeModel(network.graph));
   for (const [scope, checkpoint] of scopes) await writeCheckpoint(join(folder, `${scope}.safetensors`), checkpoint);
@@ -39,7 +43,8 @@ export async function readMerged(folder: string): Promise<MergedModel> {
 /** @throws JobError 'backbone-mismatch' naming the head. */
 export function checkSameBackbone(scopes: ReadonlyMap<string, ScopeForward>): void {
   const backbone = scopes.get(BACKBONE);
-  if (backbone === undefined) throw new JobError({ reason: 'backbone-mismatch', message: 'the model has no backbone checkpoint' });
+  if (backbone === undefined)
+    throw new JobError({ reason: 'backbone-mismatch', message: 'the model has no backbone checkpoint' });
   const digest = scopeDigest(backbone.checkpoint);
   for (const [scope, { checkpoint }] of scopes) {
     if (scope === BACKBONE || checkpoint.backbone === digest) continue;

@@ -14,7 +14,13 @@ export interface ProbeResult {
 }
 
 /** Stops at the first batch that differs. */
-export async function compareForwards(dataset: Dataset, batch: number, images: number, left: Forward, right: Forward): Promise<ProbeResult> {
+export async function compareForwards(
+  dataset: Dataset,
+  batch: number,
+  images: number,
+  left: Forward,
+  right: Forward,
+): Promise<ProbeResult> {
   const batcher = new ImageBatcher(dataset);
   let seen = 0;
   let values = 0;

@@ -12,28 +12,44 @@ import { headOf } from './settings.ts';
 import type { TaskSettings } from './settings.ts';
 
 /** Per-channel scales of the scope's folded weights as they are now (re-derived at every save, so that they never lag). */
-export function scopeWeightScales(network: Network, placement: Placement, scope: string, parameters: Parameters): ReadonlyMap<string, Float32Array> {
+export function scopeWeightScales(
+  network: Network,
+  placement: Placement,
+  scope: string,
+  parameters: Parameters,
+): ReadonlyMap<string, Float32Array> {
   const scales = new Map<string, Float32Array>();
   for (const unit of network.units) {
     const quantizer = unit.kind === 'layer' && unit.scope === scope ? placement.weights.get(unit.weight) : undefined;
-    if (quantizer !== undefined && unit.kind === 'layer') scales.set(unit.weight, weightScalesOf(unit, parameters, quantizer.format));
+    if (quantizer !== undefined && unit.kind === 'layer')
+      scales.set(unit.weight, weightScalesOf(unit, parameters, quantizer.format));
   }
   return scales;
 }
 
 /** A scale that calibration left at nothing is an error that names the tensor; a dead weight channel is a warning. */
-export function checkScales(context: JobContext, activations: ReadonlyMap<string, Range>, weights: ReadonlyMap<string, Float32Array>): void {
+export function checkScales(
+  context: JobContext,
+  activations: ReadonlyMap<string, Range>,
+  weights: ReadonlyMap<string, Float32Array>,
+): void {
   for (const [value, { min, max, scale }] of activations) {
     if (Number.isFinite(scale) && Number.isFinite(min) && Number.isFinite(max) && scale > EPSILON) continue;
     throw new JobError({
       reason: 'empty-scale',
       message: `activation "${value}" has scale ${scale} (min ${min}, max ${max}) after calibration`,
-      remedy: 'The calibration data never excites this tensor, or the layer before it is dead: add data, or look at its weights.',
+      remedy:
+        'The calibration data never excites this tensor, or the layer before it is dead: add data, or look at its weights.',
     });
   }
   for (const [weight, scales] of weights) {
     const dead = scales.reduce((count, scale) => count + (scale <= EPSILON ? 1 : 0), 0);
-    if (dead > 0) context.emit({ type: 'note', level: 'warning', text: `weight "${weight}": ${dead} of ${scales.length} channels are all zero` });
+    if (dead > 0)
+      context.emit({
+        type: 'note',
+        level: 'warning',
+        text: `weight "${weight}": ${dead} of ${scales.length} channels are all zero`,
+      });
   }
 }
 

@@ -19,9 +19,15 @@ const FILE = 'state.safetensors';
 const vectors = ['parameters', 'first', 'second', 'statistics', 'ranges'] as const;
 
 export async function saveResumeState(folder: string, state: ResumeState): Promise<void> {
-  const tensors = new Map(vectors.map((name) => [name, floatTensor([state.trainer[name].length], state.trainer[name])]));
+  const tensors = new Map(
+    vectors.map((name) => [name, floatTensor([state.trainer[name].length], state.trainer[name])]),
+  );
   const { lossSums, epochs } = state;
-  const metadata = { format: 'headgate-resume', version: '1', progress: JSON.stringify({ step: state.trainer.step, lossSums, epochs }) };
+  const metadata = {
+    format: 'headgate-resume',
+    version: '1',
+    progress: JSON.stringify({ step: state.trainer.step, lossSums, epochs }),
+  };
   await writeFileAtomic(join(folder, FILE), encodeSafetensors({ tensors, metadata }));
 }
 
@@ -29,17 +35,22 @@ export async function saveResumeState(folder: string, state: ResumeState): Promi
 export async function loadResumeState(folder: string | undefined): Promise<ResumeState | undefined> {
   if (folder === undefined) return undefined;
   const path = join(folder, FILE);
-  if (!(await access(path).then(() => true, () => false))) return undefined;
+  if (
+    !(await access(path).then(
+      () => true,
+      () => false,
+    ))
+  )
+    return undefined;
   const decoded = decodeSafetensors(await readFile(path));
   if (!decoded.ok || decoded.value.metadata['format'] !== 'headgate-resume') return undefined;
   const { tensors, metadata } = decoded.value;
-  const { step, lossSums, epochs } = JSON.parse(metadata['progress'] ?? '{}') as { step: number } & Pick<ResumeState, 'lossSums' | 'epochs'>;
-  const [parameters, first, second, statistics, ranges] = vectors.map((name) => (tensors.get(name)?.data as Float32Array | undefined) ?? new Float32Array(0)) as [
-    Float32Array,
-    Float32Array,
-    Float32Array,
-    Float32Array,
-    Float32Array,
-  ];
+  const { step, lossSums, epochs } = JSON.parse(metadata['progress'] ?? '{}') as { step: number } & Pick<
+    ResumeState,
+    'lossSums' | 'epochs'
+  >;
+  const [parameters, first, second, statistics, ranges] = vectors.map(
+    (name) => (tensors.get(name)?.data as Float32Array | undefined) ?? new Float32Array(0),
+  ) as [Float32Array, Float32Array, Float32Array, Float32Array, Float32Array];
   return { trainer: { step, parameters, first, second, statistics, ranges }, lossSums, epochs };
 }

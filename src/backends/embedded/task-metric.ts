@@ -26,10 +26,19 @@ export function meterFor(task: TaskSettings, dataset: Dataset): Meter {
   switch (task.metric.kind) {
     case 'centre-map': {
       const target = boxTarget(dataset, task.target);
-      const precision = new CentreMapPrecision({ classes: target.classes, stride: task.stride, distance: task.metric.distance });
+      const precision = new CentreMapPrecision({
+        classes: target.classes,
+        stride: task.stride,
+        distance: task.metric.distance,
+      });
       return {
         add: (output, indices) => {
-          precision.add(firstImages(output, indices.length), Array.from(indices, (image) => centresOf(target, image)), indices, indices.length);
+          precision.add(
+            firstImages(output, indices.length),
+            Array.from(indices, (image) => centresOf(target, image)),
+            indices,
+            indices.length,
+          );
         },
         finish: () => fractions(precision.finish()),
       };
@@ -59,7 +68,10 @@ function fractions(result: MetricResult): Measurement {
 function centresOf(target: BoxTarget, image: number): readonly Centre[] {
   const centres: Centre[] = [];
   for (let row = target.firstRow[image] as number; row < (target.firstRow[image + 1] as number); row++) {
-    const [label = 0, x0 = 0, y0 = 0, x1 = 0, y1 = 0] = target.rows.subarray(row * boxColumns + 1, (row + 1) * boxColumns);
+    const [label = 0, x0 = 0, y0 = 0, x1 = 0, y1 = 0] = target.rows.subarray(
+      row * boxColumns + 1,
+      (row + 1) * boxColumns,
+    );
     centres.push({ label, x: (x0 + x1) / 2, y: (y0 + y1) / 2 });
   }
   return centres;

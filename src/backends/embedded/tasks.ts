@@ -13,7 +13,10 @@ import type { TaskSettings } from './settings.ts';
 /** The tensor of the float graph that the task's loss and metric look at. */
 export function outputOf(network: NetworkInterface, task: TaskSettings): string {
   const head = network.scopes.heads[headOf(task)];
-  if (head === undefined) throw new NetworkError(`the model has no head "${headOf(task)}" (it has: ${Object.keys(network.scopes.heads).join(', ')})`);
+  if (head === undefined)
+    throw new NetworkError(
+      `the model has no head "${headOf(task)}" (it has: ${Object.keys(network.scopes.heads).join(', ')})`,
+    );
   return head.outputs[0] as string;
 }
 
@@ -27,7 +30,9 @@ export function targetsFor(dataset: Dataset, task: TaskSettings, indices: ArrayL
 
 export function lossFor(network: Network, task: TaskSettings, weight: number): LossSpec {
   const common = { output: outputOf(network, task), target: targetName(task), weight };
-  return task.loss.kind === 'focal-heatmap' ? { kind: 'focal-heatmap', ...common } : { kind: 'cross-entropy', ignore: task.loss.ignore ?? 255, ...common };
+  return task.loss.kind === 'focal-heatmap'
+    ? { kind: 'focal-heatmap', ...common }
+    : { kind: 'cross-entropy', ignore: task.loss.ignore ?? 255, ...common };
 }
 
 export function targetSpec(dataset: Dataset, task: TaskSettings, batch: number): TargetSpec {
@@ -40,7 +45,8 @@ export function targetSpec(dataset: Dataset, task: TaskSettings, batch: number):
 export function checkOutputFits(task: TaskSettings, dataset: Dataset, output: readonly number[]): void {
   const target = targetsFor(dataset, task, [0]).shape;
   const grid = target.slice(-2);
-  if (output.slice(-2).join() === grid.join() && (task.loss.kind !== 'focal-heatmap' || output[1] === target[1])) return;
+  if (output.slice(-2).join() === grid.join() && (task.loss.kind !== 'focal-heatmap' || output[1] === target[1]))
+    return;
   throw new JobError({
     reason: 'wrong-shape',
     message: `head "${headOf(task)}" gives [${output.slice(1).join(', ')}], target "${task.target}" of data set "${dataset.name}" at stride ${task.stride} is [${target.slice(1).join(', ')}]`,

@@ -81,7 +81,10 @@ export async function runTraining(request: LoopRequest): Promise<LoopResult | un
     optimizer: training.optimizer,
     momentum: STATISTICS_MOMENTUM,
   });
-  const trainer = await Trainer.start(program, training.optimizer, request.threads, { parameters: request.parameters, ranges: request.ranges });
+  const trainer = await Trainer.start(program, training.optimizer, request.threads, {
+    parameters: request.parameters,
+    ranges: request.ranges,
+  });
   const stepsPerEpoch = trainingBatches(dataset.count, training.batch, seed, 0).length;
   const total = Math.round(stepsPerEpoch * training.epochs);
   const resumed = await loadResumeState(request.resumeFrom);
@@ -103,7 +106,13 @@ export async function runTraining(request: LoopRequest): Promise<LoopResult | un
         await trainer.release();
         return undefined;
       }
-      const learningRate = learningRateAt(training.schedule, training.learningRate, trainer.state.step, total, stepsPerEpoch);
+      const learningRate = learningRateAt(
+        training.schedule,
+        training.learningRate,
+        trainer.state.step,
+        total,
+        stepsPerEpoch,
+      );
       const data = await feeder.feed(batches[index] as Uint32Array);
       const losses = await trainer.step(data, { learningRate, averagingConstant: request.averagingConstant });
       for (const [name, value] of losses) {
@@ -117,7 +126,13 @@ export async function runTraining(request: LoopRequest): Promise<LoopResult | un
     sums = {};
     await save();
   }
-  const result = { parameters: trainer.parameters(), ranges: trainer.ranges(request.placement), epochs, steps: total, program };
+  const result = {
+    parameters: trainer.parameters(),
+    ranges: trainer.ranges(request.placement),
+    epochs,
+    steps: total,
+    program,
+  };
   await trainer.release();
   return result;
 }
@@ -142,7 +157,10 @@ class BatchFeeder {
 
   static async start(request: LoopRequest): Promise<BatchFeeder> {
     const { network, dataset, training, backbone, teacher } = request;
-    const boundaryShapes = backbone === undefined ? new Map<string, readonly number[]>() : await boundaryShapesOf(network, backbone, training.batch);
+    const boundaryShapes =
+      backbone === undefined
+        ? new Map<string, readonly number[]>()
+        : await boundaryShapesOf(network, backbone, training.batch);
     const losses = request.tasks.map(({ task, weight }) => lossFor(network, task, weight));
     const targets = request.tasks.map(({ task }) => targetSpec(dataset, task, training.batch));
     const feeder = new BatchFeeder(request, new ImageBatcher(dataset), losses, targets, boundaryShapes);
@@ -150,15 +168,30 @@ class BatchFeeder {
     const first = evaluationBatches(dataset.count, training.batch)[0];
     const values = await feeder.teach(teacher, await feeder.inputs(first?.indices ?? []));
     const lessons = [...values].map(([name, tensor]): TargetSpec => ({ name, dtype: 'float32', shape: tensor.shape }));
-    const distances = teacher.values.map((value): LossSpec => ({ kind: 'distill', output: value, target: `teacher.${value}`, weight: teacher.weight }));
-    return new BatchFeeder(request, feeder.batcher, [...losses, ...distances], [...targets, ...lessons], boundaryShapes);
+    const distances = teacher.values.map((value): LossSpec => ({
+      kind: 'distill',
+      output: value,
+      target: `teacher.${value}`,
+      weight: teacher.weight,
+    }));
+    return new BatchFeeder(
+      request,
+      feeder.batcher,
+      [...losses, ...distances],
+      [...targets, ...lessons],
+      boundaryShapes,
+    );
   }
 
   async feed(indices: Uint32Array): Promise<ReadonlyMap<string, Tensor>> {
     const inputs = await this.inputs(indices);
-    const feeds = new Map(this.request.scopes.has(BACKBONE) || this.request.backbone === undefined ? inputs : [...inputs].slice(1));
-    for (const { task } of this.request.tasks) feeds.set(targetName(task), targetsFor(this.request.dataset, task, indices));
-    if (this.request.teacher !== undefined) for (const [name, tensor] of await this.teach(this.request.teacher, inputs)) feeds.set(name, tensor);
+    const feeds = new Map(
+      this.request.scopes.has(BACKBONE) || this.request.backbone === undefined ? inputs : [...inputs].slice(1),
+    );
+    for (const { task } of this.request.tasks)
+      feeds.set(targetName(task), targetsFor(this.request.dataset, task, indices));
+    if (this.request.teacher !== undefined)
+      for (const [name, tensor] of await this.teach(this.request.teacher, inputs)) feeds.set(name, tensor);
     return feeds;
   }
 

@@ -56,10 +56,15 @@ async function runJob(request: JobRequest, context: JobContext): Promise<JobResu
 
 function outcomeOf(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   if (Number(request.protocol) !== JOB_PROTOCOL) {
-    throw new JobError({ reason: 'protocol', message: `the job speaks protocol ${request.protocol}, this worker ${JOB_PROTOCOL}`, remedy: 'Run `npm run build` again.' });
+    throw new JobError({
+      reason: 'protocol',
+      message: `the job speaks protocol ${request.protocol}, this worker ${JOB_PROTOCOL}`,
+      remedy: 'Run `npm run build` again.',
+    });
   }
   const job = jobs.get(request.kind);
-  if (job === undefined) throw new JobError({ reason: 'protocol', message: `the embedded backend has no job of kind "${request.kind}"` });
+  if (job === undefined)
+    throw new JobError({ reason: 'protocol', message: `the embedded backend has no job of kind "${request.kind}"` });
   return job(request, context);
 }
 

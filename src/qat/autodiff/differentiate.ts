@@ -72,8 +72,15 @@ function forwardReach(nodes: readonly IrNode[], from: readonly string[]): Readon
 const broadcasting: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div']);
 
 /** Undoes broadcasting: the one place that sums a gradient over the axes its input was stretched along. */
-function sumToShape(b: GraphBuilder, gradient: string, from: readonly number[], to: readonly number[], node: IrNode): string {
-  if (!broadcasting.has(node.op) || (from.length === to.length && from.every((size, axis) => size === to[axis]))) return gradient;
+function sumToShape(
+  b: GraphBuilder,
+  gradient: string,
+  from: readonly number[],
+  to: readonly number[],
+  node: IrNode,
+): string {
+  if (!broadcasting.has(node.op) || (from.length === to.length && from.every((size, axis) => size === to[axis])))
+    return gradient;
   const missing = from.length - to.length;
   const axes = from.flatMap((size, axis) => (axis < missing || (to[axis - missing] === 1 && size !== 1) ? [axis] : []));
   const spatial = axes.filter((axis) => axis > 1);

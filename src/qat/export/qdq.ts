@@ -115,7 +115,13 @@ class QdqWriter {
     const dtype = integerType(quantizer.format);
     const scale = this.b.scalar(scaleValue);
     const zero = this.b.constant(zeroPoint(dtype));
-    this.scales.push({ tensor: quantizer.value, kind: 'activation', scope: quantizer.scope, dtype, scale: [scaleValue] });
+    this.scales.push({
+      tensor: quantizer.value,
+      kind: 'activation',
+      scope: quantizer.scope,
+      dtype,
+      scale: [scaleValue],
+    });
     return this.b.emit('DequantizeLinear', [this.b.emit('QuantizeLinear', [carried, scale, zero]), scale, zero]);
   }
 
@@ -125,6 +131,13 @@ class QdqWriter {
 }
 
 function zeroPoint(dtype: IrDType): IrTensor {
-  const data = dtype === 'int16' ? new Int16Array(1) : dtype === 'uint16' ? new Uint16Array(1) : dtype === 'uint8' || dtype === 'uint4' ? new Uint8Array(1) : new Int8Array(1);
+  const data =
+    dtype === 'int16'
+      ? new Int16Array(1)
+      : dtype === 'uint16'
+        ? new Uint16Array(1)
+        : dtype === 'uint8' || dtype === 'uint4'
+          ? new Uint8Array(1)
+          : new Int8Array(1);
   return { dtype, shape: [], data };
 }

@@ -26,7 +26,8 @@ export function compareTensors(before: ReadonlyMap<string, Tensor>, after: Reado
   for (const [name, left] of before) {
     values += left.data.length;
     const right = after.get(name);
-    const difference = right === undefined ? { index: -1, before: formOf(left), after: 'missing' } : firstDifference(left, right);
+    const difference =
+      right === undefined ? { index: -1, before: formOf(left), after: 'missing' } : firstDifference(left, right);
     if (difference !== undefined) differences.push({ tensor: name, ...difference });
   }
   for (const [name, right] of after) {
@@ -42,7 +43,12 @@ export function compareCheckpoints(before: ScopeCheckpoint, after: ScopeCheckpoi
   const fields = ['scope', 'state', 'graph', 'profile'] as const;
   const others = fields
     .filter((field) => left.metadata[field] !== right.metadata[field])
-    .map((field) => ({ tensor: field, index: -1, before: left.metadata[field] ?? 'none', after: right.metadata[field] ?? 'none' }));
+    .map((field) => ({
+      tensor: field,
+      index: -1,
+      before: left.metadata[field] ?? 'none',
+      after: right.metadata[field] ?? 'none',
+    }));
   return { ...comparison, differences: [...others, ...comparison.differences] };
 }
 
@@ -54,7 +60,12 @@ export function compareOutputs(before: ReadonlyMap<string, Tensor>, after: Reado
     const right = after.get(name);
     values += left.data.length;
     if (right === undefined || left.shape.join() !== right.shape.join()) {
-      differences.push({ tensor: name, index: -1, before: formOf(left), after: right === undefined ? 'missing' : formOf(right) });
+      differences.push({
+        tensor: name,
+        index: -1,
+        before: formOf(left),
+        after: right === undefined ? 'missing' : formOf(right),
+      });
       continue;
     }
     for (let index = 0; index < left.data.length; index++) {

@@ -44,18 +44,29 @@ export function buildDepthwiseSeparable(settings: DepthwiseSettings): GraphIr {
   const block4 = m.separable('backbone.block4', block3, 4 * w, 6 * w, 2);
   const block5 = m.separable('backbone.block5', block4, 6 * w, 6 * w, 1);
   const lateral = m.block('backbone.lateral', block5, 6 * w, 4 * w, { kernel: 1 });
-  const merged = m.relu('backbone.merged', m.b.emit('Add', [block3, m.upsample(lateral)], {}, { outputs: ['backbone.sum'] }));
+  const merged = m.relu(
+    'backbone.merged',
+    m.b.emit('Add', [block3, m.upsample(lateral)], {}, { outputs: ['backbone.sum'] }),
+  );
   const s4 = m.separable('backbone.out4', merged, 4 * w, 4 * w, 1);
   const heads: { [name: string]: { outputs: string[] } } = {};
   for (const [name, head] of Object.entries(settings.heads)) {
-    heads[name] = { outputs: [head.kind === 'heatmap' ? m.heatmapHead(name, s4, 4 * w, head.classes) : m.denseHead(name, s2, s4, w, head.classes)] };
+    heads[name] = {
+      outputs: [
+        head.kind === 'heatmap'
+          ? m.heatmapHead(name, s4, 4 * w, head.classes)
+          : m.denseHead(name, s2, s4, w, head.classes),
+      ],
+    };
   }
   const scopes: ScopeNames = { backbone: { boundary: [s2, s4] }, heads };
   return m.b.finish({
     name: 'depthwise-separable',
     opset: MODEL_OPSET,
     inputs: [{ name: 'image', dtype: 'float32', shape: ['N', channels, height, width] }],
-    outputs: Object.values(heads).flatMap((head) => head.outputs.map((output) => ({ name: output, dtype: 'float32' as const }))),
+    outputs: Object.values(heads).flatMap((head) =>
+      head.outputs.map((output) => ({ name: output, dtype: 'float32' as const })),
+    ),
     metadata: scopeMetadata(scopes),
   });
 }
@@ -69,7 +80,13 @@ class ModelWriter {
   constructor(private readonly random: Random) {}
 
   /** Convolution, batch norm, Relu. */
-  block(name: string, input: string, from: number, to: number, options: { readonly kernel?: number; readonly stride?: number; readonly group?: number }): string {
+  block(
+    name: string,
+    input: string,
+    from: number,
+    to: number,
+    options: { readonly kernel?: number; readonly stride?: number; readonly group?: number },
+  ): string {
     const kernel = options.kernel ?? 3;
     const group = options.group ?? 1;
     const conv = this.conv(name, input, [to, from / group, kernel, kernel], options.stride ?? 1, group);
@@ -85,7 +102,13 @@ class ModelWriter {
 
   /** Depthwise 3×3, then pointwise. */
   separable(name: string, input: string, from: number, to: number, stride: number): string {
-    return this.block(`${name}.pointwise`, this.block(`${name}.depthwise`, input, from, from, { stride, group: from }), from, to, { kernel: 1 });
+    return this.block(
+      `${name}.pointwise`,
+      this.block(`${name}.depthwise`, input, from, from, { stride, group: from }),
+      from,
+      to,
+      { kernel: 1 },
+    );
   }
 
   relu(name: string, input: string): string {
@@ -112,7 +135,11 @@ class ModelWriter {
   }
 
   private output(name: string, input: string, from: number, classes: number, bias: number): string {
-    const weight = this.tensor(`${name}.out.weight`, [classes, from, 1, 1], () => this.random.normal() * Math.sqrt(1 / from));
+    const weight = this.tensor(
+      `${name}.out.weight`,
+      [classes, from, 1, 1],
+      () => this.random.normal() * Math.sqrt(1 / from),
+    );
     const constant = this.tensor(`${name}.out.bias`, [classes], () => bias);
     return this.b.emit('Conv', [input, weight, constant], { kernel_shape: ints([1, 1]) }, { outputs: [`${name}.out`] });
   }
@@ -122,12 +149,21 @@ class ModelWriter {
     const deviation = Math.sqrt(2 / (fanIn * kernel * kernel));
     const weight = this.tensor(`${name}.weight`, shape, () => this.random.normal() * deviation);
     const pad = (kernel - 1) / 2;
-    const attributes = { kernel_shape: ints([kernel, kernel]), strides: ints([stride, stride]), pads: ints([pad, pad, pad, pad]), group: int(group) };
+    const attributes = {
+      kernel_shape: ints([kernel, kernel]),
+      strides: ints([stride, stride]),
+      pads: ints([pad, pad, pad, pad]),
+      group: int(group),
+    };
     return this.b.emit('Conv', [input, weight], attributes, { outputs: [`${name}.conv`] });
   }
 
   private tensor(name: string, shape: readonly number[], fill: () => number): string {
-    this.b.initializers.set(name, { dtype: 'float32', shape, data: Float32Array.from({ length: elementCount(shape) }, fill) });
+    this.b.initializers.set(name, {
+      dtype: 'float32',
+      shape,
+      data: Float32Array.from({ length: elementCount(shape) }, fill),
+    });
     return name;
   }
 }

@@ -20,20 +20,17 @@ export function foldLayer(unit: LayerUnit, parameters: Parameters): FoldedLayer 
   const perChannel = weight.data.length / channels;
   const bias = unit.bias === undefined ? new Float32Array(channels) : parameterOf(parameters, unit.bias).data;
   if (unit.norm === undefined) return { weight, bias: floatTensor([channels], bias) };
-  const [, gamma, beta, mean, variance] = unit.norm.inputs.map((name, index) => (index === 0 ? bias : parameterOf(parameters, name).data)) as [
-    Float32Array,
-    Float32Array,
-    Float32Array,
-    Float32Array,
-    Float32Array,
-  ];
+  const [, gamma, beta, mean, variance] = unit.norm.inputs.map((name, index) =>
+    index === 0 ? bias : parameterOf(parameters, name).data,
+  ) as [Float32Array, Float32Array, Float32Array, Float32Array, Float32Array];
   const epsilon = floatOf(unit.norm, 'epsilon', 1e-5);
   const folded = new Float32Array(weight.data.length);
   const foldedBias = new Float32Array(channels);
   for (let channel = 0; channel < channels; channel++) {
     const factor = (gamma[channel] as number) / Math.sqrt((variance[channel] as number) + epsilon);
     foldedBias[channel] = (beta[channel] as number) + ((bias[channel] as number) - (mean[channel] as number)) * factor;
-    for (let index = channel * perChannel; index < (channel + 1) * perChannel; index++) folded[index] = (weight.data[index] as number) * factor;
+    for (let index = channel * perChannel; index < (channel + 1) * perChannel; index++)
+      folded[index] = (weight.data[index] as number) * factor;
   }
   return { weight: floatTensor(weight.shape, folded), bias: floatTensor([channels], foldedBias) };
 }

@@ -85,17 +85,23 @@ export function recogniseNetwork(graph: GraphIr, scopes: ScopeNames): Network {
 
 function scopesOf(graph: GraphIr): ScopeNames {
   const written = graph.metadata[METADATA_KEY];
-  if (written === undefined) throw new NetworkError(`the model names no scopes (metadata "${METADATA_KEY}"); import it with its boundary and heads`);
+  if (written === undefined)
+    throw new NetworkError(
+      `the model names no scopes (metadata "${METADATA_KEY}"); import it with its boundary and heads`,
+    );
   return JSON.parse(written) as ScopeNames;
 }
 
 function inputOf(graph: GraphIr): Network['input'] {
   const input = graph.inputs[0];
-  if (input === undefined || graph.inputs.length !== 1) throw new NetworkError(`the model has ${graph.inputs.length} inputs; headgate trains models with one image input`);
+  if (input === undefined || graph.inputs.length !== 1)
+    throw new NetworkError(`the model has ${graph.inputs.length} inputs; headgate trains models with one image input`);
   const dims = input.shape ?? [];
   const [, channels, height, width] = dims;
   if (dims.length !== 4 || typeof channels !== 'number' || typeof height !== 'number' || typeof width !== 'number') {
-    throw new NetworkError(`input "${input.name}" has shape [${dims.join(', ')}]; [N, C, H, W] with fixed C, H, W is needed`);
+    throw new NetworkError(
+      `input "${input.name}" has shape [${dims.join(', ')}]; [N, C, H, W] with fixed C, H, W is needed`,
+    );
   }
   return { name: input.name, shape: [channels, height, width] };
 }
@@ -117,7 +123,9 @@ function assignScopes(graph: GraphIr, scopes: ScopeNames): ReadonlyMap<IrNode, s
       const owner = scopeOf.get(node);
       if (owner === scope || owner === BACKBONE) continue;
       if (owner !== undefined) {
-        throw new NetworkError(`node "${node.name}" (${node.op}) is reached by heads "${owner}" and "${scope}"; move the boundary after it so that it belongs to the backbone`);
+        throw new NetworkError(
+          `node "${node.name}" (${node.op}) is reached by heads "${owner}" and "${scope}"; move the boundary after it so that it belongs to the backbone`,
+        );
       }
       scopeOf.set(node, scope);
       stack.push(...node.inputs);
@@ -136,7 +144,9 @@ function assignScopes(graph: GraphIr, scopes: ScopeNames): ReadonlyMap<IrNode, s
     for (const input of node.inputs) {
       const from = producer.get(input);
       if (from !== undefined && scopeOf.get(from) === BACKBONE && !boundary.has(input)) {
-        throw new NetworkError(`head "${scope}" reads "${input}" from inside the backbone; name it as a boundary tensor`);
+        throw new NetworkError(
+          `head "${scope}" reads "${input}" from inside the backbone; name it as a boundary tensor`,
+        );
       }
     }
   }
@@ -151,7 +161,8 @@ function requireValue(producer: ReadonlyMap<string, IrNode>, value: string, what
 
 function groupUnits(graph: GraphIr, scopeOf: ReadonlyMap<IrNode, string>, kept: ReadonlySet<string>): readonly Unit[] {
   const consumers = new Map<string, IrNode[]>();
-  for (const node of graph.nodes) for (const input of node.inputs) consumers.set(input, [...(consumers.get(input) ?? []), node]);
+  for (const node of graph.nodes)
+    for (const input of node.inputs) consumers.set(input, [...(consumers.get(input) ?? []), node]);
   const onlyConsumer = (value: string, op: string): IrNode | undefined => {
     const [first, ...others] = consumers.get(value) ?? [];
     return first?.op === op && others.length === 0 && !kept.has(value) ? first : undefined;
@@ -183,7 +194,12 @@ function groupUnits(graph: GraphIr, scopeOf: ReadonlyMap<IrNode, string>, kept: 
     }
     const relu = node.op === 'Add' ? onlyConsumer(output, 'Relu') : undefined;
     if (relu !== undefined) taken.add(relu);
-    units.push({ kind: 'plain', scope, nodes: relu === undefined ? [node] : [node, relu], output: relu?.outputs[0] ?? output });
+    units.push({
+      kind: 'plain',
+      scope,
+      nodes: relu === undefined ? [node] : [node, relu],
+      output: relu?.outputs[0] ?? output,
+    });
   }
   return units;
 }
@@ -195,7 +211,9 @@ function listParameters(graph: GraphIr, units: readonly Unit[]): readonly Parame
     if (name === undefined || tensor === undefined) return;
     const known = parameters.get(name);
     if (known !== undefined && known.scope !== scope) {
-      throw new NetworkError(`parameter "${name}" is shared by scopes "${known.scope}" and "${scope}"; a frozen scope could not keep it`);
+      throw new NetworkError(
+        `parameter "${name}" is shared by scopes "${known.scope}" and "${scope}"; a frozen scope could not keep it`,
+      );
     }
     parameters.set(name, { name, scope, role, shape: tensor.shape });
   };

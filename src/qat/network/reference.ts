@@ -40,7 +40,10 @@ export function placementFor(network: Network, scopes: ReadonlyMap<string, Scope
   const profiles = new Map<string, Profile>();
   for (const [scope, { state, checkpoint }] of scopes) {
     if (state !== 'VALIDATION') continue;
-    if (checkpoint.quant === undefined) throw new LoadError(`scope "${scope}" is to run quantised, but its checkpoint (state ${checkpoint.state}) holds no scales: calibrate it first`);
+    if (checkpoint.quant === undefined)
+      throw new LoadError(
+        `scope "${scope}" is to run quantised, but its checkpoint (state ${checkpoint.state}) holds no scales: calibrate it first`,
+      );
     profiles.set(scope, checkpoint.quant.profile);
   }
   return placeQuantizers(network, profiles);
@@ -92,7 +95,12 @@ class ReferenceEmitter {
     const forward = this.scopes.get(unit.scope);
     if (forward === undefined) return;
     if (unit.kind === 'plain') this.copy(unit.nodes, unit.output);
-    else if (forward.state === 'FLOAT' || this.only?.has(unit.output) === false) this.copy([unit.conv, unit.norm, unit.activation].filter((node) => node !== undefined), unit.output, forward);
+    else if (forward.state === 'FLOAT' || this.only?.has(unit.output) === false)
+      this.copy(
+        [unit.conv, unit.norm, unit.activation].filter((node) => node !== undefined),
+        unit.output,
+        forward,
+      );
     else this.deployed(unit, forward.checkpoint);
   }
 
@@ -112,9 +120,19 @@ class ReferenceEmitter {
   }
 
   private deployed(unit: LayerUnit, checkpoint: ScopeCheckpoint): void {
-    const layer = this.only === undefined ? deployedLayerOf(this.placement, unit, checkpoint, this.scopes).layer : this.weightsOnly(unit, checkpoint);
-    const weight = this.b.constant({ dtype: 'float32', shape: layer.weightShape, data: dequantize(layer.weightSteps, layer.weightScales) }, 'w');
-    const onGrid = { dtype: 'float32', shape: [layer.biasSteps.length], data: dequantize(layer.biasSteps, layer.biasScales) } as const;
+    const layer =
+      this.only === undefined
+        ? deployedLayerOf(this.placement, unit, checkpoint, this.scopes).layer
+        : this.weightsOnly(unit, checkpoint);
+    const weight = this.b.constant(
+      { dtype: 'float32', shape: layer.weightShape, data: dequantize(layer.weightSteps, layer.weightScales) },
+      'w',
+    );
+    const onGrid = {
+      dtype: 'float32',
+      shape: [layer.biasSteps.length],
+      data: dequantize(layer.biasSteps, layer.biasScales),
+    } as const;
     const bias = this.b.constant(this.only === undefined ? onGrid : foldLayer(unit, checkpoint.parameters).bias, 'b');
     let value = this.b.emit('Conv', [this.actual(unit.input), weight, bias], unit.conv.attributes);
     if (unit.activation !== undefined) value = this.b.emit(unit.activation.op, [value], unit.activation.attributes);
@@ -126,7 +144,8 @@ class ReferenceEmitter {
   private weightsOnly(unit: LayerUnit, checkpoint: ScopeCheckpoint): DeployedLayer {
     const format = this.placement.weights.get(unit.weight)?.format;
     const scales = checkpoint.quant?.weights.get(unit.weight);
-    if (format === undefined || scales === undefined) throw new LoadError(`scope "${unit.scope}" has no scales for weight "${unit.weight}"`);
+    if (format === undefined || scales === undefined)
+      throw new LoadError(`scope "${unit.scope}" has no scales for weight "${unit.weight}"`);
     return deployLayer(unit, checkpoint.parameters, scales, format, 1);
   }
 
@@ -147,18 +166,27 @@ class ReferenceEmitter {
 /** @throws LoadError when the scope's checkpoint lacks the quantiser. */
 export function activationScale(quantizer: ActivationQuantizer, scopes: ReadonlyMap<string, ScopeForward>): number {
   const range = scopes.get(quantizer.scope)?.checkpoint.quant?.activations.get(quantizer.value);
-  if (range === undefined) throw new LoadError(`scope "${quantizer.scope}" has no scale for activation "${quantizer.value}"`);
+  if (range === undefined)
+    throw new LoadError(`scope "${quantizer.scope}" has no scale for activation "${quantizer.value}"`);
   return range.scale;
 }
 
 /** @throws LoadError when a scale is missing or the input lies on no grid. */
-export function deployedLayerOf(placement: Placement, unit: LayerUnit, checkpoint: ScopeCheckpoint, scopes: ReadonlyMap<string, ScopeForward>) {
+export function deployedLayerOf(
+  placement: Placement,
+  unit: LayerUnit,
+  checkpoint: ScopeCheckpoint,
+  scopes: ReadonlyMap<string, ScopeForward>,
+) {
   const quantizer = placement.weights.get(unit.weight);
   const scales = checkpoint.quant?.weights.get(unit.weight);
-  if (quantizer === undefined || scales === undefined) throw new LoadError(`scope "${unit.scope}" has no scales for weight "${unit.weight}"`);
+  if (quantizer === undefined || scales === undefined)
+    throw new LoadError(`scope "${unit.scope}" has no scales for weight "${unit.weight}"`);
   const source = placement.sourceOf(unit.input);
   if (source === undefined) {
-    throw new LoadError(`the input "${unit.input}" of layer "${unit.weight}" is not quantised: the backbone must run in VALIDATION before a quantised head`);
+    throw new LoadError(
+      `the input "${unit.input}" of layer "${unit.weight}" is not quantised: the backbone must run in VALIDATION before a quantised head`,
+    );
   }
   const layer = deployLayer(unit, checkpoint.parameters, scales, quantizer.format, activationScale(source, scopes));
   return { layer, quantizer, source };

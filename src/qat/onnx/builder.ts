@@ -22,7 +22,12 @@ export class GraphBuilder {
   }
 
   /** Adds a node with one output and returns the output's name. */
-  emit(op: string, inputs: readonly string[], attributes: { readonly [name: string]: Attribute } = {}, options: EmitOptions = {}): string {
+  emit(
+    op: string,
+    inputs: readonly string[],
+    attributes: { readonly [name: string]: Attribute } = {},
+    options: EmitOptions = {},
+  ): string {
     return this.emitAll(op, inputs, attributes, options)[0] as string;
   }
 
@@ -34,7 +39,14 @@ export class GraphBuilder {
   ): readonly string[] {
     const wanted = options.outputs ?? 1;
     const outputs = typeof wanted === 'number' ? Array.from({ length: wanted }, () => this.fresh(op)) : wanted;
-    this.nodes.push({ op, domain: options.domain ?? '', name: `n${this.nodes.length}_${op}`, inputs, outputs, attributes });
+    this.nodes.push({
+      op,
+      domain: options.domain ?? '',
+      name: `n${this.nodes.length}_${op}`,
+      inputs,
+      outputs,
+      attributes,
+    });
     return outputs;
   }
 

@@ -34,7 +34,9 @@ interface NodeProto {
 }
 interface ValueInfoProto {
   name: string;
-  type: { tensorType: { elemType: number; shape: { dim: { dimValue: bigint; dimParam: string }[] } | null } | null } | null;
+  type: {
+    tensorType: { elemType: number; shape: { dim: { dimValue: bigint; dimParam: string }[] } | null } | null;
+  } | null;
 }
 /** Absent messages are null, absent scalars their defaults (protobufjs with `defaults`). */
 interface ModelProto {
@@ -56,7 +58,8 @@ export function decodeModel(bytes: Uint8Array): GraphIr {
   const model = readProto(bytes);
   const graph = model.graph;
   if (graph === null || graph.node.length === 0) throw new OnnxError('the file holds no ONNX graph');
-  if (model.functions.length > 0) throw new OnnxError('the model defines functions of its own; inline them first (onnx.inliner)');
+  if (model.functions.length > 0)
+    throw new OnnxError('the model defines functions of its own; inline them first (onnx.inliner)');
   if (graph.sparseInitializer.length > 0) throw new OnnxError('sparse initializers are not supported');
   const standard = model.opsetImport.find((entry) => entry.domain === '' || entry.domain === 'ai.onnx');
   if (standard === undefined) throw new OnnxError('the model imports no standard operator set');
@@ -80,7 +83,10 @@ export function encodeModel(graph: GraphIr): Uint8Array {
     .encode({
       irVersion: graph.opset >= 21 ? 10 : 8,
       producerName: 'headgate',
-      opsetImport: [{ domain: '', version: graph.opset }, ...[...domains].sort().map((domain) => ({ domain, version: 1 }))],
+      opsetImport: [
+        { domain: '', version: graph.opset },
+        ...[...domains].sort().map((domain) => ({ domain, version: 1 })),
+      ],
       metadataProps: Object.keys(graph.metadata)
         .sort()
         .map((key) => ({ key, value: graph.metadata[key] })),
@@ -99,7 +105,9 @@ function readProto(bytes: Uint8Array): ModelProto {
   try {
     return modelType.toObject(modelType.decode(bytes), { arrays: true, defaults: true, longs: BigInt }) as ModelProto;
   } catch (cause) {
-    throw new OnnxError(`the file is not a readable ONNX model: ${cause instanceof Error ? cause.message : String(cause)}`);
+    throw new OnnxError(
+      `the file is not a readable ONNX model: ${cause instanceof Error ? cause.message : String(cause)}`,
+    );
   }
 }
 
@@ -120,16 +128,21 @@ function readAttribute(proto: AttributeProto, node: string, op: string): Attribu
     case attributeTypes.string:
       return { kind: 'string', value: Buffer.from(proto.s).toString('utf8') };
     case attributeTypes.tensor:
-      if (proto.t === null) throw new OnnxError(`attribute "${proto.name}" of node "${node}" (${op}) should hold a tensor and does not`);
+      if (proto.t === null)
+        throw new OnnxError(`attribute "${proto.name}" of node "${node}" (${op}) should hold a tensor and does not`);
       return { kind: 'tensor', value: readTensor(proto.t, `attribute "${proto.name}" of node "${node}"`) };
     case attributeTypes.floats:
       return { kind: 'floats', value: proto.floats };
     case attributeTypes.ints:
       return { kind: 'ints', value: proto.ints.map(Number) };
     case attributeTypes.graph:
-      throw new OnnxError(`node "${node}" (${op}) holds a sub-graph; control flow cannot be quantised: cut the model before it`);
+      throw new OnnxError(
+        `node "${node}" (${op}) holds a sub-graph; control flow cannot be quantised: cut the model before it`,
+      );
   }
-  throw new OnnxError(`attribute "${proto.name}" of node "${node}" (${op}) has type ${proto.type}, which is not supported`);
+  throw new OnnxError(
+    `attribute "${proto.name}" of node "${node}" (${op}) has type ${proto.type}, which is not supported`,
+  );
 }
 
 function readTensor(proto: TensorProto, what: string): IrTensor {
@@ -144,7 +157,8 @@ function readTensor(proto: TensorProto, what: string): IrTensor {
 function readValueInfo(proto: ValueInfoProto): ValueInfo {
   const tensor = proto.type?.tensorType ?? undefined;
   const dtype = dtypeName(tensor?.elemType ?? 1);
-  if (dtype === undefined) throw new OnnxError(`value "${proto.name}" has element type ${tensor?.elemType}, which is not supported`);
+  if (dtype === undefined)
+    throw new OnnxError(`value "${proto.name}" has element type ${tensor?.elemType}, which is not supported`);
   const dims = tensor?.shape?.dim;
   if (dims === undefined) return { name: proto.name, dtype };
   const shape = dims.map((dim, axis) => {
@@ -180,7 +194,10 @@ function writeAttribute(name: string, attribute: Attribute): object {
 
 function writeValueInfo(value: ValueInfo): object {
   const dims = value.shape?.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size }));
-  const tensorType = { elemType: dataTypeNumbers[value.dtype], ...(dims === undefined ? {} : { shape: { dim: dims } }) };
+  const tensorType = {
+    elemType: dataTypeNumbers[value.dtype],
+    ...(dims === undefined ? {} : { shape: { dim: dims } }),
+  };
   return { name: value.name, type: { tensorType } };
 }
 
@@ -195,5 +212,8 @@ function wireInt(value: number): number | { readonly low: number; readonly high:
 
 /** Bytes that the initializers take in memory, for reports. */
 export function initializerBytes(graph: GraphIr): number {
-  return [...graph.initializers.values()].reduce((sum, tensor) => sum + tensor.data.BYTES_PER_ELEMENT * elementCount(tensor.shape), 0);
+  return [...graph.initializers.values()].reduce(
+    (sum, tensor) => sum + tensor.data.BYTES_PER_ELEMENT * elementCount(tensor.shape),
+    0,
+  );
 }

@@ -24,16 +24,22 @@ export function normaliseImported(graph: GraphIr): GraphIr {
     if (node.op === 'Constant') initializers.set(node.outputs[0] as string, constantOf(node));
     else nodes.push(node);
   }
-  return { ...graph, nodes: ordered(nodes, new Set([...initializers.keys(), ...graph.inputs.map((input) => input.name)])), initializers };
+  return {
+    ...graph,
+    nodes: ordered(nodes, new Set([...initializers.keys(), ...graph.inputs.map((input) => input.name)])),
+    initializers,
+  };
 }
 
 function constantOf(node: IrNode): IrTensor {
   const { value, value_float: single, value_ints: ints, value_int: integer, value_floats: floats } = node.attributes;
   if (value?.kind === 'tensor') return value.value;
   if (single?.kind === 'float') return { dtype: 'float32', shape: [], data: Float32Array.of(single.value) };
-  if (floats?.kind === 'floats') return { dtype: 'float32', shape: [floats.value.length], data: Float32Array.from(floats.value) };
+  if (floats?.kind === 'floats')
+    return { dtype: 'float32', shape: [floats.value.length], data: Float32Array.from(floats.value) };
   if (integer?.kind === 'int') return { dtype: 'int64', shape: [], data: BigInt64Array.of(BigInt(integer.value)) };
-  if (ints?.kind === 'ints') return { dtype: 'int64', shape: [ints.value.length], data: BigInt64Array.from(ints.value.map(BigInt)) };
+  if (ints?.kind === 'ints')
+    return { dtype: 'int64', shape: [ints.value.length], data: BigInt64Array.from(ints.value.map(BigInt)) };
   throw new OnnxError(`node "${node.name}" (Constant) holds no value that headgate reads`);
 }
 
@@ -43,7 +49,7 @@ function ordered(nodes: readonly IrNode[], known: Set<string>): readonly IrNode[
   const sorted: IrNode[] = [];
   while (waiting.length > 0) {
     const before = waiting.length;
-    for (let index = 0; index < waiting.length; ) {
+    for (let index = 0; index < waiting.length;) {
       const node = waiting[index] as IrNode;
       if (!node.inputs.every((input) => input === '' || known.has(input))) {
         index++;
@@ -55,7 +61,9 @@ function ordered(nodes: readonly IrNode[], known: Set<string>): readonly IrNode[
     }
     if (waiting.length === before) {
       const node = waiting[0] as IrNode;
-      throw new OnnxError(`node "${node.name}" (${node.op}) reads "${node.inputs.find((input) => input !== '' && !known.has(input)) ?? ''}", which nothing makes`);
+      throw new OnnxError(
+        `node "${node.name}" (${node.op}) reads "${node.inputs.find((input) => input !== '' && !known.has(input)) ?? ''}", which nothing makes`,
+      );
     }
   }
   return sorted;

@@ -102,4 +102,13 @@ export const dataTypeNumbers = {
 } as const;
 
 /** AttributeProto.AttributeType. */
-export const attributeTypes = { float: 1, int: 2, string: 3, tensor: 4, graph: 5, floats: 6, ints: 7, strings: 8 } as const;
+export const attributeTypes = {
+  float: 1,
+  int: 2,
+  string: 3,
+  tensor: 4,
+  graph: 5,
+  floats: 6,
+  ints: 7,
+  strings: 8,
+} as const;

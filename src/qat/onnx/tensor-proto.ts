@@ -48,16 +48,21 @@ export function unpackTensor(proto: TensorProto): IrTensor | string {
 
 export function packTensor(tensor: IrTensor): object {
   const bits4 = tensor.dtype === 'int4' || tensor.dtype === 'uint4';
-  const rawData = bits4 ? packNibbles(tensor.data) : tensorBytes({ dtype: 'uint8', shape: tensor.shape, data: tensor.data });
+  const rawData = bits4
+    ? packNibbles(tensor.data)
+    : tensorBytes({ dtype: 'uint8', shape: tensor.shape, data: tensor.data });
   return { dims: tensor.shape, dataType: dataTypeNumbers[tensor.dtype], rawData };
 }
 
 function fromRaw(dtype: IrDType, count: number, raw: Uint8Array): TensorData | string {
   if (dtype === 'int4' || dtype === 'uint4') {
-    return raw.length === Math.ceil(count / 2) ? unpackNibbles(dtype, count, raw) : `holds ${raw.length} bytes for ${count} 4-bit values`;
+    return raw.length === Math.ceil(count / 2)
+      ? unpackNibbles(dtype, count, raw)
+      : `holds ${raw.length} bytes for ${count} 4-bit values`;
   }
   const array = arrays[dtype];
-  if (raw.length !== count * array.BYTES_PER_ELEMENT) return `holds ${raw.length} bytes for ${count} values of ${dtype}`;
+  if (raw.length !== count * array.BYTES_PER_ELEMENT)
+    return `holds ${raw.length} bytes for ${count} values of ${dtype}`;
   // A new array, not slice(): a Buffer's slice shares memory, and offsets may be unaligned.
   return new array(new Uint8Array(raw).buffer, 0, count);
 }
@@ -66,7 +71,13 @@ function fromTyped(dtype: IrDType, count: number, proto: TensorProto): TensorDat
   // Here, too, 4-bit values come two per entry.
   if (dtype === 'int4' || dtype === 'uint4') return fromRaw(dtype, count, Uint8Array.from(proto.int32Data ?? []));
   const found =
-    dtype === 'float32' ? proto.floatData : dtype === 'float64' ? proto.doubleData : dtype === 'int64' ? proto.int64Data : proto.int32Data;
+    dtype === 'float32'
+      ? proto.floatData
+      : dtype === 'float64'
+        ? proto.doubleData
+        : dtype === 'int64'
+          ? proto.int64Data
+          : proto.int32Data;
   if ((found?.length ?? 0) !== count) return `holds ${found?.length ?? 0} values for ${count} elements`;
   if (dtype === 'int64') return BigInt64Array.from(proto.int64Data ?? []);
   const array = arrays[dtype];

@@ -52,9 +52,11 @@ export function encodeCheckpoint(checkpoint: ScopeCheckpoint): NamedTensors {
   const tensors = new Map<string, Tensor>();
   for (const [name, tensor] of checkpoint.parameters) tensors.set(`parameter.${name}`, tensor);
   for (const [value, range] of checkpoint.quant?.activations ?? []) {
-    for (const field of ['min', 'max', 'scale'] as const) tensors.set(`activation.${value}.${field}`, floatTensor([1], Float32Array.of(range[field])));
+    for (const field of ['min', 'max', 'scale'] as const)
+      tensors.set(`activation.${value}.${field}`, floatTensor([1], Float32Array.of(range[field])));
   }
-  for (const [weight, scales] of checkpoint.quant?.weights ?? []) tensors.set(`weight.${weight}.scale`, floatTensor([scales.length], scales));
+  for (const [weight, scales] of checkpoint.quant?.weights ?? [])
+    tensors.set(`weight.${weight}.scale`, floatTensor([scales.length], scales));
   const { scope, state, graph, backbone, quant } = checkpoint;
   return {
     tensors,
@@ -74,7 +76,9 @@ export function encodeCheckpoint(checkpoint: ScopeCheckpoint): NamedTensors {
 export function decodeCheckpoint({ tensors, metadata }: NamedTensors): ScopeCheckpoint {
   const { format, version, scope, state, graph, backbone, profile } = metadata;
   if (format !== FORMAT || version !== '1' || scope === undefined || graph === undefined || !isState(state)) {
-    throw new LoadError(`the file is not a headgate checkpoint of version 1 (format "${format ?? ''}", version "${version ?? ''}")`);
+    throw new LoadError(
+      `the file is not a headgate checkpoint of version 1 (format "${format ?? ''}", version "${version ?? ''}")`,
+    );
   }
   const parameters = new Map<string, FloatTensor>();
   const fields = new Map<string, { min?: number; max?: number; scale?: number }>();
@@ -83,7 +87,8 @@ export function decodeCheckpoint({ tensors, metadata }: NamedTensors): ScopeChec
     if (tensor.dtype !== 'float32') throw new LoadError(`tensor "${name}" is ${tensor.dtype}, not float32`);
     const float = floatTensor(tensor.shape, tensor.data as Float32Array);
     if (name.startsWith('parameter.')) parameters.set(name.slice('parameter.'.length), float);
-    else if (name.startsWith('weight.') && name.endsWith('.scale')) weights.set(name.slice('weight.'.length, -'.scale'.length), float.data);
+    else if (name.startsWith('weight.') && name.endsWith('.scale'))
+      weights.set(name.slice('weight.'.length, -'.scale'.length), float.data);
     else {
       const [, value, field] = /^activation\.(.+)\.(min|max|scale)$/.exec(name) ?? [];
       if (value === undefined) throw new LoadError(`tensor "${name}" is no part of a checkpoint`);
@@ -92,7 +97,8 @@ export function decodeCheckpoint({ tensors, metadata }: NamedTensors): ScopeChec
   }
   const activations = new Map<string, Range>();
   for (const [value, { min, max, scale }] of fields) {
-    if (min === undefined || max === undefined || scale === undefined) throw new LoadError(`activation quantiser "${value}" lacks its min, max or scale`);
+    if (min === undefined || max === undefined || scale === undefined)
+      throw new LoadError(`activation quantiser "${value}" lacks its min, max or scale`);
     activations.set(value, { min, max, scale });
   }
   return {
@@ -120,7 +126,13 @@ export function scopeDigest(checkpoint: ScopeCheckpoint): Digest {
 
 /** Digest of what a checkpoint must fit: nodes, attributes and the parameters' shapes, not their values. */
 export function graphDigest(graph: GraphIr): Digest {
-  const nodes = graph.nodes.map((node): Json => [node.domain, node.op, [...node.inputs], [...node.outputs], attributesJson(node)]);
+  const nodes = graph.nodes.map((node): Json => [
+    node.domain,
+    node.op,
+    [...node.inputs],
+    [...node.outputs],
+    attributesJson(node),
+  ]);
   const shapes = [...graph.initializers].map(([name, tensor]): Json => [name, tensor.dtype, [...tensor.shape]]);
   return digestJson('headgate-graph', 1, [nodes, shapes]);
 }
@@ -132,7 +144,9 @@ function attributesJson(node: IrNode): Json {
     const { kind, value } = node.attributes[name] as Attribute;
     if (typeof value === 'string') return [name, kind, value];
     if (typeof value === 'number') return [name, kind, Math.fround(value)];
-    return 'dtype' in value ? [name, kind, value.dtype, [...value.shape], digestBytes(tensorBytesOf(value))] : [name, kind, value.map(Math.fround)];
+    return 'dtype' in value
+      ? [name, kind, value.dtype, [...value.shape], digestBytes(tensorBytesOf(value))]
+      : [name, kind, value.map(Math.fround)];
   });
 }
 
@@ -146,7 +160,8 @@ export function initialCheckpoint(network: Network, scope: string): ScopeCheckpo
   for (const parameter of network.parameters) {
     const tensor = network.graph.initializers.get(parameter.name);
     if (parameter.scope !== scope || tensor === undefined) continue;
-    if (tensor.dtype !== 'float32') throw new LoadError(`parameter "${parameter.name}" is ${tensor.dtype}; headgate trains float32 models`);
+    if (tensor.dtype !== 'float32')
+      throw new LoadError(`parameter "${parameter.name}" is ${tensor.dtype}; headgate trains float32 models`);
     parameters.set(parameter.name, floatTensor(tensor.shape, tensor.data as Float32Array));
   }
   return { scope, state: 'float', graph: graphDigest(network.graph), parameters };

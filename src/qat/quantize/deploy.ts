@@ -34,7 +34,13 @@ export function weightScalesOf(unit: LayerUnit, parameters: Parameters, format: 
 }
 
 /** @param inputScale scale of the layer's input activations. */
-export function deployLayer(unit: LayerUnit, parameters: Parameters, scales: Float32Array, format: Format, inputScale: number): DeployedLayer {
+export function deployLayer(
+  unit: LayerUnit,
+  parameters: Parameters,
+  scales: Float32Array,
+  format: Format,
+  inputScale: number,
+): DeployedLayer {
   const { weight, bias } = foldLayer(unit, parameters);
   const channels = weight.shape[0] as number;
   const perChannel = weight.data.length / channels;
@@ -50,7 +56,10 @@ export function deployLayer(unit: LayerUnit, parameters: Parameters, scales: Flo
     const scale = Math.max(scales[channel] as number, needed, EPSILON);
     weightScales[channel] = scale;
     for (let index = channel * perChannel; index < (channel + 1) * perChannel; index++) {
-      weightSteps[index] = Math.min(Math.max(quantizeValue(weight.data[index] as number, weightScales[channel] as number, format), qmin), qmax);
+      weightSteps[index] = Math.min(
+        Math.max(quantizeValue(weight.data[index] as number, weightScales[channel] as number, format), qmin),
+        qmax,
+      );
     }
     biasScales[channel] = inputScale * (weightScales[channel] as number);
     const steps = roundHalfEven(b / (biasScales[channel] as number));
@@ -62,5 +71,8 @@ export function deployLayer(unit: LayerUnit, parameters: Parameters, scales: Flo
 /** steps · scale in float32, per channel, as DequantizeLinear computes it. */
 export function dequantize(steps: ArrayLike<number>, scales: Float32Array): Float32Array {
   const perChannel = steps.length / scales.length;
-  return Float32Array.from({ length: steps.length }, (_, index) => Math.fround(steps[index] as number) * (scales[Math.floor(index / perChannel)] as number));
+  return Float32Array.from(
+    { length: steps.length },
+    (_, index) => Math.fround(steps[index] as number) * (scales[Math.floor(index / perChannel)] as number),
+  );
 }

@@ -30,7 +30,16 @@ export interface Placement {
 /** Operators whose outputs lie on the grid of their first input, so that no quantiser follows them. */
 const keepsGrid: ReadonlySet<string> = new Set(['Resize', 'MaxPool', 'Reshape', 'Transpose', 'Identity', 'Slice']);
 /** Operators that get a quantiser of their own. */
-const quantised: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Concat', 'Relu', 'Sigmoid', 'AveragePool', 'GlobalAveragePool']);
+const quantised: ReadonlySet<string> = new Set([
+  'Add',
+  'Sub',
+  'Mul',
+  'Concat',
+  'Relu',
+  'Sigmoid',
+  'AveragePool',
+  'GlobalAveragePool',
+]);
 const unsignedOutputs: ReadonlySet<string> = new Set(['Relu', 'Sigmoid']);
 
 /**
@@ -50,7 +59,12 @@ export function placeQuantizers(network: Network, profiles: ReadonlyMap<string, 
     if (profile === undefined) return;
     const wide = first || eightBit.has(value) ? profile.firstLast?.bits : undefined;
     const signed = !(profile.activations.unsignedAfterRelu && nonNegative.has(value));
-    activations.set(value, { kind: 'activation', value, scope, format: { bits: Math.max(wide ?? 0, profile.activations.bits), signed } });
+    activations.set(value, {
+      kind: 'activation',
+      value,
+      scope,
+      format: { bits: Math.max(wide ?? 0, profile.activations.bits), signed },
+    });
   };
 
   place(network.input.name, BACKBONE, true);
@@ -60,7 +74,8 @@ export function placeQuantizers(network: Network, profiles: ReadonlyMap<string, 
     if (outputs.has(unit.output)) continue;
     if (unit.kind === 'layer' || quantised.has(opOf(unit))) place(unit.output, unit.scope, false);
     else if (!keepsGrid.has(opOf(unit))) {
-      if (profiles.has(unit.scope)) throw new NetworkError(`no place for a quantiser is known after operator ${opOf(unit)} ("${unit.output}")`);
+      if (profiles.has(unit.scope))
+        throw new NetworkError(`no place for a quantiser is known after operator ${opOf(unit)} ("${unit.output}")`);
     }
   }
   return { activations, weights, sourceOf };
@@ -71,7 +86,13 @@ export function placeQuantizers(network: Network, profiles: ReadonlyMap<string, 
     const edge = unit.input === network.input.name || outputs.has(unit.output);
     const bits = edge ? Math.max(profile.firstLast?.bits ?? 0, profile.weights.bits) : profile.weights.bits;
     const channels = network.graph.initializers.get(unit.weight)?.shape[0] ?? 0;
-    weights.set(unit.weight, { kind: 'weight', weight: unit.weight, scope: unit.scope, format: { bits, signed: true }, channels });
+    weights.set(unit.weight, {
+      kind: 'weight',
+      weight: unit.weight,
+      scope: unit.scope,
+      format: { bits, signed: true },
+      channels,
+    });
   }
 
   function sourceOf(value: string): ActivationQuantizer | undefined {
@@ -86,16 +107,21 @@ export function placeQuantizers(network: Network, profiles: ReadonlyMap<string, 
   }
 }
 
-function valuesBeforeLastLayers(network: Network, outputs: ReadonlySet<string>, byOutput: ReadonlyMap<string, Unit>): ReadonlySet<string> {
+function valuesBeforeLastLayers(
+  network: Network,
+  outputs: ReadonlySet<string>,
+  byOutput: ReadonlyMap<string, Unit>,
+): ReadonlySet<string> {
   const values = new Set<string>();
   for (const unit of network.units) {
-    if (unit.kind === 'layer' && outputs.has(unit.output) && byOutput.get(unit.input)?.scope === unit.scope) values.add(unit.input);
+    if (unit.kind === 'layer' && outputs.has(unit.output) && byOutput.get(unit.input)?.scope === unit.scope)
+      values.add(unit.input);
   }
   return values;
 }
 
 function opOf(unit: Unit): string {
-  return unit.kind === 'layer' ? (unit.activation?.op ?? 'Conv') : ((unit.nodes.at(-1) as { readonly op: string }).op);
+  return unit.kind === 'layer' ? (unit.activation?.op ?? 'Conv') : (unit.nodes.at(-1) as { readonly op: string }).op;
 }
 
 function isNonNegative(unit: Unit, known: ReadonlySet<string>): boolean {

@@ -24,7 +24,16 @@ export class RuntimeError extends Error {
   override readonly name = 'RuntimeError';
 }
 
-const dtypes: ReadonlySet<string> = new Set(['float32', 'float64', 'int8', 'uint8', 'int16', 'uint16', 'int32', 'int64']);
+const dtypes: ReadonlySet<string> = new Set([
+  'float32',
+  'float64',
+  'int8',
+  'uint8',
+  'int16',
+  'uint16',
+  'int32',
+  'int64',
+]);
 
 export async function createSession(model: Uint8Array, options: SessionOptions): Promise<Session> {
   const session = await InferenceSession.create(model, {
@@ -43,7 +52,8 @@ export async function createSession(model: Uint8Array, options: SessionOptions):
     outputNames: session.outputNames,
     async run(feeds, fetches) {
       const inputs: Record<string, OrtTensor> = {};
-      for (const [name, tensor] of feeds) inputs[name] = new OrtTensor(tensor.dtype, tensor.data as Float32Array, tensor.shape);
+      for (const [name, tensor] of feeds)
+        inputs[name] = new OrtTensor(tensor.dtype, tensor.data as Float32Array, tensor.shape);
       const results = fetches === undefined ? await session.run(inputs) : await session.run(inputs, [...fetches]);
       const outputs = new Map<string, Tensor>();
       for (const name of fetches ?? session.outputNames) outputs.set(name, fromOrt(name, results[name] as OrtTensor));

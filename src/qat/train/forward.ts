@@ -16,7 +16,11 @@ import type { Format } from '../quantize/scheme.ts';
 import type { LayerUnit, Network, PlainUnit, Unit } from '../network/network.ts';
 import type { Parameters } from '../network/fold.ts';
 
-export type TrainState = { readonly state: 'FLOAT' | 'QAT'; readonly trained: boolean; readonly batchNorm: 'train' | 'frozen' };
+export type TrainState = {
+  readonly state: 'FLOAT' | 'QAT';
+  readonly trained: boolean;
+  readonly batchNorm: 'train' | 'frozen';
+};
 
 export interface ForwardParts {
   readonly network: Network;
@@ -58,8 +62,17 @@ export class ForwardEmitter {
   }
 
   /** Adds a node without lowering it. */
-  node(op: string, inputs: readonly string[], attributes: IrNode['attributes'] = {}, outputs = 1, domain = ''): readonly string[] {
-    const made = Array.from({ length: outputs }, (_, index) => `f${this.counter}_${op}${outputs > 1 ? `_${index}` : ''}`);
+  node(
+    op: string,
+    inputs: readonly string[],
+    attributes: IrNode['attributes'] = {},
+    outputs = 1,
+    domain = '',
+  ): readonly string[] {
+    const made = Array.from(
+      { length: outputs },
+      (_, index) => `f${this.counter}_${op}${outputs > 1 ? `_${index}` : ''}`,
+    );
     this.nodes.push({ op, domain, name: `f${this.counter++}_${op}`, inputs, outputs: made, attributes });
     return made;
   }
@@ -88,9 +101,14 @@ export class ForwardEmitter {
   }
 
   private floatLayer(unit: LayerUnit, scope: TrainState): void {
-    const operands = [this.actual(unit.input), this.parameter(unit.weight), ...(unit.bias === undefined ? [] : [this.parameter(unit.bias)])];
+    const operands = [
+      this.actual(unit.input),
+      this.parameter(unit.weight),
+      ...(unit.bias === undefined ? [] : [this.parameter(unit.bias)]),
+    ];
     let [value] = this.node('Conv', operands, unit.conv.attributes) as [string];
-    if (unit.norm !== undefined) value = this.batchNorm(unit, unit.norm, value, scope.trained && scope.batchNorm === 'train');
+    if (unit.norm !== undefined)
+      value = this.batchNorm(unit, unit.norm, value, scope.trained && scope.batchNorm === 'train');
     this.finish(unit, value);
   }
 
@@ -98,10 +116,22 @@ export class ForwardEmitter {
     const [, gamma, beta, mean, variance] = norm.inputs as [string, string, string, string, string];
     const epsilon = { epsilon: float(floatOf(norm, 'epsilon', 1e-5)) };
     if (!train) {
-      const inputs = [value, this.parameter(gamma), this.parameter(beta), this.parameter(mean), this.parameter(variance)];
+      const inputs = [
+        value,
+        this.parameter(gamma),
+        this.parameter(beta),
+        this.parameter(mean),
+        this.parameter(variance),
+      ];
       return this.node('BatchNormalization', inputs, epsilon)[0] as string;
     }
-    const outputs = this.node('BatchNormTrain', [value, this.parameter(gamma), this.parameter(beta)], epsilon, 3, HEADGATE_DOMAIN) as [string, string, string];
+    const outputs = this.node(
+      'BatchNormTrain',
+      [value, this.parameter(gamma), this.parameter(beta)],
+      epsilon,
+      3,
+      HEADGATE_DOMAIN,
+    ) as [string, string, string];
     this.batchStatistics.push({ unit, mean: outputs[1], variance: outputs[2], observedValue: value });
     return outputs[0];
   }
@@ -112,7 +142,10 @@ export class ForwardEmitter {
     const channels = this.parts.network.graph.initializers.get(unit.weight)?.shape[0] as number;
     const weight = this.parameter(unit.weight);
     const factor = unit.norm === undefined ? undefined : this.foldFactor(unit.norm);
-    const scaled = factor === undefined ? weight : (this.node('Mul', [weight, this.column(factor, [channels, 1, 1, 1])])[0] as string);
+    const scaled =
+      factor === undefined
+        ? weight
+        : (this.node('Mul', [weight, this.column(factor, [channels, 1, 1, 1])])[0] as string);
     const quantised = this.fakeQuant(scaled, this.weightScale(scaled, channels, format), format);
     let [value] = this.node('Conv', [this.actual(unit.input), quantised], unit.conv.attributes) as [string];
     const bias = unit.bias === undefined ? undefined : this.parameter(unit.bias);
@@ -130,7 +163,10 @@ export class ForwardEmitter {
   /** γ/√(running variance + ε), [C]. */
   private foldFactor(norm: IrNode): string {
     const [, gamma, , , variance] = norm.inputs as [string, string, string, string, string];
-    const padded = this.node('Add', [this.parameter(variance), this.b.scalar(floatOf(norm, 'epsilon', 1e-5))])[0] as string;
+    const padded = this.node('Add', [
+      this.parameter(variance),
+      this.b.scalar(floatOf(norm, 'epsilon', 1e-5)),
+    ])[0] as string;
     return this.node('Div', [this.parameter(gamma), this.node('Sqrt', [padded])[0] as string])[0] as string;
   }
 
@@ -146,16 +182,31 @@ export class ForwardEmitter {
     const [magnitude] = this.node('Abs', [weight]) as [string];
     const [largest] = this.node('ReduceMax', [magnitude, this.b.int64([1, 2, 3])], { keepdims: int(1) }) as [string];
     const [scale] = this.node('Div', [largest, this.b.scalar(steps(format))]) as [string];
-    return this.node('Max', [scale, this.b.floats(Array.from({ length: channels }, () => EPSILON), [channels, 1, 1, 1])])[0] as string;
+    return this.node('Max', [
+      scale,
+      this.b.floats(
+        Array.from({ length: channels }, () => EPSILON),
+        [channels, 1, 1, 1],
+      ),
+    ])[0] as string;
   }
 
   private fakeQuant(value: string, scale: string, format: Format): string {
     const { qmin, qmax } = limits(format);
-    return this.node('FakeQuant', [value, scale], { qmin: int(qmin), qmax: int(qmax) }, 2, HEADGATE_DOMAIN)[0] as string;
+    return this.node(
+      'FakeQuant',
+      [value, scale],
+      { qmin: int(qmin), qmax: int(qmax) },
+      2,
+      HEADGATE_DOMAIN,
+    )[0] as string;
   }
 
   private finish(unit: LayerUnit, value: string): void {
-    const done = unit.activation === undefined ? value : (this.node(unit.activation.op, [value], unit.activation.attributes)[0] as string);
+    const done =
+      unit.activation === undefined
+        ? value
+        : (this.node(unit.activation.op, [value], unit.activation.attributes)[0] as string);
     this.names.set(unit.output, done);
     this.quantize(unit.output, done);
   }

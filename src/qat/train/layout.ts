@@ -45,7 +45,10 @@ export function unpack(layout: Layout, flat: Float32Array): ReadonlyMap<string, 
 export function emitUnpack(b: GraphBuilder, layout: Layout, flat: string): ReadonlyMap<string, string> {
   const sizes = layout.slots.map((slot) => elementCount(slot.shape));
   if (sizes.length === 0) return new Map();
-  const pieces = sizes.length === 1 ? [flat] : b.emitAll('Split', [flat, b.int64(sizes)], { axis: int(0) }, { outputs: sizes.length });
+  const pieces =
+    sizes.length === 1
+      ? [flat]
+      : b.emitAll('Split', [flat, b.int64(sizes)], { axis: int(0) }, { outputs: sizes.length });
   return new Map(layout.slots.map((slot, index) => [slot.name, b.reshape(pieces[index] as string, slot.shape)]));
 }
 

@@ -4,7 +4,13 @@
 import type { GraphBuilder } from '../onnx/builder.ts';
 
 export type OptimizerSettings =
-  | { readonly kind: 'adamw'; readonly weightDecay: number; readonly beta1?: number; readonly beta2?: number; readonly epsilon?: number }
+  | {
+      readonly kind: 'adamw';
+      readonly weightDecay: number;
+      readonly beta1?: number;
+      readonly beta2?: number;
+      readonly epsilon?: number;
+    }
   | { readonly kind: 'sgd'; readonly weightDecay: number; readonly momentum: number };
 
 export interface OptimizerInputs {
@@ -31,13 +37,23 @@ export function emitOptimizer(b: GraphBuilder, settings: OptimizerSettings, i: O
   if (settings.kind === 'sgd') {
     const gradient = b.emit('Add', [i.gradient, b.emit('Mul', [i.parameters, decay])]);
     const first = b.emit('Add', [b.emit('Mul', [i.first, b.scalar(settings.momentum)]), gradient]);
-    return { parameters: b.emit('Sub', [i.parameters, b.emit('Mul', [first, i.learningRate])]), first, second: b.emit('Identity', [i.second]) };
+    return {
+      parameters: b.emit('Sub', [i.parameters, b.emit('Mul', [first, i.learningRate])]),
+      first,
+      second: b.emit('Identity', [i.second]),
+    };
   }
   const { beta1, beta2 } = betas(settings);
   const kept = b.emit('Mul', [i.parameters, b.emit('Sub', [b.scalar(1), b.emit('Mul', [decay, i.learningRate])])]);
-  const first = b.emit('Add', [b.emit('Mul', [i.first, b.scalar(beta1)]), b.emit('Mul', [i.gradient, b.scalar(1 - beta1)])]);
+  const first = b.emit('Add', [
+    b.emit('Mul', [i.first, b.scalar(beta1)]),
+    b.emit('Mul', [i.gradient, b.scalar(1 - beta1)]),
+  ]);
   const squared = b.emit('Mul', [i.gradient, i.gradient]);
-  const second = b.emit('Add', [b.emit('Mul', [i.second, b.scalar(beta2)]), b.emit('Mul', [squared, b.scalar(1 - beta2)])]);
+  const second = b.emit('Add', [
+    b.emit('Mul', [i.second, b.scalar(beta2)]),
+    b.emit('Mul', [squared, b.scalar(1 - beta2)]),
+  ]);
   const spread = b.emit('Sqrt', [b.emit('Div', [second, i.correction2])]);
   const bottom = b.emit('Add', [spread, b.scalar(settings.epsilon ?? 1e-8)]);
   const step = b.emit('Div', [b.emit('Mul', [b.emit('Div', [first, i.correction1]), i.learningRate]), bottom]);
@@ -51,6 +67,9 @@ export function corrections(settings: OptimizerSettings, step: number): readonly
   return [1 - beta1 ** step, 1 - beta2 ** step];
 }
 
-function betas(settings: { readonly beta1?: number; readonly beta2?: number }): { readonly beta1: number; readonly beta2: number } {
+function betas(settings: { readonly beta1?: number; readonly beta2?: number }): {
+  readonly beta1: number;
+  readonly beta2: number;
+} {
   return { beta1: settings.beta1 ?? 0.9, beta2: settings.beta2 ?? 0.999 };
 }

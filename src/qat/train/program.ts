@@ -26,7 +26,13 @@ import type { OptimizerSettings } from './optimizer.ts';
 
 export type LossSpec =
   | { readonly kind: 'focal-heatmap'; readonly output: string; readonly target: string; readonly weight: number }
-  | { readonly kind: 'cross-entropy'; readonly output: string; readonly target: string; readonly ignore: number; readonly weight: number }
+  | {
+      readonly kind: 'cross-entropy';
+      readonly output: string;
+      readonly target: string;
+      readonly ignore: number;
+      readonly weight: number;
+    }
   /** Distance of a value (after its quantiser) to a fed reference. */
   | { readonly kind: 'distill'; readonly output: string; readonly target: string; readonly weight: number };
 
@@ -73,11 +79,15 @@ export async function compileProgram(request: ProgramRequest): Promise<TrainingP
   const { network, scopes } = request;
   const trainedScopes = new Set([...scopes].filter(([, scope]) => scope.trained).map(([name]) => name));
   const slotsOf = (pick: (role: string) => boolean): readonly Slot[] =>
-    network.parameters.filter((p) => trainedScopes.has(p.scope) && pick(p.role)).map(({ name, shape }) => ({ name, shape }));
+    network.parameters
+      .filter((p) => trainedScopes.has(p.scope) && pick(p.role))
+      .map(({ name, shape }) => ({ name, shape }));
   const parameters = layoutOf(slotsOf((role) => trainableRoles.has(role)));
   const statistics = layoutOf(slotsOf((role) => !trainableRoles.has(role)));
   const follows = request.activationScales === 'follow';
-  const observed = follows ? [...request.placement.activations.values()].filter((q) => scopes.get(q.scope)?.trained === true) : [];
+  const observed = follows
+    ? [...request.placement.activations.values()].filter((q) => scopes.get(q.scope)?.trained === true)
+    : [];
   const ranges = layoutOf(observed.map((q) => ({ name: q.value, shape: [2] })));
 
   const b = new GraphBuilder('v');
@@ -90,7 +100,10 @@ export async function compileProgram(request: ProgramRequest): Promise<TrainingP
   if (scopes.has(BACKBONE)) emitter.emitInput();
   for (const unit of network.units) emitter.emit(unit);
   const losses = request.losses.map((loss) => ({ loss, value: emitLoss(emitter, loss) }));
-  const total = emitTotal(emitter, losses.map(({ loss, value }) => ({ weight: loss.weight, value })));
+  const total = emitTotal(
+    emitter,
+    losses.map(({ loss, value }) => ({ weight: loss.weight, value })),
+  );
 
   const prologue = [...b.nodes];
   const shapes = await measureShapes(b, prologue, emitter.nodes, dataInputs, { parameters, statistics, ranges });
@@ -99,7 +112,10 @@ export async function compileProgram(request: ProgramRequest): Promise<TrainingP
   const gradients = differentiate(b, emitter.nodes, shapes, total, wanted);
   const gradient = emitPack(b, parameters, (slot) => {
     const value = trained.get(slot.name) as string;
-    return gradients.get(value) ?? b.constant({ dtype: 'float32', shape: slot.shape, data: new Float32Array(elementCount(slot.shape)) });
+    return (
+      gradients.get(value) ??
+      b.constant({ dtype: 'float32', shape: slot.shape, data: new Float32Array(elementCount(slot.shape)) })
+    );
   });
   const decayMask = decayMaskOf(network, parameters);
   const optimized = emitOptimizer(b, request.optimizer, {
@@ -119,7 +135,11 @@ export async function compileProgram(request: ProgramRequest): Promise<TrainingP
     ['first.next', optimized.first],
     ['second.next', optimized.second],
   ];
-  if (statistics.length > 0) named.push(['statistics.next', emitStatistics(b, statistics, stats, emitter.batchStatistics, shapes, request.momentum)]);
+  if (statistics.length > 0)
+    named.push([
+      'statistics.next',
+      emitStatistics(b, statistics, stats, emitter.batchStatistics, shapes, request.momentum),
+    ]);
   if (ranges.length > 0) named.push(['ranges.next', emitPack(b, ranges, (slot) => rangeOut.get(slot.name) as string)]);
   for (const [name, value] of named) b.emit('Identity', [value], {}, { outputs: [name] });
 
@@ -129,7 +149,15 @@ export async function compileProgram(request: ProgramRequest): Promise<TrainingP
     inputs: [...dataInputs, ...stateInputs({ parameters, statistics, ranges })],
     outputs: named.map(([name]) => ({ name, dtype: 'float32' })),
   });
-  return { model: encodeModel(graph), parameters, statistics, ranges, dataInputs, differentiated: parameters.slots.map((slot) => slot.name), frozenInitializers: emitter.frozenInitializers };
+  return {
+    model: encodeModel(graph),
+    parameters,
+    statistics,
+    ranges,
+    dataInputs,
+    differentiated: parameters.slots.map((slot) => slot.name),
+    frozenInitializers: emitter.frozenInitializers,
+  };
 
   /** The scale of an activation: a constant, or the moved range of this step (observer first, then quantiser). */
   function scaleFor(value: string, carried: string): string {
@@ -141,18 +169,33 @@ export async function compileProgram(request: ProgramRequest): Promise<TrainingP
     const [min] = emitter.node('ReduceMin', [carried], { keepdims: int(0) }) as [string];
     const [max] = emitter.node('ReduceMax', [carried], { keepdims: int(0) }) as [string];
     const one = b.int64([1]);
-    const current = emitter.node('Concat', [emitter.node('Reshape', [min, one])[0] as string, emitter.node('Reshape', [max, one])[0] as string], { axis: int(0) })[0] as string;
-    const moved = emitter.node('Mul', [emitter.node('Sub', [current, state])[0] as string, 'averagingConstant'])[0] as string;
+    const current = emitter.node(
+      'Concat',
+      [emitter.node('Reshape', [min, one])[0] as string, emitter.node('Reshape', [max, one])[0] as string],
+      { axis: int(0) },
+    )[0] as string;
+    const moved = emitter.node('Mul', [
+      emitter.node('Sub', [current, state])[0] as string,
+      'averagingConstant',
+    ])[0] as string;
     const next = emitter.node('Add', [state, moved])[0] as string;
     rangeOut.set(value, next);
     const magnitude = quantizer.format.signed ? (emitter.node('Abs', [next])[0] as string) : next;
     const [largest] = emitter.node('ReduceMax', [magnitude], { keepdims: int(0) }) as [string];
-    return emitter.node('Max', [emitter.node('Div', [largest, b.scalar(steps(quantizer.format))])[0] as string, b.scalar(EPSILON)])[0] as string;
+    return emitter.node('Max', [
+      emitter.node('Div', [largest, b.scalar(steps(quantizer.format))])[0] as string,
+      b.scalar(EPSILON),
+    ])[0] as string;
   }
 }
 
-export function stateInputs(layouts: { readonly parameters: Layout; readonly statistics: Layout; readonly ranges: Layout }): readonly ValueInfo[] {
-  const vector = (name: string, layout: Layout): ValueInfo[] => (layout.length === 0 ? [] : [{ name, dtype: 'float32', shape: [layout.length] }]);
+export function stateInputs(layouts: {
+  readonly parameters: Layout;
+  readonly statistics: Layout;
+  readonly ranges: Layout;
+}): readonly ValueInfo[] {
+  const vector = (name: string, layout: Layout): ValueInfo[] =>
+    layout.length === 0 ? [] : [{ name, dtype: 'float32', shape: [layout.length] }];
   const scalar = (name: string): ValueInfo => ({ name, dtype: 'float32', shape: [] });
   return [
     ...vector('parameters', layouts.parameters),
@@ -171,7 +214,11 @@ function inputsOf(request: ProgramRequest): readonly ValueInfo[] {
   const { network, scopes, batch } = request;
   const images: readonly ValueInfo[] = scopes.has(BACKBONE)
     ? [{ name: network.input.name, dtype: 'float32', shape: [batch, ...network.input.shape] }]
-    : network.scopes.backbone.boundary.map((name) => ({ name, dtype: 'float32', shape: [batch, ...(request.boundaryShapes.get(name) ?? [])] }));
+    : network.scopes.backbone.boundary.map((name) => ({
+        name,
+        dtype: 'float32',
+        shape: [batch, ...(request.boundaryShapes.get(name) ?? [])],
+      }));
   return [...images, ...request.targets.map(({ name, dtype, shape }): ValueInfo => ({ name, dtype, shape }))];
 }
 
@@ -187,8 +234,13 @@ function emitLoss(emitter: ForwardEmitter, loss: LossSpec): string {
   }
 }
 
-function emitTotal(emitter: ForwardEmitter, losses: readonly { readonly weight: number; readonly value: string }[]): string {
-  const weighted = losses.map(({ weight, value }) => (weight === 1 ? value : (emitter.node('Mul', [value, emitter.b.scalar(weight)])[0] as string)));
+function emitTotal(
+  emitter: ForwardEmitter,
+  losses: readonly { readonly weight: number; readonly value: string }[],
+): string {
+  const weighted = losses.map(({ weight, value }) =>
+    weight === 1 ? value : (emitter.node('Mul', [value, emitter.b.scalar(weight)])[0] as string),
+  );
   return weighted.reduce((sum, value) => emitter.node('Add', [sum, value])[0] as string);
 }
 
@@ -205,8 +257,17 @@ function emitStatistics(
   for (const { unit, mean, variance, observedValue } of batches) {
     const [n, , h, w] = shapes.get(observedValue) as [number, number, number, number];
     const count = n * h * w;
-    const [, , , meanName, varianceName] = (unit as Required<LayerUnit>).norm.inputs as [string, string, string, string, string];
-    for (const [name, batch, factor] of [[meanName, mean, 1], [varianceName, variance, count / Math.max(count - 1, 1)]] as const) {
+    const [, , , meanName, varianceName] = (unit as Required<LayerUnit>).norm.inputs as [
+      string,
+      string,
+      string,
+      string,
+      string,
+    ];
+    for (const [name, batch, factor] of [
+      [meanName, mean, 1],
+      [varianceName, variance, count / Math.max(count - 1, 1)],
+    ] as const) {
       const kept = b.emit('Mul', [stats.get(name) as string, b.scalar(1 - momentum)]);
       next.set(name, b.emit('Add', [kept, b.emit('Mul', [batch, b.scalar(momentum * factor)])]));
     }
@@ -262,19 +323,30 @@ async function runForShapes(
   shapes: Map<string, readonly number[]>,
 ): Promise<void> {
   // A loss lowering reads its logits' shape, so losses come in a second pass, once the network's shapes are known.
-  const losses = forward.filter((node) => node.domain === HEADGATE_DOMAIN && (node.op === 'CrossEntropy' || node.op === 'FocalHeatmap' || node.op === 'MeanSquaredError'));
+  const losses = forward.filter(
+    (node) =>
+      node.domain === HEADGATE_DOMAIN &&
+      (node.op === 'CrossEntropy' || node.op === 'FocalHeatmap' || node.op === 'MeanSquaredError'),
+  );
   const firstLoss = losses.length === 0 ? forward.length : forward.indexOf(losses[0] as IrNode);
   lower(probe, forward.slice(0, firstLoss), shapes);
   const made = new Set(probe.nodes.flatMap((node) => node.outputs));
   const asked = [...outputs].filter((name) => made.has(name));
-  const graph = probe.finish({ name: 'shapes', opset: TRAINING_OPSET, inputs, outputs: asked.map((name) => ({ name, dtype: 'float32' })) });
+  const graph = probe.finish({
+    name: 'shapes',
+    opset: TRAINING_OPSET,
+    inputs,
+    outputs: asked.map((name) => ({ name, dtype: 'float32' })),
+  });
   const session = await createSession(encodeModel(graph), { threads: 1, optimisation: 'disabled' });
   const feeds = new Map(
-    inputs.filter(({ name }) => session.inputNames.includes(name)).map(({ name, dtype, shape }) => {
-      const size = elementCount((shape ?? []) as readonly number[]);
-      const data = dtype === 'int32' ? new Int32Array(size) : new Float32Array(size);
-      return [name, { dtype: dtype as DType, shape: (shape ?? []) as readonly number[], data }];
-    }),
+    inputs
+      .filter(({ name }) => session.inputNames.includes(name))
+      .map(({ name, dtype, shape }) => {
+        const size = elementCount((shape ?? []) as readonly number[]);
+        const data = dtype === 'int32' ? new Int32Array(size) : new Float32Array(size);
+        return [name, { dtype: dtype as DType, shape: (shape ?? []) as readonly number[], data }];
+      }),
   );
   for (const [name, tensor] of await session.run(feeds)) shapes.set(name, tensor.shape);
   await session.release();

@@ -8,7 +8,13 @@ export type Schedule = {
 };
 
 /** The rate of step `step` (from 0) of `total`. */
-export function learningRateAt(schedule: Schedule, rate: number, step: number, total: number, stepsPerEpoch: number): number {
+export function learningRateAt(
+  schedule: Schedule,
+  rate: number,
+  step: number,
+  total: number,
+  stepsPerEpoch: number,
+): number {
   const warmup = Math.round((schedule.warmupEpochs ?? 0) * stepsPerEpoch);
   if (step < warmup) return (rate * (step + 1)) / warmup;
   if (schedule.kind === 'constant') return rate;

@@ -44,7 +44,9 @@ export class Trainer {
   ): Promise<Trainer> {
     const session = await createSession(program.model, { threads, optimisation: 'all' });
     const parameters = pack(program.parameters, initial.parameters);
-    const ranges = new Map([...initial.ranges].map(([name, { min, max }]) => [name, floatTensor([2], Float32Array.of(min, max))]));
+    const ranges = new Map(
+      [...initial.ranges].map(([name, { min, max }]) => [name, floatTensor([2], Float32Array.of(min, max))]),
+    );
     return new Trainer(session, program, optimizer, {
       step: 0,
       parameters,
@@ -70,7 +72,12 @@ export class Trainer {
   async step(data: ReadonlyMap<string, Tensor>, rates: StepRates): Promise<ReadonlyMap<string, number>> {
     const { step, ...vectors } = this.current;
     const [correction1, correction2] = corrections(this.optimizer, step + 1);
-    const scalars = { learningRate: rates.learningRate, correction1, correction2, averagingConstant: rates.averagingConstant };
+    const scalars = {
+      learningRate: rates.learningRate,
+      correction1,
+      correction2,
+      averagingConstant: rates.averagingConstant,
+    };
     const feeds = new Map<string, Tensor>(data);
     for (const [name, value] of Object.entries(vectors)) feeds.set(name, floatTensor([value.length], value));
     for (const [name, value] of Object.entries(scalars)) feeds.set(name, floatTensor([], Float32Array.of(value)));
@@ -86,12 +93,19 @@ export class Trainer {
       statistics: next('statistics'),
       ranges: next('ranges'),
     };
-    return new Map([...results].filter(([name]) => name === 'loss' || name.startsWith('loss.')).map(([name, tensor]) => [name, Number(tensor.data[0])]));
+    return new Map(
+      [...results]
+        .filter(([name]) => name === 'loss' || name.startsWith('loss.'))
+        .map(([name, tensor]) => [name, Number(tensor.data[0])]),
+    );
   }
 
   /** Trained parameters and running statistics, by name. */
   parameters(): ReadonlyMap<string, FloatTensor> {
-    return new Map([...unpack(this.program.parameters, this.current.parameters), ...unpack(this.program.statistics, this.current.statistics)]);
+    return new Map([
+      ...unpack(this.program.parameters, this.current.parameters),
+      ...unpack(this.program.statistics, this.current.statistics),
+    ]);
   }
 
   /** Ranges that followed the activations; empty where scales are fixed. */

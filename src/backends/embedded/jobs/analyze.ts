@@ -12,7 +12,15 @@ import type { Placement } from '../../../qat/quantize/placement.ts';
 import type { Range, ScopeCheckpoint } from '../../../qat/quantize/checkpoint.ts';
 import type { Profile } from '../../../qat/quantize/scheme.ts';
 import type { Tensor } from '../../../support/tensor.ts';
-import { checkImages, inputPath, outPath, readCheckpointFile, readDataset, readNetwork, writeJson } from '../artifacts.ts';
+import {
+  checkImages,
+  inputPath,
+  outPath,
+  readCheckpointFile,
+  readDataset,
+  readNetwork,
+  writeJson,
+} from '../artifacts.ts';
 import { ForwardRunner } from '../forward-runner.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { JobError } from '../job-error.ts';
@@ -44,21 +52,36 @@ export async function runAnalyze(request: JobRequest, context: JobContext): Prom
   const settings = settingsOf<AnalyzeSettings>(request.settings);
   const { task, batch, images } = settings;
   const network = await readNetwork(request);
-  const dataset = await readDataset(request, Object.keys(request.inputs).find((port) => port.startsWith('data[')) ?? 'data');
+  const dataset = await readDataset(
+    request,
+    Object.keys(request.inputs).find((port) => port.startsWith('data[')) ?? 'data',
+  );
   checkImages(dataset, network);
   const analysed = scopeName(settings.scope, task);
   const head = headOf(task);
   const float = await floatScopes(request, head);
   const output = outputOf(network, task);
   const placement = placeQuantizers(network, new Map([[analysed, settings.profile]]));
-  const layers = network.units.filter((unit) => unit.scope === analysed && (unit.kind === 'layer' || placement.activations.has(unit.output)));
+  const layers = network.units.filter(
+    (unit) => unit.scope === analysed && (unit.kind === 'layer' || placement.activations.has(unit.output)),
+  );
   const values = [...new Set([...layers.map((unit) => unit.output), ...placement.activations.keys(), output])];
   const start = (scopes: ReadonlyMap<string, ScopeForward>, only?: ReadonlySet<string>): Promise<ForwardRunner> =>
-    ForwardRunner.start({ network, scopes, outputs: values, batch, threads: request.threads, ...(only === undefined ? {} : { only }) });
+    ForwardRunner.start({
+      network,
+      scopes,
+      outputs: values,
+      batch,
+      threads: request.threads,
+      ...(only === undefined ? {} : { only }),
+    });
 
   const reference = await start(float);
   const quantised = await calibrated(network, dataset, reference, placement, float, analysed, settings);
-  const forwardOf = (runner: ForwardRunner): Forward => (input) => runner.run(new Map([[network.input.name, input]]));
+  const forwardOf =
+    (runner: ForwardRunner): Forward =>
+    (input) =>
+      runner.run(new Map([[network.input.name, input]]));
   const baseline = await measure(context, { task, dataset, output, batch, images }, forwardOf(reference));
   if (baseline === undefined) return { status: 'interrupted' };
   const rows: LayerSensitivity[] = [];
@@ -66,14 +89,27 @@ export async function runAnalyze(request: JobRequest, context: JobContext): Prom
     const runner = await start(quantised, new Set([unit.output]));
     const measured = await measure(context, { task, dataset, output, batch, images }, forwardOf(runner));
     if (measured === undefined) return { status: 'interrupted' };
-    const sqnr = await sqnrOf(network, dataset, Math.min(images, 4 * batch), batch, reference, runner, [unit.output, output]);
+    const sqnr = await sqnrOf(network, dataset, Math.min(images, 4 * batch), batch, reference, runner, [
+      unit.output,
+      output,
+    ]);
     await runner.release();
     const drop = (baseline.values[baseline.primary] as number) - (measured.values[measured.primary] as number);
-    rows.push({ layer: nameOf(unit), sqnrHere: sqnr.get(unit.output) ?? null, sqnrOutput: sqnr.get(output) ?? null, drop });
+    rows.push({
+      layer: nameOf(unit),
+      sqnrHere: sqnr.get(unit.output) ?? null,
+      sqnrOutput: sqnr.get(output) ?? null,
+      drop,
+    });
     context.emit({ type: 'progress', unit: 'layer', done: index + 1, total: layers.length });
   }
   await reference.release();
-  rows.sort((left, right) => right.drop - left.drop || (left.sqnrOutput ?? Infinity) - (right.sqnrOutput ?? Infinity) || (left.layer < right.layer ? -1 : 1));
+  rows.sort(
+    (left, right) =>
+      right.drop - left.drop ||
+      (left.sqnrOutput ?? Infinity) - (right.sqnrOutput ?? Infinity) ||
+      (left.layer < right.layer ? -1 : 1),
+  );
   const metric = baseline.primary;
   await writeJson(outPath(context.outDir, 'report.json'), {
     format: 'headgate-sensitivity',
@@ -84,16 +120,28 @@ export async function runAnalyze(request: JobRequest, context: JobContext): Prom
     images: Math.min(images, dataset.count),
     layers: rows.map((row) => ({ ...row })),
   });
-  return { status: 'succeeded', outputs: { report: 'report.json' }, summary: { scope: analysed, worst: rows[0]?.layer ?? '', drop: rows[0]?.drop ?? 0 } };
+  return {
+    status: 'succeeded',
+    outputs: { report: 'report.json' },
+    summary: { scope: analysed, worst: rows[0]?.layer ?? '', drop: rows[0]?.drop ?? 0 },
+  };
 }
 
 /** The weights as they are, whatever state they were saved in: the analysis quantises them itself. */
 async function floatScopes(request: JobRequest, head: string): Promise<ReadonlyMap<string, ScopeForward>> {
   const scopes = new Map<string, ScopeForward>();
-  for (const [port, scope] of [['backbone', BACKBONE], ['head', head]] as const) {
-    if (request.inputs[port] === undefined) throw new JobError({ reason: 'protocol', message: `analysing through task head "${head}" needs input "${port}"` });
+  for (const [port, scope] of [
+    ['backbone', BACKBONE],
+    ['head', head],
+  ] as const) {
+    if (request.inputs[port] === undefined)
+      throw new JobError({
+        reason: 'protocol',
+        message: `analysing through task head "${head}" needs input "${port}"`,
+      });
     const { scope: held, graph, parameters } = await readCheckpointFile(inputPath(request, port));
-    if (held !== scope) throw new JobError({ reason: 'load-order', message: `input "${port}" holds scope "${held}", not "${scope}"` });
+    if (held !== scope)
+      throw new JobError({ reason: 'load-order', message: `input "${port}" holds scope "${held}", not "${scope}"` });
     scopes.set(scope, { state: 'FLOAT', checkpoint: { scope, state: 'float', graph, parameters } });
   }
   return scopes;
@@ -108,7 +156,9 @@ async function calibrated(
   scope: string,
   { images, batch, profile }: AnalyzeSettings,
 ): Promise<ReadonlyMap<string, ScopeForward>> {
-  const observations = new Map([...placement.activations.keys()].map((value) => [value, new Observation({ kind: 'min-max' })]));
+  const observations = new Map(
+    [...placement.activations.keys()].map((value) => [value, new Observation({ kind: 'min-max' })]),
+  );
   const batcher = new ImageBatcher(dataset);
   for (const { indices } of evaluationBatches(Math.min(images, dataset.count), batch)) {
     const seen = await reference.run(new Map([[network.input.name, batcher.images(indices)]]));
@@ -117,7 +167,8 @@ async function calibrated(
   const activations = new Map<string, Range>();
   for (const [value, quantizer] of placement.activations) {
     const range = observations.get(value)?.range(quantizer.format);
-    if (range === undefined) throw new JobError({ reason: 'empty-scale', message: `activation "${value}" shows no finite value` });
+    if (range === undefined)
+      throw new JobError({ reason: 'empty-scale', message: `activation "${value}" shows no finite value` });
     activations.set(value, range);
   }
   const { checkpoint } = float.get(scope) as ScopeForward;
@@ -148,7 +199,9 @@ async function sqnrOf(
       }
     }
   }
-  return new Map([...power].flatMap(([value, { signal, error }]) => (error > 0 ? [[value, 10 * Math.log10(signal / error)]] : [])));
+  return new Map(
+    [...power].flatMap(([value, { signal, error }]) => (error > 0 ? [[value, 10 * Math.log10(signal / error)]] : [])),
+  );
 }
 
 function nameOf(unit: Unit): string {

@@ -12,7 +12,15 @@ import type { Observer } from '../../../qat/quantize/observers.ts';
 import { placeQuantizers } from '../../../qat/quantize/placement.ts';
 import type { Placement } from '../../../qat/quantize/placement.ts';
 import type { Tensor } from '../../../support/tensor.ts';
-import { checkImages, outPath, readCheckpoint, readDataset, readNetwork, writeCheckpoint, writeJson } from '../artifacts.ts';
+import {
+  checkImages,
+  outPath,
+  readCheckpoint,
+  readDataset,
+  readNetwork,
+  writeCheckpoint,
+  writeJson,
+} from '../artifacts.ts';
 import { withFault } from '../faults.ts';
 import { ForwardRunner, startBackbone } from '../forward-runner.ts';
 import { proveFrozenBackbone } from '../freeze-proof.ts';
@@ -29,21 +37,38 @@ export async function runCalibrate(request: JobRequest, context: JobContext): Pr
   checkImages(dataset, network);
   const scope = scopeName(settings.scope, settings.task);
   const checkpoint = await readCheckpoint(request, network, settings.scope, scope, ['float']);
-  const backbone = settings.scope === 'backbone' ? undefined : withFault(request, { state: 'VALIDATION', checkpoint: await readCheckpoint(request, network, 'backbone', BACKBONE, ['calibrated', 'qat']) });
+  const backbone =
+    settings.scope === 'backbone'
+      ? undefined
+      : withFault(request, {
+          state: 'VALIDATION',
+          checkpoint: await readCheckpoint(request, network, 'backbone', BACKBONE, ['calibrated', 'qat']),
+        });
   const profiles = new Map([[scope, settings.profile]]);
   if (backbone?.checkpoint.quant !== undefined) profiles.set(BACKBONE, backbone.checkpoint.quant.profile);
   const placement = placeQuantizers(network, profiles);
-  const values = [...placement.activations.values()].filter((quantizer) => quantizer.scope === scope).map((quantizer) => quantizer.value);
+  const values = [...placement.activations.values()]
+    .filter((quantizer) => quantizer.scope === scope)
+    .map((quantizer) => quantizer.value);
 
   const batches = evaluationBatches(dataset.count, settings.batch)
     .filter(({ valid }) => valid === settings.batch)
     .slice(0, settings.batches);
   if (batches.length === 0) {
-    throw new JobError({ reason: 'data', message: `the calibration set has ${dataset.count} images, fewer than one batch of ${settings.batch}` });
+    throw new JobError({
+      reason: 'data',
+      message: `the calibration set has ${dataset.count} images, fewer than one batch of ${settings.batch}`,
+    });
   }
   const scopes = new Map<string, ScopeForward>([[scope, { state: 'FLOAT', checkpoint }]]);
   if (backbone !== undefined) scopes.set(BACKBONE, backbone);
-  const runner = await ForwardRunner.start({ network, scopes, outputs: values, batch: settings.batch, threads: request.threads });
+  const runner = await ForwardRunner.start({
+    network,
+    scopes,
+    outputs: values,
+    batch: settings.batch,
+    threads: request.threads,
+  });
   const batcher = new ImageBatcher(dataset);
   const observations = new Map(values.map((value) => [value, new Observation(observerOf(settings.observer))]));
   const passes = [...observations.values()].some((observation) => observation.needsSecondPass) ? 2 : 1;
@@ -56,7 +81,12 @@ export async function runCalibrate(request: JobRequest, context: JobContext): Pr
         if (pass === 0) observation.observe(data);
         else observation.count(data);
       }
-      context.emit({ type: 'progress', unit: 'batch', done: pass * batches.length + index + 1, total: passes * batches.length });
+      context.emit({
+        type: 'progress',
+        unit: 'batch',
+        done: pass * batches.length + index + 1,
+        total: passes * batches.length,
+      });
     }
   }
   await runner.release();
@@ -91,7 +121,10 @@ function rangesOf(placement: Placement, observations: ReadonlyMap<string, Observ
     const format = placement.activations.get(value)?.format;
     const range = format === undefined ? undefined : observation.range(format);
     if (range === undefined) {
-      throw new JobError({ reason: 'empty-scale', message: `the observer of activation "${value}" saw no finite value (min ${observation.min}, max ${observation.max})` });
+      throw new JobError({
+        reason: 'empty-scale',
+        message: `the observer of activation "${value}" saw no finite value (min ${observation.min}, max ${observation.max})`,
+      });
     }
     ranges.set(value, range);
   }
@@ -107,7 +140,18 @@ async function proveBackbone(
   dataset: Parameters<typeof checkImages>[0],
 ): Promise<void> {
   const stage = await startBackbone(network, used, batch, request.threads);
-  await proveFrozenBackbone({ request, context, network, dataset, port: 'backbone', declared: 'VALIDATION', used, stage, batch, differentiated: [] });
+  await proveFrozenBackbone({
+    request,
+    context,
+    network,
+    dataset,
+    port: 'backbone',
+    declared: 'VALIDATION',
+    used,
+    stage,
+    batch,
+    differentiated: [],
+  });
   await stage.release();
 }
 

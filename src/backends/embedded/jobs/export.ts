@@ -33,13 +33,20 @@ export async function runExport(request: JobRequest, context: JobContext): Promi
   const { graph, scales } = exportQdq(network, scopes);
   const bytes = encodeModel(graph);
   await writeFileAtomic(outPath(context.outDir, 'model.onnx'), bytes);
-  await writeJson(outPath(context.outDir, 'scales.json'), { format: 'headgate-scales', version: 1, scales: scales.map((row) => ({ ...row })) });
+  await writeJson(outPath(context.outDir, 'scales.json'), {
+    format: 'headgate-scales',
+    version: 1,
+    scales: scales.map((row) => ({ ...row })),
+  });
 
   const outputs = Object.values(network.scopes.heads).flatMap((head) => head.outputs);
   const reference = await ForwardRunner.start({ network, scopes, outputs, batch, threads: request.threads });
   const plain = await createSession(bytes, { threads: request.threads, optimisation: 'disabled' });
   const optimised = await createSession(bytes, { threads: request.threads, optimisation: 'all' });
-  const forward = (session: Session): Forward => (images) => session.run(new Map([[network.input.name, images]]));
+  const forward =
+    (session: Session): Forward =>
+    (images) =>
+      session.run(new Map([[network.input.name, images]]));
   const validation: Forward = (images) => reference.run(new Map([[network.input.name, images]]));
   const heads: { [head: string]: JsonObject } = {};
   for (const [index, task] of tasks.entries()) {
@@ -48,13 +55,21 @@ export async function runExport(request: JobRequest, context: JobContext): Promi
     const proof = await compareForwards(dataset, batch, probe, validation, forward(plain));
     const [difference] = proof.differences;
     if (difference !== undefined) {
-      throw new JobError({ reason: 'export-differs', message: `the exported file differs from the VALIDATION forward: ${describeDifference(difference)}`, details: { ...difference } });
+      throw new JobError({
+        reason: 'export-differs',
+        message: `the exported file differs from the VALIDATION forward: ${describeDifference(difference)}`,
+        details: { ...difference },
+      });
     }
     const gap = await measureGap(dataset, batch, probe, outputOf(network, task), validation, forward(optimised));
     heads[task.name] = { images: proof.images, values: proof.values, optimised: gap };
     context.emit({
       type: 'proof',
-      proof: { name: 'export', held: true, text: `${task.name}: ${proof.values} output values of ${proof.images} gate images bit-equal, unoptimised; optimised ${percent(gap.differing)} differ, by at most ${gap.largest.toPrecision(3)}` },
+      proof: {
+        name: 'export',
+        held: true,
+        text: `${task.name}: ${proof.values} output values of ${proof.images} gate images bit-equal, unoptimised; optimised ${percent(gap.differing)} differ, by at most ${gap.largest.toPrecision(3)}`,
+      },
     });
     context.emit({ type: 'progress', unit: 'step', done: index + 1, total: tasks.length });
   }
@@ -68,7 +83,14 @@ export async function runExport(request: JobRequest, context: JobContext): Promi
 }
 
 /** How far the integer runtime strays: share of differing values, largest difference, and the outputs' largest magnitude. */
-async function measureGap(dataset: Dataset, batch: number, images: number, output: string, left: Forward, right: Forward) {
+async function measureGap(
+  dataset: Dataset,
+  batch: number,
+  images: number,
+  output: string,
+  left: Forward,
+  right: Forward,
+) {
   const batcher = new ImageBatcher(dataset);
   let [values, different, largest, magnitude] = [0, 0, 0, 0];
   for (const { indices } of evaluationBatches(Math.min(dataset.count, images), batch)) {

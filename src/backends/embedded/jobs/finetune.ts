@@ -3,7 +3,15 @@
 import type { JobRequest } from '../../../events/job-protocol.ts';
 import { BACKBONE } from '../../../qat/network/network.ts';
 import { placeQuantizers } from '../../../qat/quantize/placement.ts';
-import { checkImages, outPath, readCheckpoint, readDataset, readNetwork, writeCheckpoint, writeJson } from '../artifacts.ts';
+import {
+  checkImages,
+  outPath,
+  readCheckpoint,
+  readDataset,
+  readNetwork,
+  writeCheckpoint,
+  writeJson,
+} from '../artifacts.ts';
 import { withFault } from '../faults.ts';
 import { boundaryShapesOf, ForwardRunner, startBackbone } from '../forward-runner.ts';
 import { proveFrozenBackbone } from '../freeze-proof.ts';
@@ -20,7 +28,10 @@ export async function runFinetune(request: JobRequest, context: JobContext): Pro
   checkImages(dataset, network);
   const head = headOf(task);
   const start = await readCheckpoint(request, network, 'head', head, ['float']);
-  const used = withFault(request, { state: 'VALIDATION', checkpoint: await readCheckpoint(request, network, 'backbone', BACKBONE, ['calibrated', 'qat']) });
+  const used = withFault(request, {
+    state: 'VALIDATION',
+    checkpoint: await readCheckpoint(request, network, 'backbone', BACKBONE, ['calibrated', 'qat']),
+  });
   const backbone = await startBackbone(network, used, training.batch, request.threads);
   const values = [outputOf(network, task)];
   const teacher =
@@ -54,7 +65,27 @@ export async function runFinetune(request: JobRequest, context: JobContext): Pro
   });
   if (result === undefined) return { status: 'interrupted' };
   await writeCheckpoint(outPath(context.outDir, 'head.safetensors'), { ...start, parameters: result.parameters });
-  await proveFrozenBackbone({ request, context, network, dataset, port: 'backbone', declared: 'VALIDATION', used, stage: backbone, batch: training.batch, differentiated: result.program.differentiated });
-  await writeJson(outPath(context.outDir, 'report.json'), { format: 'headgate-training', version: 1, steps: result.steps, epochs: result.epochs });
-  return { status: 'succeeded', outputs: { head: 'head.safetensors', report: 'report.json' }, summary: { steps: result.steps, loss: result.epochs.at(-1)?.['loss'] ?? 0 } };
+  await proveFrozenBackbone({
+    request,
+    context,
+    network,
+    dataset,
+    port: 'backbone',
+    declared: 'VALIDATION',
+    used,
+    stage: backbone,
+    batch: training.batch,
+    differentiated: result.program.differentiated,
+  });
+  await writeJson(outPath(context.outDir, 'report.json'), {
+    format: 'headgate-training',
+    version: 1,
+    steps: result.steps,
+    epochs: result.epochs,
+  });
+  return {
+    status: 'succeeded',
+    outputs: { head: 'head.safetensors', report: 'report.json' },
+    summary: { steps: result.steps, loss: result.epochs.at(-1)?.['loss'] ?? 0 },
+  };
 }

@@ -37,24 +37,54 @@ export async function runImport(request: JobRequest, context: JobContext): Promi
   const settings = settingsOf<ImportSettings>(request.settings);
   const scopes: ScopeNames = { backbone: { boundary: settings.boundary }, heads: settings.heads };
   const decoded = normaliseImported(decodeModel(await readFile(inputPath(request, 'onnx'))));
-  const found = request.inputs['weights'] === undefined ? fromModel(decoded) : await fromWeights(inputPath(request, 'weights'), decoded, settings);
-  const network = recogniseNetwork({ ...found.graph, metadata: { ...found.graph.metadata, ...scopeMetadata(scopes) } }, scopes);
+  const found =
+    request.inputs['weights'] === undefined
+      ? fromModel(decoded)
+      : await fromWeights(inputPath(request, 'weights'), decoded, settings);
+  const network = recogniseNetwork(
+    { ...found.graph, metadata: { ...found.graph.metadata, ...scopeMetadata(scopes) } },
+    scopes,
+  );
   const used = new Set(network.parameters.map((parameter) => parameter.name));
-  const constants = [...network.graph.initializers].filter(([name, tensor]) => !used.has(name) && tensor.dtype === 'float32' && elementCount(tensor.shape) > 16).map(([name]) => name);
-  for (const name of found.unexpected) context.emit({ type: 'note', level: 'warning', text: `unmatched tensor in the weights file: ${name}` });
-  for (const name of found.missing) context.emit({ type: 'note', level: 'warning', text: `tensor of the model without weights (its own value is kept): ${name}` });
+  const constants = [...network.graph.initializers]
+    .filter(([name, tensor]) => !used.has(name) && tensor.dtype === 'float32' && elementCount(tensor.shape) > 16)
+    .map(([name]) => name);
+  for (const name of found.unexpected)
+    context.emit({ type: 'note', level: 'warning', text: `unmatched tensor in the weights file: ${name}` });
+  for (const name of found.missing)
+    context.emit({
+      type: 'note',
+      level: 'warning',
+      text: `tensor of the model without weights (its own value is kept): ${name}`,
+    });
 
   await writeFileAtomic(outPath(context.outDir, 'model.onnx'), encodeModel(network.graph));
   await writeCheckpoint(outPath(context.outDir, 'backbone.safetensors'), initialCheckpoint(network, BACKBONE));
-  const outputs: { [port: string]: string } = { model: 'model.onnx', backbone: 'backbone.safetensors', report: 'report.json' };
+  const outputs: { [port: string]: string } = {
+    model: 'model.onnx',
+    backbone: 'backbone.safetensors',
+    report: 'report.json',
+  };
   for (const { name, head } of settings.tasks) {
     await writeCheckpoint(outPath(context.outDir, `head-${name}.safetensors`), initialCheckpoint(network, head));
     outputs[`head[${name}]`] = `head-${name}.safetensors`;
   }
   const parameters = network.parameters.reduce((sum, parameter) => sum + elementCount(parameter.shape), 0);
-  const report = { opset: network.graph.opset, nodes: network.graph.nodes.length, parameters, loaded: found.loaded, unexpected: found.unexpected, missing: found.missing, unusedConstants: constants };
+  const report = {
+    opset: network.graph.opset,
+    nodes: network.graph.nodes.length,
+    parameters,
+    loaded: found.loaded,
+    unexpected: found.unexpected,
+    missing: found.missing,
+    unusedConstants: constants,
+  };
   await writeJson(outPath(context.outDir, 'report.json'), { format: 'headgate-import', version: 1, ...report });
-  return { status: 'succeeded', outputs, summary: { parameters, loaded: found.loaded, unexpected: found.unexpected.length, missing: found.missing.length } };
+  return {
+    status: 'succeeded',
+    outputs,
+    summary: { parameters, loaded: found.loaded, unexpected: found.unexpected.length, missing: found.missing.length },
+  };
 }
 
 function fromModel(graph: GraphIr): Loaded {
@@ -62,7 +92,11 @@ function fromModel(graph: GraphIr): Loaded {
 }
 
 /** @throws LoadError listing every unmatched tensor when loading is strict, or a shape that does not fit in any case. */
-async function fromWeights(path: string, graph: GraphIr, { strict = true, rename = {} }: ImportSettings): Promise<Loaded> {
+async function fromWeights(
+  path: string,
+  graph: GraphIr,
+  { strict = true, rename = {} }: ImportSettings,
+): Promise<Loaded> {
   const decoded = decodeSafetensors(await readFile(path));
   if (!decoded.ok) throw new LoadError(`the weights file cannot be read: ${decoded.error}`);
   const initializers = new Map<string, IrTensor>(graph.initializers);
@@ -76,14 +110,20 @@ async function fromWeights(path: string, graph: GraphIr, { strict = true, rename
       continue;
     }
     if (place.shape.join() !== tensor.shape.join() || place.dtype !== tensor.dtype) {
-      throw new LoadError(`tensor "${name}" is ${tensor.dtype}[${tensor.shape.join(', ')}], the model's "${target}" is ${place.dtype}[${place.shape.join(', ')}]`);
+      throw new LoadError(
+        `tensor "${name}" is ${tensor.dtype}[${tensor.shape.join(', ')}], the model's "${target}" is ${place.dtype}[${place.shape.join(', ')}]`,
+      );
     }
     initializers.set(target, tensor);
     given.add(target);
   }
-  const missing = [...graph.initializers].filter(([name, tensor]) => tensor.dtype === 'float32' && !given.has(name)).map(([name]) => name);
+  const missing = [...graph.initializers]
+    .filter(([name, tensor]) => tensor.dtype === 'float32' && !given.has(name))
+    .map(([name]) => name);
   if (strict && unexpected.length + missing.length > 0) {
-    throw new LoadError(`strict loading: ${unexpected.length} unmatched tensors in the weights file (${unexpected.join(', ')}), ${missing.length} of the model without weights (${missing.join(', ')}); use "rename", or "strict": false`);
+    throw new LoadError(
+      `strict loading: ${unexpected.length} unmatched tensors in the weights file (${unexpected.join(', ')}), ${missing.length} of the model without weights (${missing.join(', ')}); use "rename", or "strict": false`,
+    );
   }
   return { graph: { ...graph, initializers }, loaded: given.size, unexpected, missing };
 }

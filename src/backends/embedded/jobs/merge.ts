@@ -25,15 +25,26 @@ export async function runMerge(request: JobRequest, context: JobContext): Promis
   const { batch, probe, tasks } = settingsOf<MergeSettings>(request.settings);
   const network = await readNetwork(request);
   const scopes = new Map<string, ScopeForward>();
-  scopes.set(BACKBONE, { state: 'VALIDATION', checkpoint: await readCheckpoint(request, network, 'backbone', BACKBONE, ['calibrated', 'qat']) });
+  scopes.set(BACKBONE, {
+    state: 'VALIDATION',
+    checkpoint: await readCheckpoint(request, network, 'backbone', BACKBONE, ['calibrated', 'qat']),
+  });
   for (const task of tasks) {
     const head = headOf(task);
-    scopes.set(head, { state: 'VALIDATION', checkpoint: await readCheckpoint(request, network, `heads[${task.name}]`, head, ['calibrated', 'qat']) });
+    scopes.set(head, {
+      state: 'VALIDATION',
+      checkpoint: await readCheckpoint(request, network, `heads[${task.name}]`, head, ['calibrated', 'qat']),
+    });
   }
   const missing = headNames(network).filter((head) => !scopes.has(head));
-  if (missing.length > 0) throw new JobError({ reason: 'model', message: `no checkpoint was given for head "${missing.join('", "')}"` });
+  if (missing.length > 0)
+    throw new JobError({ reason: 'model', message: `no checkpoint was given for head "${missing.join('", "')}"` });
   checkSameBackbone(scopes);
-  await writeMerged(outPath(context.outDir, 'merged'), network, new Map([...scopes].map(([scope, forward]) => [scope, forward.checkpoint])));
+  await writeMerged(
+    outPath(context.outDir, 'merged'),
+    network,
+    new Map([...scopes].map(([scope, forward]) => [scope, forward.checkpoint])),
+  );
   const merged = await readMerged(outPath(context.outDir, 'merged'));
   const held = new Map([...merged.scopes].map(([scope, forward]) => [scope, withFault(request, forward)]));
 
@@ -65,19 +76,52 @@ export async function runMerge(request: JobRequest, context: JobContext): Promis
     await separate.release();
     const [difference] = result.differences;
     if (difference !== undefined) {
-      throw new JobError({ reason: 'merge-differs', message: `head "${head}" differs in the merged model: ${describeDifference(difference)}`, details: { ...difference } });
+      throw new JobError({
+        reason: 'merge-differs',
+        message: `head "${head}" differs in the merged model: ${describeDifference(difference)}`,
+        details: { ...difference },
+      });
     }
     proofs[task.name] = { images: result.images, values: result.values };
-    context.emit({ type: 'proof', proof: { name: 'merge', held: true, text: `${head}: ${result.values} output values of ${result.images} gate images bit-equal to the separate head` } });
+    context.emit({
+      type: 'proof',
+      proof: {
+        name: 'merge',
+        held: true,
+        text: `${head}: ${result.values} output values of ${result.images} gate images bit-equal to the separate head`,
+      },
+    });
     context.emit({ type: 'progress', unit: 'step', done: index + 1, total: tasks.length });
   }
   await all.release();
-  context.emit({ type: 'proof', proof: { name: 'boundary', held: true, text: `${network.scopes.backbone.boundary.length} boundary quantisers, owned by the backbone; ${units} backbone layers, each stored and run once` } });
-  await writeJson(outPath(context.outDir, 'report.json'), { format: 'headgate-merge', version: 1, backboneLayers: units, heads: proofs });
-  return { status: 'succeeded', outputs: { merged: 'merged', report: 'report.json' }, summary: { heads: tasks.map(headOf), backboneLayers: units } };
+  context.emit({
+    type: 'proof',
+    proof: {
+      name: 'boundary',
+      held: true,
+      text: `${network.scopes.backbone.boundary.length} boundary quantisers, owned by the backbone; ${units} backbone layers, each stored and run once`,
+    },
+  });
+  await writeJson(outPath(context.outDir, 'report.json'), {
+    format: 'headgate-merge',
+    version: 1,
+    backboneLayers: units,
+    heads: proofs,
+  });
+  return {
+    status: 'succeeded',
+    outputs: { merged: 'merged', report: 'report.json' },
+    summary: { heads: tasks.map(headOf), backboneLayers: units },
+  };
 }
 
-function startAll(network: Network, scopes: ReadonlyMap<string, ScopeForward>, tasks: readonly TaskSettings[], batch: number, threads: number): Promise<ForwardRunner> {
+function startAll(
+  network: Network,
+  scopes: ReadonlyMap<string, ScopeForward>,
+  tasks: readonly TaskSettings[],
+  batch: number,
+  threads: number,
+): Promise<ForwardRunner> {
   const outputs = tasks.flatMap((task) => network.scopes.heads[headOf(task)]?.outputs ?? []);
   return ForwardRunner.start({ network, scopes, outputs, batch, threads });
 }
@@ -89,7 +133,10 @@ function provedOnce(network: Network, scopes: ReadonlyMap<string, ScopeForward>,
   const graph = buildReference(network, { scopes, outputs, batch });
   const convolutions = graph.nodes.filter((node) => node.op === 'Conv').length;
   if (convolutions !== layers.length) {
-    throw new JobError({ reason: 'merge-differs', message: `the merged graph runs ${convolutions} convolutions, the scopes have ${layers.length}` });
+    throw new JobError({
+      reason: 'merge-differs',
+      message: `the merged graph runs ${convolutions} convolutions, the scopes have ${layers.length}`,
+    });
   }
   return layers.filter((unit) => unit.scope === BACKBONE).length;
 }

@@ -10,7 +10,15 @@ import { placeQuantizers } from '../../../qat/quantize/placement.ts';
 import type { Placement } from '../../../qat/quantize/placement.ts';
 import type { Profile } from '../../../qat/quantize/scheme.ts';
 import { canonicalJson } from '../../../support/canonical-json.ts';
-import { checkImages, outPath, readCheckpoint, readDataset, readNetwork, writeCheckpoint, writeJson } from '../artifacts.ts';
+import {
+  checkImages,
+  outPath,
+  readCheckpoint,
+  readDataset,
+  readNetwork,
+  writeCheckpoint,
+  writeJson,
+} from '../artifacts.ts';
 import { withFault } from '../faults.ts';
 import { boundaryShapesOf, ForwardRunner, startBackbone } from '../forward-runner.ts';
 import { proveFrozenBackbone, proveFrozenConstants } from '../freeze-proof.ts';
@@ -45,11 +53,21 @@ export async function runQat(request: JobRequest, context: JobContext): Promise<
     quant: { profile: settings.profile, activations, weights },
     ...(backbone === undefined ? {} : { backbone: scopeDigest(backbone) }),
   });
-  await writeJson(outPath(context.outDir, 'report.json'), { format: 'headgate-training', version: 1, steps: result.steps, epochs: result.epochs });
+  await writeJson(outPath(context.outDir, 'report.json'), {
+    format: 'headgate-training',
+    version: 1,
+    steps: result.steps,
+    epochs: result.epochs,
+  });
   return {
     status: 'succeeded',
     outputs: { [settings.scope]: `${settings.scope}.safetensors`, report: 'report.json' },
-    summary: { scope, steps: result.steps, loss: result.epochs.at(-1)?.['loss'] ?? 0, activationScales: settings.activationScales },
+    summary: {
+      scope,
+      steps: result.steps,
+      loss: result.epochs.at(-1)?.['loss'] ?? 0,
+      activationScales: settings.activationScales,
+    },
   };
 }
 
@@ -88,7 +106,10 @@ async function trainBackbone(work: Work): Promise<Trained | undefined> {
     ...common(work, placement),
     scopes: new Map<string, TrainState>([
       [BACKBONE, { state: 'QAT', trained: true, batchNorm: settings.bn }],
-      ...[...heads.keys()].map((head): [string, TrainState] => [head, { state: 'FLOAT', trained: false, batchNorm: 'frozen' }]),
+      ...[...heads.keys()].map((head): [string, TrainState] => [
+        head,
+        { state: 'FLOAT', trained: false, batchNorm: 'frozen' },
+      ]),
     ]),
     parameters: new Map([...start.parameters, ...[...heads.values()].flatMap((head) => [...head.parameters])]),
     tasks: tasks.map((task) => ({ task, weight: weights[task.name] ?? 0 })),
@@ -108,13 +129,24 @@ async function trainHead(work: Work): Promise<Trained | undefined> {
   const task = settings.task as TaskSettings;
   const dataset = await readDataset(request, 'data[train]');
   checkImages(dataset, network);
-  const used = withFault(request, { state: 'VALIDATION', checkpoint: await readCheckpoint(request, network, 'backbone', BACKBONE, ['calibrated', 'qat']) });
+  const used = withFault(request, {
+    state: 'VALIDATION',
+    checkpoint: await readCheckpoint(request, network, 'backbone', BACKBONE, ['calibrated', 'qat']),
+  });
   if (start.backbone !== scopeDigest(used.checkpoint) && request.fault === undefined) {
-    throw new LoadError(`head "${scope}" was calibrated on another backbone (${start.backbone?.slice(0, 12) ?? 'none'}, here ${scopeDigest(used.checkpoint).slice(0, 12)}): calibrate it on this one`);
+    throw new LoadError(
+      `head "${scope}" was calibrated on another backbone (${start.backbone?.slice(0, 12) ?? 'none'}, here ${scopeDigest(used.checkpoint).slice(0, 12)}): calibrate it on this one`,
+    );
   }
   const backbone = await startBackbone(network, used, settings.training.batch, request.threads);
   const backboneProfile = used.checkpoint.quant?.profile as Profile;
-  const placement = placeQuantizers(network, new Map([[BACKBONE, backboneProfile], [scope, settings.profile]]));
+  const placement = placeQuantizers(
+    network,
+    new Map([
+      [BACKBONE, backboneProfile],
+      [scope, settings.profile],
+    ]),
+  );
   const teacher = await headTeacher(work, task, backbone);
   const result = await runTraining({
     ...common(work, placement),
@@ -127,11 +159,25 @@ async function trainHead(work: Work): Promise<Trained | undefined> {
   });
   if (result === undefined) return undefined;
   const { differentiated } = result.program;
-  await proveFrozenBackbone({ request, context, network, dataset, port: 'backbone', declared: 'VALIDATION', used, stage: backbone, batch: settings.training.batch, differentiated });
+  await proveFrozenBackbone({
+    request,
+    context,
+    network,
+    dataset,
+    port: 'backbone',
+    declared: 'VALIDATION',
+    used,
+    stage: backbone,
+    batch: settings.training.batch,
+    differentiated,
+  });
   return { result, placement, backbone: used.checkpoint };
 }
 
-function common({ request, context, settings, network, quant }: Work, placement: Placement): Omit<LoopRequest, 'scopes' | 'parameters' | 'tasks' | 'dataset'> {
+function common(
+  { request, context, settings, network, quant }: Work,
+  placement: Placement,
+): Omit<LoopRequest, 'scopes' | 'parameters' | 'tasks' | 'dataset'> {
   const fixed = settings.activationScales === 'fixed';
   return {
     context,
@@ -149,9 +195,12 @@ function common({ request, context, settings, network, quant }: Work, placement:
 
 /** averaging_constant moves a loaded range; on an empty observer it would take the first batch whole, so it is refused. */
 function quantOf(start: ScopeCheckpoint, profile: Profile): QuantState {
-  if (start.quant === undefined || start.quant.activations.size === 0) throw new LoadError(`scope "${start.scope}" holds no observed ranges: calibrate it before QAT`);
+  if (start.quant === undefined || start.quant.activations.size === 0)
+    throw new LoadError(`scope "${start.scope}" holds no observed ranges: calibrate it before QAT`);
   if (canonicalJson(start.quant.profile) !== canonicalJson(profile)) {
-    throw new LoadError(`scope "${start.scope}" was calibrated with profile ${canonicalJson(start.quant.profile)}, QAT asks for ${canonicalJson(profile)}`);
+    throw new LoadError(
+      `scope "${start.scope}" was calibrated with profile ${canonicalJson(start.quant.profile)}, QAT asks for ${canonicalJson(profile)}`,
+    );
   }
   return start.quant;
 }
@@ -161,7 +210,12 @@ function commonData(request: JobRequest, tasks: readonly TaskSettings[]): string
   if (tasks.length <= 1) return 'data[train]';
   const ports = tasks.map((task) => `data[${task.name}.train]`);
   const digests = new Set(ports.map((port) => request.inputs[port]?.digest));
-  if (digests.size > 1) throw new JobError({ reason: 'data', message: 'the tasks of the objective have different training sets', remedy: 'Give the backbone one training set that holds the targets of all of them.' });
+  if (digests.size > 1)
+    throw new JobError({
+      reason: 'data',
+      message: 'the tasks of the objective have different training sets',
+      remedy: 'Give the backbone one training set that holds the targets of all of them.',
+    });
   return ports[0] as string;
 }
 
@@ -173,13 +227,24 @@ async function backboneTeacher({ request, settings, network }: Work): Promise<Te
   return { runner, values: network.scopes.backbone.boundary, weight };
 }
 
-async function headTeacher({ request, settings, network, scope }: Work, task: TaskSettings, backbone: ForwardRunner): Promise<Teacher | undefined> {
+async function headTeacher(
+  { request, settings, network, scope }: Work,
+  task: TaskSettings,
+  backbone: ForwardRunner,
+): Promise<Teacher | undefined> {
   const weight = settings.objective.distill ?? 0;
   if (weight === 0) return undefined;
   const checkpoint = await readCheckpoint(request, network, 'teacher', scope, ['float']);
   const { batch } = settings.training;
   const values = [outputOf(network, task)];
   const boundaryShapes = await boundaryShapesOf(network, backbone, batch);
-  const runner = await ForwardRunner.start({ network, scopes: new Map([[scope, { state: 'FLOAT', checkpoint }]]), outputs: values, batch, threads: request.threads, boundaryShapes });
+  const runner = await ForwardRunner.start({
+    network,
+    scopes: new Map([[scope, { state: 'FLOAT', checkpoint }]]),
+    outputs: values,
+    batch,
+    threads: request.threads,
+    boundaryShapes,
+  });
   return { runner, values, weight };
 }

@@ -6,7 +6,15 @@ import type { Network } from '../../../qat/network/network.ts';
 import { initialCheckpoint } from '../../../qat/quantize/checkpoint.ts';
 import type { ScopeCheckpoint } from '../../../qat/quantize/checkpoint.ts';
 import { placeQuantizers } from '../../../qat/quantize/placement.ts';
-import { checkImages, outPath, readCheckpoint, readDataset, readNetwork, writeCheckpoint, writeJson } from '../artifacts.ts';
+import {
+  checkImages,
+  outPath,
+  readCheckpoint,
+  readDataset,
+  readNetwork,
+  writeCheckpoint,
+  writeJson,
+} from '../artifacts.ts';
 import { startBackbone } from '../forward-runner.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { proveFrozenBackbone, proveFrozenConstants } from '../freeze-proof.ts';
@@ -33,7 +41,12 @@ export async function runTrain(request: JobRequest, context: JobContext): Promis
   const result = await runTraining({
     context,
     network,
-    scopes: new Map(scopes.map((scope) => [scope, { state: 'FLOAT', trained: trained.includes(scope), batchNorm: trained.includes(scope) ? 'train' : 'frozen' }])),
+    scopes: new Map(
+      scopes.map((scope) => [
+        scope,
+        { state: 'FLOAT', trained: trained.includes(scope), batchNorm: trained.includes(scope) ? 'train' : 'frozen' },
+      ]),
+    ),
     placement: placeQuantizers(network, new Map()),
     parameters: new Map([...start.values()].flatMap((checkpoint) => [...checkpoint.parameters])),
     ranges: new Map(),
@@ -53,19 +66,55 @@ export async function runTrain(request: JobRequest, context: JobContext): Promis
   for (const port of train) {
     const scope = port === 'head' ? head : port;
     const before = start.get(scope) as ScopeCheckpoint;
-    const parameters = new Map([...before.parameters.keys()].map((name) => [name, result.parameters.get(name) ?? before.parameters.get(name)] as const));
+    const parameters = new Map(
+      [...before.parameters.keys()].map(
+        (name) => [name, result.parameters.get(name) ?? before.parameters.get(name)] as const,
+      ),
+    );
     outputs[port] = `${port}.safetensors`;
-    await writeCheckpoint(outPath(context.outDir, `${port}.safetensors`), { ...before, parameters: parameters as ScopeCheckpoint['parameters'] });
+    await writeCheckpoint(outPath(context.outDir, `${port}.safetensors`), {
+      ...before,
+      parameters: parameters as ScopeCheckpoint['parameters'],
+    });
   }
   const { differentiated, frozenInitializers, model } = result.program;
   if (backbone !== undefined) {
-    await proveFrozenBackbone({ request, context, network, dataset, port: 'backbone', declared: 'FLOAT', used, stage: backbone, batch: training.batch, differentiated });
+    await proveFrozenBackbone({
+      request,
+      context,
+      network,
+      dataset,
+      port: 'backbone',
+      declared: 'FLOAT',
+      used,
+      stage: backbone,
+      batch: training.batch,
+      differentiated,
+    });
   }
   if (!trained.includes(head)) {
-    await proveFrozenConstants({ request, context, network, port: 'head', used: start.get(head) as ScopeCheckpoint, model, frozenInitializers, differentiated });
+    await proveFrozenConstants({
+      request,
+      context,
+      network,
+      port: 'head',
+      used: start.get(head) as ScopeCheckpoint,
+      model,
+      frozenInitializers,
+      differentiated,
+    });
   }
-  await writeJson(outPath(context.outDir, 'report.json'), { format: 'headgate-training', version: 1, steps: result.steps, epochs: result.epochs });
-  return { status: 'succeeded', outputs, summary: { steps: result.steps, loss: result.epochs.at(-1)?.['loss'] ?? 0, trained } };
+  await writeJson(outPath(context.outDir, 'report.json'), {
+    format: 'headgate-training',
+    version: 1,
+    steps: result.steps,
+    epochs: result.epochs,
+  });
+  return {
+    status: 'succeeded',
+    outputs,
+    summary: { steps: result.steps, loss: result.epochs.at(-1)?.['loss'] ?? 0, trained },
+  };
 }
 
 /** The given checkpoint, or the weights that the model file carries. */

@@ -38,22 +38,54 @@ export async function runValidate(request: JobRequest, context: JobContext): Pro
   const { primary, values, units, higherIsBetter, perClass, perImage } = measured;
   for (const [name, value] of Object.entries(values)) {
     if (Number.isFinite(value)) continue;
-    throw new JobError({ reason: 'metric-not-finite', message: `metric "${name}" of task "${task.name}" is ${value}`, remedy: 'Look for NaN in the head\'s outputs, or for a split without ground truth.' });
+    throw new JobError({
+      reason: 'metric-not-finite',
+      message: `metric "${name}" of task "${task.name}" is ${value}`,
+      remedy: "Look for NaN in the head's outputs, or for a split without ground truth.",
+    });
   }
-  await writeJson(outPath(context.outDir, 'metrics.json'), { format: 'headgate-metrics', version: 1, task: task.name, primary, values, units, higherIsBetter, perClass, count: dataset.count });
-  await writeJson(outPath(context.outDir, 'details.json'), { format: 'headgate-per-image', version: 1, task: task.name, images: perImage });
+  await writeJson(outPath(context.outDir, 'metrics.json'), {
+    format: 'headgate-metrics',
+    version: 1,
+    task: task.name,
+    primary,
+    values,
+    units,
+    higherIsBetter,
+    perClass,
+    count: dataset.count,
+  });
+  await writeJson(outPath(context.outDir, 'details.json'), {
+    format: 'headgate-per-image',
+    version: 1,
+    task: task.name,
+    images: perImage,
+  });
   context.emit({ type: 'metrics', at: request.stage, values });
-  return { status: 'succeeded', outputs: { metrics: 'metrics.json', details: 'details.json' }, summary: { task: task.name, primary, value: values[primary] ?? 0, states } };
+  return {
+    status: 'succeeded',
+    outputs: { metrics: 'metrics.json', details: 'details.json' },
+    summary: { task: task.name, primary, value: values[primary] ?? 0, states },
+  };
 }
 
 async function ready(request: JobRequest, settings: ValidateSettings, dataset: Dataset): Promise<Ready> {
   if (request.inputs['exported'] !== undefined) return integerRuntime(request, settings, dataset);
-  const { network, scopes } = request.inputs['merged'] === undefined ? await fromScopes(request, settings) : await readMerged(inputPath(request, 'merged'));
+  const { network, scopes } =
+    request.inputs['merged'] === undefined
+      ? await fromScopes(request, settings)
+      : await readMerged(inputPath(request, 'merged'));
   checkImages(dataset, network);
   const head = headOf(settings.task);
   const outputs = [outputOf(network, settings.task)];
   const used = new Map([...scopes].filter(([scope]) => scope === BACKBONE || scope === head));
-  const runner = await ForwardRunner.start({ network, scopes: used, outputs, batch: settings.batch, threads: request.threads });
+  const runner = await ForwardRunner.start({
+    network,
+    scopes: used,
+    outputs,
+    batch: settings.batch,
+    threads: request.threads,
+  });
   let checked = false;
   return {
     network,
@@ -72,14 +104,29 @@ async function fromScopes(request: JobRequest, { task, quantized }: ValidateSett
   const network = await readNetwork(request);
   const head = headOf(task);
   const scopes = new Map<string, ScopeForward>();
-  for (const [port, scope] of [['backbone', BACKBONE], ['head', head]] as const) {
+  for (const [port, scope] of [
+    ['backbone', BACKBONE],
+    ['head', head],
+  ] as const) {
     const asQuantised = quantized.includes(port);
-    const checkpoint = await readCheckpoint(request, network, port, scope, asQuantised ? ['calibrated', 'qat'] : ['float']);
+    const checkpoint = await readCheckpoint(
+      request,
+      network,
+      port,
+      scope,
+      asQuantised ? ['calibrated', 'qat'] : ['float'],
+    );
     scopes.set(scope, { state: asQuantised ? 'VALIDATION' : 'FLOAT', checkpoint });
   }
   const [backbone, deployed] = [scopes.get(BACKBONE), scopes.get(head)] as [ScopeForward, ScopeForward];
-  if (deployed.state === 'VALIDATION' && backbone.state === 'VALIDATION' && deployed.checkpoint.backbone !== scopeDigest(backbone.checkpoint)) {
-    throw new LoadError(`head "${head}" was made on backbone ${deployed.checkpoint.backbone?.slice(0, 12) ?? '(none)'}, but is measured on ${scopeDigest(backbone.checkpoint).slice(0, 12)}`);
+  if (
+    deployed.state === 'VALIDATION' &&
+    backbone.state === 'VALIDATION' &&
+    deployed.checkpoint.backbone !== scopeDigest(backbone.checkpoint)
+  ) {
+    throw new LoadError(
+      `head "${head}" was made on backbone ${deployed.checkpoint.backbone?.slice(0, 12) ?? '(none)'}, but is measured on ${scopeDigest(backbone.checkpoint).slice(0, 12)}`,
+    );
   }
   return { network, scopes };
 }
@@ -88,7 +135,10 @@ async function integerRuntime(request: JobRequest, settings: ValidateSettings, d
   const bytes = await readFile(inputPath(request, 'exported'));
   const network = interfaceOf(decodeModel(bytes));
   checkImages(dataset, network);
-  const session = await createSession(bytes, { threads: request.threads, optimisation: settings.runtime === 'integer' ? 'all' : 'disabled' });
+  const session = await createSession(bytes, {
+    threads: request.threads,
+    optimisation: settings.runtime === 'integer' ? 'all' : 'disabled',
+  });
   return {
     network,
     states: { model: settings.runtime },

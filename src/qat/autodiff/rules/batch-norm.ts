@@ -53,14 +53,20 @@ export const batchNormalization: GradientRule = {
     if (dy === undefined) return [];
     const [x, gamma, , mean, variance] = node.inputs as [string, string, string, string, string];
     const channels = shapeOf(x)[1] as number;
-    const invStd = b.emit('Reciprocal', [b.emit('Sqrt', [b.emit('Add', [variance, b.scalar(floatOf(node, 'epsilon', 1e-5))])])]);
+    const invStd = b.emit('Reciprocal', [
+      b.emit('Sqrt', [b.emit('Add', [variance, b.scalar(floatOf(node, 'epsilon', 1e-5))])]),
+    ]);
     const scale = b.reshape(b.emit('Mul', [gamma, invStd]), [channels, 1, 1]);
     const sumDy = wanted[1] === true || wanted[2] === true ? channelSum(b, dy) : undefined;
     const dGamma =
       wanted[1] === true && sumDy !== undefined
         ? b.emit('Mul', [b.emit('Sub', [channelSum(b, b.emit('Mul', [dy, x])), b.emit('Mul', [mean, sumDy])]), invStd])
         : undefined;
-    return [wanted[0] === true ? b.emit('Mul', [dy, scale]) : undefined, dGamma, wanted[2] === true ? sumDy : undefined];
+    return [
+      wanted[0] === true ? b.emit('Mul', [dy, scale]) : undefined,
+      dGamma,
+      wanted[2] === true ? sumDy : undefined,
+    ];
   },
 };
 

@@ -69,7 +69,13 @@ function inputGradient(b: GraphBuilder, dy: string, w: string, g: ConvGeometry):
   }
   const depthwise = g.group === g.inChannels && g.group === g.outChannels;
   if (unit && (depthwise || g.group === 1)) {
-    const flipped = b.emit('Slice', [w, b.int64([-1, -1]), b.int64([-4096, -4096]), b.int64([2, 3]), b.int64([-1, -1])]);
+    const flipped = b.emit('Slice', [
+      w,
+      b.int64([-1, -1]),
+      b.int64([-4096, -4096]),
+      b.int64([2, 3]),
+      b.int64([-1, -1]),
+    ]);
     const kernel = depthwise ? flipped : b.emit('Transpose', [flipped], { perm: ints([1, 0, 2, 3]) });
     const reach = g.kernel.map((size, axis) => (size - 1) * (g.dilation[axis] as number)) as [number, number];
     const pads = g.pads.map((pad, side) => (reach[side % 2] as number) - pad);
@@ -99,7 +105,8 @@ function inputGradient(b: GraphBuilder, dy: string, w: string, g: ConvGeometry):
 
 function weightGradient(b: GraphBuilder, x: string, dy: string, g: ConvGeometry): string {
   const depthwise = g.group === g.inChannels && g.group === g.outChannels;
-  if (depthwise && g.stride[0] > 1 && g.dilation[0] === 1 && g.dilation[1] === 1) return depthwiseByGroupedConv(b, x, dy, g);
+  if (depthwise && g.stride[0] > 1 && g.dilation[0] === 1 && g.dilation[1] === 1)
+    return depthwiseByGroupedConv(b, x, dy, g);
   return byShiftedProducts(b, x, dy, g, depthwise);
 }
 
@@ -113,7 +120,12 @@ function depthwiseByGroupedConv(b: GraphBuilder, x: string, dy: string, g: ConvG
   });
   const begin = [g.pads[0], g.pads[1]];
   const cut = padEnd.some((pad) => pad < 0);
-  const source = cut ? b.emit('Pad', [x, b.int64([0, 0, 0, 0, 0, 0, Math.min(0, padEnd[0] as number), Math.min(0, padEnd[1] as number)])]) : x;
+  const source = cut
+    ? b.emit('Pad', [
+        x,
+        b.int64([0, 0, 0, 0, 0, 0, Math.min(0, padEnd[0] as number), Math.min(0, padEnd[1] as number)]),
+      ])
+    : x;
   const size = g.inSize.map((n, axis) => n + Math.min(0, padEnd[axis] as number));
   const sums = b.emit('Conv', [b.reshape(source, [1, groups, ...size]), b.reshape(dy, [groups, 1, ...g.outSize])], {
     kernel_shape: ints(g.outSize),
@@ -126,7 +138,9 @@ function depthwiseByGroupedConv(b: GraphBuilder, x: string, dy: string, g: ConvG
 }
 
 function byShiftedProducts(b: GraphBuilder, x: string, dy: string, g: ConvGeometry, depthwise: boolean): string {
-  const padded = g.pads.every((pad) => pad === 0) ? x : b.emit('Pad', [x, b.int64([0, 0, g.pads[0], g.pads[1], 0, 0, g.pads[2], g.pads[3]])]);
+  const padded = g.pads.every((pad) => pad === 0)
+    ? x
+    : b.emit('Pad', [x, b.int64([0, 0, g.pads[0], g.pads[1], 0, 0, g.pads[2], g.pads[3]])]);
   const pixels = g.outSize[0] * g.outSize[1];
   const perGroupIn = g.inChannels / g.group;
   const perGroupOut = g.outChannels / g.group;

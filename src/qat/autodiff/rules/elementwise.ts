@@ -8,7 +8,10 @@ export const add: GradientRule = { kind: 'gradient', backward: ({ upstream: [dy]
 
 export const sub: GradientRule = {
   kind: 'gradient',
-  backward: ({ b, upstream: [dy], wanted }) => [dy, wanted[1] === true && dy !== undefined ? b.emit('Neg', [dy]) : undefined],
+  backward: ({ b, upstream: [dy], wanted }) => [
+    dy,
+    wanted[1] === true && dy !== undefined ? b.emit('Neg', [dy]) : undefined,
+  ],
 };
 
 export const mul: GradientRule = {
@@ -57,5 +60,6 @@ export const identity: GradientRule = { kind: 'gradient', backward: ({ upstream:
 
 export const reshape: GradientRule = {
   kind: 'gradient',
-  backward: ({ b, node, shapeOf, upstream: [dy] }) => (dy === undefined ? [] : [b.reshape(dy, shapeOf(node.inputs[0] as string))]),
+  backward: ({ b, node, shapeOf, upstream: [dy] }) =>
+    dy === undefined ? [] : [b.reshape(dy, shapeOf(node.inputs[0] as string))],
 };

@@ -57,7 +57,9 @@ export const crossEntropy: GradientRule = {
     const [logits, target] = node.inputs as [string, string];
     const parts = crossEntropyParts(b, logits, target, shapeOf(logits), intOf(node, 'ignore', 255));
     const logSum = b.emit('Log', [parts.sum]);
-    const picked = b.emit('ReduceSum', [b.emit('Mul', [parts.oneHot, parts.shifted]), b.int64([1])], { keepdims: int(1) });
+    const picked = b.emit('ReduceSum', [b.emit('Mul', [parts.oneHot, parts.shifted]), b.int64([1])], {
+      keepdims: int(1),
+    });
     const perPixel = b.emit('Mul', [b.emit('Sub', [logSum, picked]), parts.valid]);
     b.emit('Div', [b.emit('ReduceSum', [perPixel], { keepdims: int(0) }), parts.count], {}, { outputs: node.outputs });
   },
@@ -74,7 +76,11 @@ export const crossEntropy: GradientRule = {
 function crossEntropyParts(b: GraphBuilder, logits: string, target: string, shape: readonly number[], ignore: number) {
   const [n, classes, h, w] = shape as [number, number, number, number];
   const labels = b.reshape(target, [n, 1, h, w]);
-  const ids = b.constant({ dtype: 'int32', shape: [1, classes, 1, 1], data: Int32Array.from({ length: classes }, (_, id) => id) });
+  const ids = b.constant({
+    dtype: 'int32',
+    shape: [1, classes, 1, 1],
+    data: Int32Array.from({ length: classes }, (_, id) => id),
+  });
   const ignored = b.constant({ dtype: 'int32', shape: [], data: Int32Array.of(ignore) });
   const oneHot = b.emit('Cast', [b.emit('Equal', [labels, ids])], { to: int(1) });
   const valid = b.emit('Cast', [b.emit('Not', [b.emit('Equal', [labels, ignored])])], { to: int(1) });
