@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { JOB_PROTOCOL, type JobFailure, type JobRequest, type JobResult } from '../events/job-protocol.ts';
 import type { StageFailure } from '../events/failures.ts';
 import type { StageId } from '../events/ids.ts';
-import { writeFileDurably } from '../support/durable-files.ts';
+import { replaceFile } from '../support/durable-files.ts';
 import { isJsonObject } from '../support/json.ts';
 import { readJsonIfPresent, readTextIfPresent } from '../support/missing-files.ts';
 import { err, ok, type Result } from '../support/result.ts';
@@ -26,7 +26,7 @@ export function newToken(): string {
 }
 
 export async function writeRequest(folder: string, request: JobRequest): Promise<void> {
-  await writeFileDurably(join(folder, 'job.json'), `${JSON.stringify(request, null, 2)}\n`);
+  await replaceFile(join(folder, 'job.json'), `${JSON.stringify(request, null, 2)}\n`);
 }
 
 /** The runner's last word, or undefined when it left none. */

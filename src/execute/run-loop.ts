@@ -209,7 +209,7 @@ export class RunLoop {
         this.state.move(stage.id, 'succeeded');
         this.state.finish(stage.id, end.outputs, end.chosen);
         this.settings.latest.set(stage.id, key.key);
-        await this.settings.latest.save();
+        await this.settings.latest.saveNowAndThen();
         break;
       case 'failed':
         this.state.move(stage.id, end.failure.reason === 'timed-out' ? 'timed-out' : 'failed');

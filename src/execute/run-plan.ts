@@ -63,11 +63,12 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
   store.onQuarantine(({ digest, found, movedTo }) => recorder.emit({ type: 'object-quarantined', digest, found, movedTo }));
   const [checkpoint, kill] = [new AbortController(), new AbortController()];
   const cpu = settings.resources?.['cpu'] ?? availableParallelism();
+  const latest = await LatestKeys.open(store.layout, plan.workflow);
   const loop = new RunLoop({
     plan,
     recorder,
     checkpoint,
-    latest: await LatestKeys.open(store.layout, plan.workflow),
+    latest,
     pool: new ResourcePool({ ...settings.resources, cpu, job: settings.jobs ?? Number.MAX_SAFE_INTEGER }),
     forced: settings.forced ?? new Set(),
     context: {
@@ -92,6 +93,7 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
     const result = OUTCOMES[end];
     recorder.emit({ type: 'run-finished', ...result, milliseconds: Date.now() - startedAt, counts: loop.counts() });
     journal.close();
+    await latest.save();
     await store.stats.save();
     await sweepDrafts(store.layout);
     await unlockRun(folder);

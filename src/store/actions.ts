@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { OutputRecord, StageFacts } from '../events/run-events.ts';
 import { canonicalJson } from '../support/canonical-json.ts';
 import { digestBytes, digestJson, isDigest, type Digest } from '../support/digest.ts';
-import { writeFileDurably } from '../support/durable-files.ts';
+import { replaceFile, writeFileDurably } from '../support/durable-files.ts';
 import { isJsonObject, type JsonObject } from '../support/json.ts';
 import { isMissing, readJsonIfPresent } from '../support/missing-files.ts';
 import { sharded, type StoreLayout } from './layout.ts';
@@ -75,11 +75,14 @@ export class ActionStore {
   }
 }
 
+const SAVE_EVERY_MS = 2000;
+
 /** Which key each stage of a workflow had in its newest run: a cache of the journals, so losing it costs only explanations. */
 export class LatestKeys {
   private readonly path: string;
   private readonly keys: Map<string, Digest>;
   private changed = false;
+  private savedAt = 0;
 
   private constructor(path: string, keys: Map<string, Digest>) {
     this.path = path;
@@ -110,7 +113,14 @@ export class LatestKeys {
   async save(): Promise<void> {
     if (!this.changed) return;
     this.changed = false;
-    await writeFileDurably(this.path, canonicalJson({ format: 'headgate-latest', stages: Object.fromEntries(this.keys) }));
+    await replaceFile(this.path, canonicalJson({ format: 'headgate-latest', stages: Object.fromEntries(this.keys) }));
+  }
+
+  /** For the middle of a run: saves when the last time is a while ago. */
+  async saveNowAndThen(): Promise<void> {
+    if (Date.now() - this.savedAt < SAVE_EVERY_MS) return;
+    this.savedAt = Date.now();
+    await this.save();
   }
 }
 

@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ProcessIdentity } from '../process/process-identity.ts';
 import type { Digest } from '../support/digest.ts';
-import { writeFileDurably } from '../support/durable-files.ts';
+import { replaceFile } from '../support/durable-files.ts';
 import { isJsonObject } from '../support/json.ts';
 import { readJsonIfPresent } from '../support/missing-files.ts';
 import type { StoreLayout } from './layout.ts';
@@ -27,7 +27,7 @@ export async function readClaim(layout: StoreLayout, key: Digest): Promise<Claim
 }
 
 export async function writeClaim(layout: StoreLayout, key: Digest, claim: Claim): Promise<void> {
-  await writeFileDurably(claimPath(layout, key), JSON.stringify(claim));
+  await replaceFile(claimPath(layout, key), JSON.stringify(claim));
 }
 
 export async function dropClaim(layout: StoreLayout, key: Digest): Promise<void> {

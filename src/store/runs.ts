@@ -5,7 +5,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runId, type RunId } from '../events/ids.ts';
 import { identifyProcess, isProcessAlive, type ProcessIdentity } from '../process/process-identity.ts';
-import { writeFileDurably } from '../support/durable-files.ts';
+import { replaceFile } from '../support/durable-files.ts';
 import { isJsonObject } from '../support/json.ts';
 import { isMissing, readJsonIfPresent } from '../support/missing-files.ts';
 import type { StoreLayout } from './layout.ts';
@@ -34,7 +34,7 @@ export async function listRuns(layout: StoreLayout): Promise<readonly RunId[]> {
 }
 
 export async function lockRun(folder: string): Promise<void> {
-  await writeFileDurably(join(folder, 'lock.json'), JSON.stringify(await identifyProcess(process.pid)));
+  await replaceFile(join(folder, 'lock.json'), JSON.stringify(await identifyProcess(process.pid)));
 }
 
 export async function unlockRun(folder: string): Promise<void> {

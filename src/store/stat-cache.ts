@@ -1,9 +1,8 @@
 // Remembers the digest of a file that has not changed since it was hashed (size, modification time, inode), which makes
 // a run with nothing to do cheap. Never the reason to trust bytes that a job is about to read: see `objects.ts`.
-import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { stat } from 'node:fs/promises';
 import { digestFile, isDigest, type Digest } from '../support/digest.ts';
-import { draftName } from '../support/durable-files.ts';
+import { replaceFile } from '../support/durable-files.ts';
 import { isMissing, readJsonIfPresent } from '../support/missing-files.ts';
 import { isJsonObject } from '../support/json.ts';
 
@@ -53,11 +52,8 @@ export class StatCache {
   async save(): Promise<void> {
     if (!this.changed) return;
     this.changed = false;
-    const draft = draftName(this.path);
-    await mkdir(dirname(this.path), { recursive: true });
     const rows = [...this.entries].map(([path, { stamp, digest }]) => [path, stamp, digest]);
-    await writeFile(draft, JSON.stringify({ format: 'headgate-stat-cache', version: 1, rows }));
-    await rename(draft, this.path);
+    await replaceFile(this.path, JSON.stringify({ format: 'headgate-stat-cache', version: 1, rows }));
   }
 
   private set(path: string, entry: Entry): void {

@@ -1,7 +1,7 @@
 // What the store needs beyond `atomic-file.ts`: folders made on the way, drafts of whole folders, fsync of files that
 // something else has written.
 import { randomBytes } from 'node:crypto';
-import { mkdir, open } from 'node:fs/promises';
+import { mkdir, open, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { writeFileAtomic } from './atomic-file.ts';
 
@@ -14,6 +14,14 @@ export function draftName(of: string): string {
 export async function writeFileDurably(path: string, content: string | Uint8Array): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   await writeFileAtomic(path, content);
+}
+
+/** Replaces `path` atomically but not durably: for what only has to outlive this process, not the machine. */
+export async function replaceFile(path: string, content: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const draft = draftName(path);
+  await writeFile(draft, content);
+  await rename(draft, path);
 }
 
 export async function syncFile(path: string): Promise<void> {

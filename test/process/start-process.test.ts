@@ -22,7 +22,7 @@ function spec(script: string, changes: Partial<ProcessSpec> = {}): ProcessSpec {
   return {
     argv: [process.execPath, '-e', script],
     cwd: folder,
-    env: {},
+    env: process.env,
     stdoutFile: join(folder, 'stdout.log'),
     stderrFile: join(folder, 'stderr.log'),
     stdin: 'held',

@@ -1,0 +1,233 @@
+// The store on a real file system: bytes by digest, folders, stamps, resume states, journals, locks.
+import { appendFile, chmod, link, mkdir, mkdtemp, readFile, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { runId } from '../../src/events/ids.ts';
+import type { RunEvent } from '../../src/events/run-events.ts';
+import { Journal, readJournal } from '../../src/store/journal.ts';
+import type { Quarantined } from '../../src/store/objects.ts';
+import { dropResumeStates, keepResumeState, resumeStateOf } from '../../src/store/resume-states.ts';
+import { listRuns, lockRun, newRunId, ownerOfRun, runFolder } from '../../src/store/runs.ts';
+import { StatCache } from '../../src/store/stat-cache.ts';
+import { openStore, sweepDrafts, type Store } from '../../src/store/store.ts';
+import { parseManifest, treeDigest } from '../../src/store/tree-manifest.ts';
+import { digestBytes } from '../../src/support/digest.ts';
+
+let root: string;
+let store: Store;
+let quarantined: Quarantined[];
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'headgate-store-'));
+  store = openStore(root);
+  quarantined = [];
+  store.onQuarantine((what) => quarantined.push(what));
+});
+afterEach(async () => {
+  await rm(root, { recursive: true, force: true });
+});
+
+async function overwrite(path: string, text: string): Promise<void> {
+  await chmod(path, 0o644);
+  await writeFile(path, text);
+}
+
+describe('an object', () => {
+  test('is a read-only file named by its digest', async () => {
+    const source = join(root, 'source.bin');
+    await writeFile(source, 'weights');
+    const { digest, bytes, tree } = await store.objects.putFile(source);
+    expect([digest, bytes, tree]).toEqual([digestBytes('weights'), 7, false]);
+    expect(store.objects.pathOf(digest)).toBe(join(root, '.headgate/objects', digest.slice(0, 2), digest));
+    expect((await stat(store.objects.pathOf(digest))).mode & 0o222).toBe(0);
+  });
+
+  test('put twice is kept once, so that a job may go on reading it', async () => {
+    const { digest } = await store.objects.putBytes('same');
+    const { ino } = await stat(store.objects.pathOf(digest));
+    await store.objects.putBytes('same');
+    expect((await stat(store.objects.pathOf(digest))).ino).toBe(ino);
+    expect(await readdir(join(root, '.headgate/drafts'))).toEqual([]);
+  });
+
+  test('whose bytes changed is quarantined and never handed out', async () => {
+    const { digest } = await store.objects.putBytes('right');
+    await overwrite(store.objects.pathOf(digest), 'wrong');
+    expect(await store.objects.readText(digest)).toBeUndefined();
+    expect(quarantined).toMatchObject([{ digest, found: digestBytes('wrong') }]);
+    expect(await readFile(quarantined[0]?.movedTo ?? '', 'utf8')).toBe('wrong');
+    expect(await store.objects.verify({ digest, tree: false })).toBe('missing');
+    await store.objects.putBytes('right');
+    expect(await store.objects.readText(digest)).toBe('right');
+  });
+
+  test('is replaced when it is put again after it was damaged', async () => {
+    const { digest } = await store.objects.putBytes('right');
+    await overwrite(store.objects.pathOf(digest), 'wrong');
+    await store.objects.putBytes('right');
+    expect(await store.objects.readText(digest)).toBe('right');
+    expect(quarantined).toHaveLength(1);
+  });
+});
+
+describe('a tree', () => {
+  async function folder(files: { readonly [path: string]: string }): Promise<string> {
+    const path = await mkdtemp(join(root, 'tree-'));
+    for (const [name, text] of Object.entries(files)) {
+      await mkdir(join(path, name, '..'), { recursive: true });
+      await writeFile(join(path, name), text);
+    }
+    return path;
+  }
+
+  test('has the digest of its files by path, digest and size, and comes back as a folder', async () => {
+    const { digest, bytes, tree } = await store.objects.putTree(await folder({ 'b.npy': 'bb', 'a/c.txt': 'ccc' }));
+    expect([bytes, tree]).toEqual([5, true]);
+    expect(digest).toBe(
+      treeDigest([
+        { path: 'b.npy', digest: digestBytes('bb'), bytes: 2 },
+        { path: 'a/c.txt', digest: digestBytes('ccc'), bytes: 3 },
+      ]),
+    );
+    const opened = (await store.folderOf(digest)) ?? '';
+    expect(await readFile(join(opened, 'a/c.txt'), 'utf8')).toBe('ccc');
+    expect((await readdir(opened, { recursive: true })).sort()).toEqual(['a', 'a/c.txt', 'b.npy']);
+  });
+
+  test('is opened once however many ask, and again when a file in it was touched', async () => {
+    const { digest } = await store.objects.putTree(await folder({ a: '1' }));
+    const [first, second] = await Promise.all([store.folderOf(digest), store.folderOf(digest)]);
+    expect(first).toBe(second);
+    await rm(join(first ?? '', 'a'));
+    await writeFile(join(first ?? '', 'a'), 'forged');
+    expect(await readFile(join((await store.folderOf(digest)) ?? '', 'a'), 'utf8')).toBe('1');
+  });
+
+  test('is damaged when one of its files is', async () => {
+    const { digest } = await store.objects.putTree(await folder({ a: '1', b: '2' }));
+    await overwrite(store.objects.pathOf(digestBytes('2')), '3');
+    expect(await store.objects.check({ digest, tree: true })).toBe('damaged');
+  });
+
+  test('never names a path outside itself', () => {
+    const entry = (path: string) => JSON.stringify(['headgate-tree', 1, [{ path, digest: digestBytes(''), bytes: 0 }]]);
+    expect(parseManifest(entry('a/b'))).toHaveLength(1);
+    for (const path of ['../a', '/etc/passwd', 'a/../../b']) expect(parseManifest(entry(path))).toBeUndefined();
+  });
+});
+
+describe('the stat cache', () => {
+  test('reads a file again only when its stamp changed, and survives a restart', async () => {
+    const path = join(root, 'data.bin');
+    await writeFile(path, 'one');
+    await utimes(path, 1, 1); // old enough to be trusted
+    const first = new StatCache(store.layout.statCache);
+    expect(await first.digestOf(path)).toBe(digestBytes('one'));
+    await first.save();
+    // Same size, same stamp: a hint that it was not read again.
+    await writeFile(path, 'two');
+    await utimes(path, 1, 1);
+    const second = new StatCache(store.layout.statCache);
+    expect(await second.digestOf(path)).toBe(digestBytes('one'));
+    await utimes(path, 2, 2);
+    expect(await second.digestOf(path)).toBe(digestBytes('two'));
+  });
+
+  test('does not remember a file that was written just now: it may change again within one tick', async () => {
+    const path = join(root, 'fresh.bin');
+    const cache = new StatCache(store.layout.statCache);
+    const ahead = Date.now() / 1000 + 60;
+    await writeFile(path, 'one');
+    await utimes(path, ahead, ahead);
+    await cache.digestOf(path);
+    await writeFile(path, 'two');
+    await utimes(path, ahead, ahead);
+    expect(await cache.digestOf(path)).toBe(digestBytes('two'));
+  });
+
+  test('knows no file that is not there', async () => {
+    expect(await new StatCache(store.layout.statCache).digestOf(join(root, 'none'))).toBeUndefined();
+  });
+});
+
+describe('resume states', () => {
+  const key = digestBytes('key');
+  async function left(text: string): Promise<string> {
+    const folder = await mkdtemp(join(root, 'job-'));
+    await mkdir(join(folder, 'resume'));
+    await writeFile(join(folder, 'resume/state'), text);
+    return join(folder, 'resume');
+  }
+
+  test('the newest one counts, until the key is done', async () => {
+    expect(await resumeStateOf(store.layout, key)).toBeUndefined();
+    expect(await keepResumeState(store.layout, key, await left('step 1'))).toBe(true);
+    expect(await keepResumeState(store.layout, key, await left('step 2'))).toBe(true);
+    const state = await resumeStateOf(store.layout, key);
+    expect(await readFile(join(state ?? '', 'state'), 'utf8')).toBe('step 2');
+    expect(await readdir(join(store.layout.resume, key))).toHaveLength(1);
+    await dropResumeStates(store.layout, key);
+    expect(await resumeStateOf(store.layout, key)).toBeUndefined();
+  });
+
+  test('a job that left nothing changes nothing', async () => {
+    await keepResumeState(store.layout, key, await left('step 1'));
+    await mkdir(join(root, 'empty'));
+    expect(await keepResumeState(store.layout, key, join(root, 'empty'))).toBe(false);
+    expect(await keepResumeState(store.layout, key, join(root, 'none'))).toBe(false);
+    expect(await resumeStateOf(store.layout, key)).toBeDefined();
+  });
+});
+
+describe('a journal', () => {
+  const event = (seq: number): RunEvent => ({ type: 'run-interrupted', signal: 'SIGINT', run: runId('r'), seq, time: '' });
+
+  test('gives back what was appended, and tells of a torn end', async () => {
+    const folder = join(root, 'run');
+    const journal = Journal.open(folder);
+    journal.append(event(0));
+    journal.append(event(1));
+    journal.close();
+    await appendFile(join(folder, 'events.jsonl'), '{"type":"run-fin');
+    const torn = await readJournal(folder);
+    expect(torn).toMatchObject({ events: [event(0), event(1)], tornBytes: 16 });
+    const again = Journal.open(folder, torn.soundBytes);
+    again.append(event(2));
+    again.close();
+    expect(await readJournal(folder)).toMatchObject({ events: [event(0), event(1), event(2)], tornBytes: 0 });
+  });
+
+  test('that does not exist has no events', async () => {
+    expect(await readJournal(join(root, 'none'))).toEqual({ events: [], soundBytes: 0, tornBytes: 0 });
+  });
+});
+
+describe('runs', () => {
+  test('are named so that their names sort by time', async () => {
+    const times = ['2024-01-02T03:04:05.006Z', '2024-01-02T03:04:05.100Z', '2024-11-02T03:04:05.006Z'];
+    const ids = times.map((time) => newRunId(new Date(time)));
+    expect([...ids].sort()).toEqual(ids);
+    for (const id of ids) await mkdir(runFolder(store.layout, id), { recursive: true });
+    await mkdir(join(store.layout.runs, 'something else'));
+    expect(await listRuns(store.layout)).toEqual([...ids].reverse());
+  });
+
+  test('are owned by a living process only, and nobody has to unlock them', async () => {
+    const folder = join(root, 'run');
+    await lockRun(folder);
+    expect((await ownerOfRun(folder))?.pid).toBe(process.pid);
+    await writeFile(join(folder, 'lock.json'), JSON.stringify({ pid: process.pid, startTime: '1' }));
+    expect(await ownerOfRun(folder)).toBeUndefined();
+    await writeFile(join(folder, 'lock.json'), 'torn');
+    expect(await ownerOfRun(folder)).toBeUndefined();
+  });
+});
+
+test('drafts of processes that are gone are swept, those of living ones are not', async () => {
+  const { drafts } = store.layout;
+  await mkdir(join(drafts, 'tree.draft-999999999-ab'), { recursive: true });
+  await writeFile(join(drafts, `object.draft-${process.pid}-cd`), '');
+  await link(join(drafts, `object.draft-${process.pid}-cd`), join(drafts, 'object.draft-999999998-ef'));
+  await sweepDrafts(store.layout);
+  expect(await readdir(drafts)).toEqual([`object.draft-${process.pid}-cd`]);
+});
