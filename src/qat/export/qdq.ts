@@ -8,6 +8,7 @@ import type { ScopeForward } from '../network/reference.ts';
 import { scopeMetadata } from '../network/network.ts';
 import type { LayerUnit, Network, PlainUnit } from '../network/network.ts';
 import type { ActivationQuantizer, Placement } from '../quantize/placement.ts';
+import { limits } from '../quantize/scheme.ts';
 import type { Format } from '../quantize/scheme.ts';
 
 export const EXPORT_OPSET = 21;
@@ -114,7 +115,6 @@ class QdqWriter {
     const scaleValue = activationScale(quantizer, this.scopes);
     const dtype = integerType(quantizer.format);
     const scale = this.b.scalar(scaleValue);
-    const zero = this.b.constant(zeroPoint(dtype));
     this.scales.push({
       tensor: quantizer.value,
       kind: 'activation',
@@ -122,7 +122,18 @@ class QdqWriter {
       dtype,
       scale: [scaleValue],
     });
-    return this.b.emit('DequantizeLinear', [this.b.emit('QuantizeLinear', [carried, scale, zero]), scale, zero]);
+    // 4-bit activations travel in 8-bit tensors, clipped beforehand to the ends of their grid (which changes no step):
+    // onnxruntime up to 1.30 reuses the half-sized buffer of a uint4 tensor for a uint8 one of the same shape and writes
+    // beyond its end (microsoft/onnxruntime#32611). 4-bit weights are constants, whose buffers are not reused.
+    const narrow = quantizer.format.bits < 8;
+    const clipped = narrow ? this.clip(carried, quantizer.format, scaleValue) : carried;
+    const zero = this.b.constant(zeroPoint(narrow ? integerType({ ...quantizer.format, bits: 8 }) : dtype));
+    return this.b.emit('DequantizeLinear', [this.b.emit('QuantizeLinear', [clipped, scale, zero]), scale, zero]);
+  }
+
+  private clip(value: string, format: Format, scale: number): string {
+    const { qmin, qmax } = limits(format);
+    return this.b.emit('Clip', [value, this.b.scalar(qmin * scale), this.b.scalar(qmax * scale)]);
   }
 
   private vector(values: Float32Array): string {
