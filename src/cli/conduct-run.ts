@@ -71,7 +71,9 @@ async function sinkFor({ stdout, stderr, env }: Terminal, { json, logFormat }: C
   // With --json standard output belongs to the one document.
   const stream = json === true ? stderr : stdout;
   if (logFormat === 'jsonl') return jsonlSink(stream);
-  const live = logFormat === 'pretty' || (logFormat === undefined && stream.isTTY && env['CI'] === undefined && env['TERM'] !== 'dumb');
+  const live =
+    logFormat === 'pretty' ||
+    (logFormat === undefined && stream.isTTY && env['CI'] === undefined && env['TERM'] !== 'dumb');
   if (live && stream.isTTY) return (await import('../console/live-sink.ts')).liveSink(stream, coloursFor(stream, env));
   if (json === true && logFormat === undefined) return silentSink;
   return plainSink(stream, coloursFor(stream, env));

@@ -6,11 +6,20 @@ import { isJsonObject, type Json, type JsonObject } from '../support/json.ts';
 import { describeOnnx } from './describe-onnx.ts';
 
 export type Description =
-  | { readonly kind: 'checkpoint'; readonly metadata: JsonObject; readonly tensors: readonly TensorLine[]; readonly bytes: number }
+  | {
+      readonly kind: 'checkpoint';
+      readonly metadata: JsonObject;
+      readonly tensors: readonly TensorLine[];
+      readonly bytes: number;
+    }
   | { readonly kind: 'json'; readonly document: Json }
   | { readonly kind: 'onnx'; readonly model: JsonObject; readonly bytes: number }
   | { readonly kind: 'npy'; readonly header: string; readonly bytes: number }
-  | { readonly kind: 'folder'; readonly files: readonly { readonly path: string; readonly bytes: number; readonly header?: string }[]; readonly dataset?: Json }
+  | {
+      readonly kind: 'folder';
+      readonly files: readonly { readonly path: string; readonly bytes: number; readonly header?: string }[];
+      readonly dataset?: Json;
+    }
   | { readonly kind: 'bytes'; readonly bytes: number };
 
 export interface TensorLine {
@@ -42,7 +51,9 @@ export function describeText(description: Description): string {
   switch (description.kind) {
     case 'checkpoint': {
       const { metadata, tensors, bytes } = description;
-      const facts = Object.entries(metadata).map(([name, value]) => `  ${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`);
+      const facts = Object.entries(metadata).map(
+        ([name, value]) => `  ${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`,
+      );
       const width = Math.max(0, ...tensors.map(({ name }) => name.length));
       const lines = tensors.map(({ name, dtype, shape }) => `  ${name.padEnd(width)}  ${dtype} [${shape.join(', ')}]`);
       return `${[`safetensors, ${count(tensors.length, 'tensor')}, ${byteSize(bytes)}`, ...facts, ...lines].join('\n')}\n`;
@@ -54,7 +65,9 @@ export function describeText(description: Description): string {
     case 'npy':
       return `NPY, ${byteSize(description.bytes)}: ${description.header}\n`;
     case 'folder': {
-      const lines = description.files.map(({ path, bytes, header }) => `  ${path}  ${byteSize(bytes)}${header === undefined ? '' : `  ${header}`}`);
+      const lines = description.files.map(
+        ({ path, bytes, header }) => `  ${path}  ${byteSize(bytes)}${header === undefined ? '' : `  ${header}`}`,
+      );
       const dataset = description.dataset === undefined ? '' : `${JSON.stringify(description.dataset, null, 2)}\n`;
       return `folder, ${count(description.files.length, 'file')}\n${lines.join('\n')}\n${dataset}`;
     }
@@ -92,7 +105,7 @@ async function describeSafetensors(path: string, start: Buffer, bytes: number): 
     if (!isJsonObject(entry) || typeof entry['dtype'] !== 'string' || !Array.isArray(entry['shape'])) return [];
     return [{ name, dtype: entry['dtype'], shape: entry['shape'].map(Number) }];
   });
-  return { kind: 'checkpoint', metadata: isJsonObject(metadata) ? (metadata as JsonObject) : {}, tensors, bytes };
+  return { kind: 'checkpoint', metadata: isJsonObject(metadata) ? metadata : {}, tensors, bytes };
 }
 
 /** The dictionary of dtype, order and shape that every NPY file begins with. */

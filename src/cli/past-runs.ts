@@ -50,7 +50,10 @@ export async function findUnfinished(layout: StoreLayout, file: string | undefin
     }
     return ok(past);
   }
-  return err({ message: 'there is no unfinished run', help: 'headgate run FILE starts one; what is cached is not run again' });
+  return err({
+    message: 'there is no unfinished run',
+    help: 'headgate run FILE starts one; what is cached is not run again',
+  });
 }
 
 async function readRun(layout: StoreLayout, run: RunId): Promise<PastRun | undefined> {

@@ -27,17 +27,24 @@ export interface Prepared {
 }
 
 /** Undefined after the problem was printed: the command ends with exit code 2. */
-export async function prepare(terminal: Terminal, file: string, options: SelectionOptions): Promise<Prepared | undefined> {
+export async function prepare(
+  terminal: Terminal,
+  file: string,
+  options: SelectionOptions,
+): Promise<Prepared | undefined> {
   const whole = await loadPlan(terminal, file, options);
   if (whole === undefined) return undefined;
-  const [until, only, forced] = [options.until, options.only, options.force].map((names) => selected(whole, names ?? []));
+  const [until, only, forced] = [options.until, options.only, options.force].map((names) =>
+    selected(whole, names ?? []),
+  );
   for (const selection of [until, only, forced]) {
     if (selection?.ok === false) {
       refuse(terminal, selection.error.message, selection.error.help);
       return undefined;
     }
   }
-  const stagesOf = (selection: typeof until): readonly PlannedStage[] => (selection?.ok === true ? selection.value : []);
+  const stagesOf = (selection: typeof until): readonly PlannedStage[] =>
+    selection?.ok === true ? selection.value : [];
   const targets = [...stagesOf(until), ...stagesOf(only)];
   const installation = await findInstallation(terminal.installFolder);
   return {

@@ -16,53 +16,61 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
     .showSuggestionAfterError()
     .helpCommand(false);
 
-  const on = <A extends readonly unknown[]>(
+  // Commander hands over arguments, then options, then the command itself.
+  const withFile = <O extends object>(command: Command, run: (file: string, options: O) => Promise<ExitCode>): void => {
+    command.action(async (file: string, options: O) => {
+      exitCode = await run(file, options);
+    });
+  };
+  const withName = <O extends object>(
     command: Command,
-    run: (...args: A) => Promise<ExitCode>,
+    run: (name: string | undefined, options: O) => Promise<ExitCode>,
   ): void => {
-    command.action(async (...args: unknown[]) => {
-      // Commander hands over arguments, then options, then the command itself.
-      exitCode = await run(...(args.slice(0, -1) as unknown as A));
+    command.action(async (name: string | undefined, options: O) => {
+      exitCode = await run(name, options);
     });
   };
 
-  on(workflowCommand(program, 'validate <file>', 'check a workflow; nothing runs'), async (file: string, options: object) =>
+  withFile(workflowCommand(program, 'validate <file>', 'check a workflow; nothing runs'), async (file, options) =>
     (await import('./commands/validate.ts')).validate(terminal, file, options),
   );
-  on(
+  withFile(
     selectionOptions(workflowCommand(program, 'plan <file>', 'say what a run would do, stage by stage, and why')),
-    async (file: string, options: object) => (await import('./commands/plan.ts')).plan(terminal, file, options),
+    async (file, options) => (await import('./commands/plan.ts')).plan(terminal, file, options),
   );
-  on(runOptions(selectionOptions(workflowCommand(program, 'run <file>', 'run a workflow'))), async (file: string, options: object) =>
-    (await import('./commands/run.ts')).run(terminal, file, options),
+  withFile(
+    runOptions(selectionOptions(workflowCommand(program, 'run <file>', 'run a workflow'))),
+    async (file, options) => (await import('./commands/run.ts')).run(terminal, file, options),
   );
-  on(
-    runOptions(rootOption(jsonOption(program.command('resume [file]').description('go on with the newest unfinished run')))),
-    async (file: string | undefined, options: object) => (await import('./commands/resume.ts')).resume(terminal, file, options),
+  withName(
+    runOptions(
+      rootOption(jsonOption(program.command('resume [file]').description('go on with the newest unfinished run'))),
+    ),
+    async (file, options) => (await import('./commands/resume.ts')).resume(terminal, file, options),
   );
-  on(
+  withName(
     rootOption(jsonOption(program.command('status [run]').description('what the newest (or the named) run did'))),
-    async (run: string | undefined, options: object) => (await import('./commands/status.ts')).status(terminal, run, options),
+    async (run, options) => (await import('./commands/status.ts')).status(terminal, run, options),
   );
-  on(
+  withFile(
     workflowOptions(program.command('explain <stage>').description('why a stage ran, was cached or was not taken'))
       .option('--file <file>', 'the workflow; by default that of the newest run')
       .option('--force <stage>', 'as for run', collected),
-    async (stage: string, options: object) => (await import('./commands/explain.ts')).explain(terminal, stage, options),
+    async (stage, options) => (await import('./commands/explain.ts')).explain(terminal, stage, options),
   );
-  on(
-    rootOption(jsonOption(program.command('inspect <what>').description('a file, a digest, or stage.port of the newest run'))),
-    async (what: string, options: object) => (await import('./commands/inspect.ts')).inspect(terminal, what, options),
+  withFile(
+    rootOption(
+      jsonOption(program.command('inspect <what>').description('a file, a digest, or stage.port of the newest run')),
+    ),
+    async (what, options) => (await import('./commands/inspect.ts')).inspect(terminal, what, options),
   );
-  on(
+  withFile<{ readonly format: 'mermaid' | 'dot' }>(
     workflowCommand(program, 'graph <file>', 'draw a workflow').addOption(
       new Option('--format <format>', 'how').choices(['mermaid', 'dot']).default('mermaid'),
     ),
-    async (file: string, options: { format: 'mermaid' | 'dot' }) => (await import('./commands/graph.ts')).graph(terminal, file, options),
+    async (file, options) => (await import('./commands/graph.ts')).graph(terminal, file, options),
   );
   program.option('-V, --version', 'print the version');
-  program.on('option:version', () => undefined);
-
   if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
     const { findInstallation } = await import('./embedded-backend.ts');
     terminal.stdout.write(`${(await findInstallation(terminal.installFolder)).version}\n`);
@@ -107,7 +115,9 @@ function runOptions(command: Command): Command {
     .option('--jobs <n>', 'jobs at once; by default as many as there are cores for', positiveInteger)
     .option('--resources <token=n>', 'how many of a resource there are, for example gpu=1; repeatable', collected)
     .addOption(new Option('--log-format <format>', 'progress').choices(['pretty', 'plain', 'jsonl']))
-    .addOption(new Option('--fault <stage=json>', 'fault injection for tests of the proofs').hideHelp().argParser(collected));
+    .addOption(
+      new Option('--fault <stage=json>', 'fault injection for tests of the proofs').hideHelp().argParser(collected),
+    );
 }
 
 function collected(value: string, before: readonly string[] = []): readonly string[] {

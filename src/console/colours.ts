@@ -13,7 +13,8 @@ export interface Colours {
 /** NO_COLOR, FORCE_COLOR and CI are respected. */
 export function coloursFor(stream: { readonly isTTY?: boolean }, env: NodeJS.ProcessEnv): Colours {
   const forced = env['FORCE_COLOR'] !== undefined && env['FORCE_COLOR'] !== '0';
-  const wanted = stream.isTTY === true && env['NO_COLOR'] === undefined && env['CI'] === undefined && env['TERM'] !== 'dumb';
+  const wanted =
+    stream.isTTY === true && env['NO_COLOR'] === undefined && env['CI'] === undefined && env['TERM'] !== 'dumb';
   return pc.createColors(forced || wanted);
 }
 

@@ -15,9 +15,14 @@ export interface StageAnswer {
   readonly now?: StageForecast;
 }
 
-export function explainText({ stage, at, past, now }: StageAnswer, report: RunReport | undefined, colours: Colours): string {
+export function explainText(
+  { stage, at, past, now }: StageAnswer,
+  report: RunReport | undefined,
+  colours: Colours,
+): string {
   const lines = [`${colours.bold(stage)} ${colours.dim(`${at.file}:${at.line}`)}`];
-  if (past !== undefined && report !== undefined) lines.push(`  in run ${report.run}: ${pastWords(past)}`, ...details(past));
+  if (past !== undefined && report !== undefined)
+    lines.push(`  in run ${report.run}: ${pastWords(past)}`, ...details(past));
   if (now !== undefined) lines.push(`  a run now: ${forecastWords(now, colours)}`);
   if (now?.will === 'run' && now.cause.because === 'changed') {
     lines.push(...now.cause.changes.map((change) => `    ${changeWords(change)}`));
@@ -48,12 +53,18 @@ function pastWords(stage: StageReport): string {
 
 function details(stage: StageReport): readonly string[] {
   const lines: string[] = [];
-  if (stage.cause?.because === 'changed') lines.push(...stage.cause.changes.map((change) => `    ${changeWords(change)}`));
+  if (stage.cause?.because === 'changed')
+    lines.push(...stage.cause.changes.map((change) => `    ${changeWords(change)}`));
   if (stage.verdict !== undefined && stage.state !== 'not-taken') {
-    lines.push(`    chose ${stage.chosen ?? '?'}`, ...evidenceOf(stage.verdict).map((line) => `    ${evidenceWords(line)}`));
+    lines.push(
+      `    chose ${stage.chosen ?? '?'}`,
+      ...evidenceOf(stage.verdict).map((line) => `    ${evidenceWords(line)}`),
+    );
   }
   if (stage.key !== undefined) lines.push(`    key ${shortDigest(stage.key)}`);
-  for (const [port, { digest, type }] of Object.entries(stage.outputs)) lines.push(`    ${port}: ${type} ${shortDigest(digest)}`);
-  for (const proof of stage.facts.proofs) lines.push(`    ${proof.name} proof ${proof.held ? 'held' : 'broken'}: ${proof.text}`);
+  for (const [port, { digest, type }] of Object.entries(stage.outputs))
+    lines.push(`    ${port}: ${type} ${shortDigest(digest)}`);
+  for (const proof of stage.facts.proofs)
+    lines.push(`    ${proof.name} proof ${proof.held ? 'held' : 'broken'}: ${proof.text}`);
   return lines;
 }

@@ -53,7 +53,10 @@ export function failureWords(failure: StageFailure): FailureWords {
         help: `measured: ${failure.available.join(', ') || 'none'}`,
       };
     case 'metric-not-finite':
-      return { message: `metric "${failure.metric}" is ${failure.value}`, help: 'no gate can judge it; look at the training that produced it' };
+      return {
+        message: `metric "${failure.metric}" is ${failure.value}`,
+        help: 'no gate can judge it; look at the training that produced it',
+      };
     case 'metrics-malformed':
       return { message: `output "${failure.port}" is no metrics file: ${failure.problem}` };
     case 'reference-not-positive':

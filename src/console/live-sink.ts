@@ -26,7 +26,9 @@ export function liveSink(stream: NodeJS.WriteStream, colours: Colours): Sink {
   const draw = (): void => {
     if (running.size === 0 && counts.total === 0) return;
     const lines = [...running].map(([stage, state]) => runningLine(stage, state, colours));
-    lines.push(colours.dim(`${clock(Date.now() - startedAt)}  ${counts.ended} of ${counts.total} stages, ${cached} cached`));
+    lines.push(
+      colours.dim(`${clock(Date.now() - startedAt)}  ${counts.ended} of ${counts.total} stages, ${cached} cached`),
+    );
     block(lines.map((line) => clipped(line, stream.columns)).join('\n'));
   };
   const say = (line: string): void => {

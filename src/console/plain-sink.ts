@@ -44,7 +44,8 @@ export function quietStages(): (event: RunEvent) => boolean {
     if (event.type === 'run-started' || event.type === 'run-resumed') {
       for (const { id, kind } of event.stages ?? []) if (DECIDED_KINDS.has(kind)) decidedHere.add(id);
     }
-    const passing = event.type === 'stage-started' || event.type === 'stage-succeeded' || event.type === 'stage-restored';
+    const passing =
+      event.type === 'stage-started' || event.type === 'stage-succeeded' || event.type === 'stage-restored';
     return passing && decidedHere.has(event.stage);
   };
 }

@@ -22,7 +22,11 @@ export function runSummary(report: RunReport, files: readonly DeliveredFile[], c
     section('Gates', gateLines(report, colours), colours),
     section('Proofs', proofLines(report, colours), colours),
     section('Failed', failureLines(report, colours), colours),
-    section('Files', files.map(({ stage, port, path, bytes }) => `${stage}.${port}  ${path}  ${colours.dim(byteSize(bytes))}`), colours),
+    section(
+      'Files',
+      files.map(({ stage, port, path, bytes }) => `${stage}.${port}  ${path}  ${colours.dim(byteSize(bytes))}`),
+      colours,
+    ),
     countsLine(report, colours),
     stopSection(report, colours),
   ];
@@ -49,7 +53,9 @@ export function countsLine(report: RunReport, { bold, dim }: Colours): string {
 }
 
 function outcomeWord({ finished }: RunReport): string {
-  return finished === undefined ? 'Unfinished' : `${finished.outcome[0]?.toUpperCase() ?? ''}${finished.outcome.slice(1)}`;
+  return finished === undefined
+    ? 'Unfinished'
+    : `${finished.outcome[0]?.toUpperCase() ?? ''}${finished.outcome.slice(1)}`;
 }
 
 function headSection({ task, metrics, rows }: HeadTable, { bold }: Colours): string {
@@ -87,7 +93,9 @@ function proofLines(report: RunReport, { red, dim }: Colours): readonly string[]
     const held = own.filter(({ proof }) => proof.held).length;
     return [
       `${name}: ${held} of ${own.length} held`,
-      ...own.map(({ stage, proof }) => `  ${proof.held ? '' : `${red('broken')} `}${dim(`${stage}: ${proofText(proof)}`)}`),
+      ...own.map(
+        ({ stage, proof }) => `  ${proof.held ? '' : `${red('broken')} `}${dim(`${stage}: ${proofText(proof)}`)}`,
+      ),
     ];
   });
 }

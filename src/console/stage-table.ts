@@ -49,7 +49,11 @@ function why(stage: StageReport): string {
     case 'running':
       return stage.progress === undefined ? '' : progressWords(stage.progress);
     case 'succeeded':
-      return stage.chosen !== undefined ? `chose ${stage.chosen}` : stage.cause === undefined ? '' : causeWords(stage.cause, 1);
+      return stage.chosen !== undefined
+        ? `chose ${stage.chosen}`
+        : stage.cause === undefined
+          ? ''
+          : causeWords(stage.cause, 1);
     case 'cached':
       return stage.chosen !== undefined ? `chose ${stage.chosen}` : `made by run ${stage.madeBy ?? '?'}`;
     case 'failed':

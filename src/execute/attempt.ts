@@ -1,7 +1,7 @@
 // One attempt at one stage's job: inputs verified, folder made, program started and followed, outputs taken into the store.
 // Knows nothing of other stages, of retries or of the plan's order.
 import { mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { StageFailure } from '../events/failures.ts';
 import { JOB_PROTOCOL, type JobEvent, type JobInput, type ProofSummary } from '../events/job-protocol.ts';
 import type { PlannedStage } from '../plan/plan.ts';
@@ -17,6 +17,7 @@ import { collectOutputs, type CollectedOutputs } from './collect-outputs.ts';
 import { commandLine } from './command-job.ts';
 import type { ResolvedInput } from './edges.ts';
 import { followJobEvents } from './follow-job-events.ts';
+import { fileDigests } from './key.ts';
 import { newAttemptFolder, newToken, readResult, writeRequest } from './job-directory.ts';
 import type { EmbeddedBackend, Executor, JobLaunch } from './ports.ts';
 import type { LostInput } from './read-metrics.ts';
@@ -36,7 +37,12 @@ export interface AttemptContext {
 }
 
 export type AttemptEnd =
-  | (CollectedOutputs & { readonly end: 'succeeded'; readonly attempt: number; readonly summary: JsonObject; readonly proofs: readonly ProofSummary[] })
+  | (CollectedOutputs & {
+      readonly end: 'succeeded';
+      readonly attempt: number;
+      readonly summary: JsonObject;
+      readonly proofs: readonly ProofSummary[];
+    })
   | { readonly end: 'failed'; readonly failure: StageFailure }
   | { readonly end: 'cancelled'; readonly checkpointed: boolean }
   | { readonly end: 'input-lost'; readonly input: ResolvedInput };
@@ -55,6 +61,8 @@ export async function runAttempt(
   const { store } = context;
   const inputs = await openInputs(store, resolved);
   if (!inputs.ok) return { end: 'input-lost', input: inputs.error.input };
+  const files = await openFiles(store, stage);
+  if (!files.ok) return { end: 'failed', failure: files.error };
   const { attempt, folder } = await newAttemptFolder(context.runFolder, stage.id);
   const resumeFrom = await resumeStateOf(store.layout, key);
   const token = newToken();
@@ -64,7 +72,7 @@ export async function runAttempt(
     stage: stage.id,
     token,
     settings: stage.settings,
-    inputs: inputs.value,
+    inputs: { ...files.value, ...inputs.value },
     seed: stage.seed,
     threads: stage.threads,
     ...(resumeFrom === undefined ? {} : { resumeFrom }),
@@ -100,6 +108,20 @@ async function openInputs(
   return ok(inputs);
 }
 
+/** Files and folders outside the store that the stage names, under those names: their digests are in the key, their paths are not. */
+async function openFiles(
+  store: Store,
+  stage: PlannedStage,
+): Promise<Result<{ readonly [name: string]: JobInput }, StageFailure>> {
+  const digests = await fileDigests(stage, store);
+  if (!digests.ok) return digests;
+  const entries = stage.files.map(({ name, path }): [string, JobInput] => [
+    name,
+    { type: 'file', path: resolve(store.layout.root, path), digest: digests.value[name] ?? '' },
+  ]);
+  return ok(Object.fromEntries(entries));
+}
+
 type Launch = JobLaunch & { readonly outputs?: { readonly [port: string]: string } };
 
 async function launchOf(
@@ -121,7 +143,8 @@ async function launchOf(
   const { root } = context.store.layout;
   const line = commandLine(stage.settings, { root, jobFolder: folder, outFolder, inputs, environment });
   if (!line.ok) return line;
-  for (const path of Object.values(line.value.outputs)) await mkdir(dirname(join(outFolder, path)), { recursive: true });
+  for (const path of Object.values(line.value.outputs))
+    await mkdir(dirname(join(outFolder, path)), { recursive: true });
   return ok({ ...common, ...line.value, stdin: 'empty' });
 }
 
@@ -152,7 +175,8 @@ async function endOf(
 ): Promise<AttemptEnd> {
   const failed = (failure: StageFailure): AttemptEnd => ({ end: 'failed', failure });
   if (processEnd.cause === 'not-started') {
-    const command = stage.runsOn === 'command' ? String((stage.settings['argv'] as readonly string[])[0]) : 'the worker';
+    const command =
+      stage.runsOn === 'command' ? String((stage.settings['argv'] as readonly string[])[0]) : 'the worker';
     return failed({ reason: 'command-not-found', command });
   }
   if (processEnd.cause === 'timed-out') return failed({ reason: 'timed-out', timeoutMs: stage.timeoutMs ?? 0 });

@@ -11,7 +11,8 @@ export function changesBetween(before: Json, after: Json): readonly Change[] {
 
 function compare(pointer: string, before: Json | undefined, after: Json | undefined, changes: Change[]): void {
   if (isJsonObject(before) && isJsonObject(after)) {
-    for (const name of unionOfKeys(before, after)) compare(`${pointer}/${escaped(name)}`, before[name], after[name], changes);
+    for (const name of unionOfKeys(before, after))
+      compare(`${pointer}/${escaped(name)}`, before[name], after[name], changes);
     return;
   }
   if (Array.isArray(before) && Array.isArray(after) && before.length === after.length) {

@@ -42,7 +42,8 @@ export function commandLine(settings: JsonObject, places: CommandPlaces): Result
       return path ?? text;
     }),
   );
-  if (unknown !== undefined) return invalid(`${unknown} names no ${unknown.slice(1, unknown.indexOf(':'))} of this stage`);
+  if (unknown !== undefined)
+    return invalid(`${unknown} names no ${unknown.slice(1, unknown.indexOf(':'))} of this stage`);
   const [program, ...rest] = filled;
   if (program === undefined) return invalid('"argv" must name a program');
   return ok({
@@ -55,7 +56,8 @@ export function commandLine(settings: JsonObject, places: CommandPlaces): Result
 }
 
 /** What any program needs to work at all; everything else is named by the workflow, so that no run depends on it unseen. */
-const ALWAYS = /^(?:PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|LANG|LC_[A-Z]+|TZ|TERM|LD_LIBRARY_PATH|SystemRoot|VIRTUAL_ENV)$/;
+const ALWAYS =
+  /^(?:PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|LANG|LC_[A-Z]+|TZ|TERM|LD_LIBRARY_PATH|SystemRoot|VIRTUAL_ENV)$/;
 
 function passedOn(environment: CommandPlaces['environment'], named: readonly string[]): CommandLine['env'] {
   return Object.fromEntries(Object.entries(environment).filter(([name]) => ALWAYS.test(name) || named.includes(name)));

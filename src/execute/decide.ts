@@ -5,8 +5,7 @@ import { changesBetween } from './changes.ts';
 import type { StageKey } from './key.ts';
 
 export type Decision =
-  | { readonly action: 'restore'; readonly record: ActionRecord }
-  | { readonly action: 'run'; readonly cause: RunCause };
+  { readonly action: 'restore'; readonly record: ActionRecord } | { readonly action: 'run'; readonly cause: RunCause };
 
 export interface Evidence {
   readonly key: StageKey;

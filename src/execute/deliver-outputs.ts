@@ -47,7 +47,12 @@ export async function deliverOutputs(
         await rename(draft, path);
         await store.stats.remember(path, output.digest);
       }
-      delivered.push({ stage: stage.id, port, path: relative(store.layout.root, path), bytes: (await stat(path)).size });
+      delivered.push({
+        stage: stage.id,
+        port,
+        path: relative(store.layout.root, path),
+        bytes: (await stat(path)).size,
+      });
     }
   }
   return delivered;

@@ -121,7 +121,10 @@ export function dependenciesOf(stage: PlannedStage): ReadonlySet<StageId> {
   return ids;
 }
 
-function chosenBy(gate: StageId, view: (id: StageId) => StageView): { readonly gate: StageId; readonly chosen: string } {
+function chosenBy(
+  gate: StageId,
+  view: (id: StageId) => StageView,
+): { readonly gate: StageId; readonly chosen: string } {
   const seen = view(gate);
   return { gate, chosen: seen.is === 'done' ? chosenCase(gate, seen.chosen) : '' };
 }

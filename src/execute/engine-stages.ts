@@ -1,11 +1,11 @@
 // The stages that the engine decides itself, without a job: gate, select and stop.
 import type { StageFailure } from '../events/failures.ts';
 import type { OutputRecord } from '../events/run-events.ts';
-import type { GateSettings, PlannedStage } from '../plan/plan.ts';
+import type { GateCase, GateSettings, PlannedStage } from '../plan/plan.ts';
 import type { Store } from '../store/store.ts';
 import { canonicalJson } from '../support/canonical-json.ts';
 import { digestBytes } from '../support/digest.ts';
-import type { JsonObject } from '../support/json.ts';
+import { isJsonObject, type JsonObject } from '../support/json.ts';
 import { err, ok, type Result } from '../support/result.ts';
 import type { ResolvedInput } from './edges.ts';
 import { decideGate, type GateSubject, type Verdict } from './gate.ts';
@@ -89,9 +89,13 @@ async function gateSubjects(
   return ok(subjects);
 }
 
-function gateSettings(settings: JsonObject): GateSettings | undefined {
-  const { cases, policy } = settings;
+function gateSettings({ cases, policy }: JsonObject): GateSettings | undefined {
   if (!Array.isArray(cases) || cases.length === 0) return undefined;
-  // Made by the gate kind's `jobSettings`, which is where the shape is checked.
-  return { cases: cases as unknown as GateSettings['cases'], policy: policy === 'all' ? 'all' : 'own' };
+  const read = (cases as readonly unknown[]).filter(isGateCase);
+  return read.length === cases.length ? { cases: read, policy: policy === 'all' ? 'all' : 'own' } : undefined;
+}
+
+/** The planner has checked the criteria themselves, with the places they were written at. */
+function isGateCase(value: unknown): value is GateCase {
+  return isJsonObject(value) && typeof value['name'] === 'string' && Array.isArray(value['criteria']);
 }

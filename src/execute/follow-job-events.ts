@@ -7,7 +7,13 @@ import type { JobEvent } from '../events/job-protocol.ts';
 import { isJsonObject } from '../support/json.ts';
 
 const POLL_MS = 150;
-const KNOWN_TYPES: ReadonlySet<unknown> = new Set<JobEvent['type']>(['progress', 'metrics', 'note', 'proof', 'resume-state']);
+const KNOWN_TYPES: ReadonlySet<unknown> = new Set<JobEvent['type']>([
+  'progress',
+  'metrics',
+  'note',
+  'proof',
+  'resume-state',
+]);
 
 export interface FollowedEvents {
   /** Reads what is left and stops. Call after the job has ended. */

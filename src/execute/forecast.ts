@@ -12,6 +12,7 @@ import { decide } from './decide.ts';
 import { readinessOf, type ResolvedInput, type StageView } from './edges.ts';
 import { evaluateEngineStage, stopReason } from './engine-stages.ts';
 import { gatherEvidence } from './gather-evidence.ts';
+import { chosenCase } from './gate.ts';
 import { fileDigests, inputDigests, stageKey, staticPreImage } from './key.ts';
 import type { EmbeddedBackend } from './ports.ts';
 import { matchingRecords, recordIndex, type RecordIndex } from './record-index.ts';
@@ -62,7 +63,11 @@ interface Foreseen {
 
 const OPEN: StageView = { is: 'open' };
 
-async function forecastStage(context: Context, stage: PlannedStage, view: (id: StageId) => StageView): Promise<Foreseen> {
+async function forecastStage(
+  context: Context,
+  stage: PlannedStage,
+  view: (id: StageId) => StageView,
+): Promise<Foreseen> {
   const { id } = stage;
   const readiness = readinessOf(stage, view);
   switch (readiness.is) {
@@ -83,11 +88,18 @@ async function forecastStage(context: Context, stage: PlannedStage, view: (id: S
   }
 }
 
-async function forecastReady(context: Context, stage: PlannedStage, inputs: readonly ResolvedInput[]): Promise<Foreseen> {
+async function forecastReady(
+  context: Context,
+  stage: PlannedStage,
+  inputs: readonly ResolvedInput[],
+): Promise<Foreseen> {
   const { store, latest, forced } = context;
   const { id } = stage;
   if (stage.kind === 'stop') {
-    return { forecast: { stage: id, will: 'stop-the-run', reason: stopReason(stage) }, view: { is: 'done', outputs: {} } };
+    return {
+      forecast: { stage: id, will: 'stop-the-run', reason: stopReason(stage) },
+      view: { is: 'done', outputs: {} },
+    };
   }
   const failed = (failure: StageFailure): Foreseen => ({
     forecast: { stage: id, will: 'fail', failure },
@@ -99,14 +111,17 @@ async function forecastReady(context: Context, stage: PlannedStage, inputs: read
   const decision = decide(await gatherEvidence(store, latest, stage, key, forced.has(id)));
   if (decision.action === 'restore') {
     const { outputs, verdict, madeBy } = decision.record;
-    const chosen = verdict === undefined ? {} : { chosen: String(verdict['case']) };
+    const chosen = verdict === undefined ? {} : { chosen: chosenCase(verdict) };
     return {
       forecast: { stage: id, will: 'restore', key: key.key, madeBy: madeBy.run, ...chosen },
       view: { is: 'done', outputs, ...chosen },
     };
   }
   if (stage.runsOn !== 'engine') {
-    return { forecast: { stage: id, will: 'run', cause: decision.cause, ...(await estimate(context, stage)) }, view: OPEN };
+    return {
+      forecast: { stage: id, will: 'run', cause: decision.cause, ...(await estimate(context, stage)) },
+      view: OPEN,
+    };
   }
   // Gates and selections cost nothing: they are decided here and now, so that what follows them is known too.
   const outcome = await evaluateEngineStage(store, stage, inputs);
@@ -116,7 +131,10 @@ async function forecastReady(context: Context, stage: PlannedStage, inputs: read
   }
   const { outputs, verdict } = outcome.value;
   const chosen = verdict === undefined ? {} : { chosen: verdict.case };
-  return { forecast: { stage: id, will: 'run', cause: decision.cause, ...chosen }, view: { is: 'done', outputs, ...chosen } };
+  return {
+    forecast: { stage: id, will: 'run', cause: decision.cause, ...chosen },
+    view: { is: 'done', outputs, ...chosen },
+  };
 }
 
 /** A stage behind one that runs: certain when nothing was ever made with these settings, whatever its inputs turn out to be. */
@@ -141,7 +159,12 @@ async function forecastBehind(
   return { stage: id, will: 'run-unless-unchanged', behind, ...time };
 }
 
-async function causeBehind(context: Context, stage: PlannedStage, statics: JsonObject, inputs: JsonObject): Promise<RunCause> {
+async function causeBehind(
+  context: Context,
+  stage: PlannedStage,
+  statics: JsonObject,
+  inputs: JsonObject,
+): Promise<RunCause> {
   const previous = await previousRecord(context, stage);
   if (previous === undefined) return { because: 'never-run' };
   const { inputs: before, ...staticsBefore } = previous.preImage;

@@ -3,6 +3,7 @@
 import type { StageFailure } from '../events/failures.ts';
 import type { MetricsFact } from '../events/run-events.ts';
 import type { Criterion, GateCase, GateSettings } from '../plan/plan.ts';
+import type { JsonObject } from '../support/json.ts';
 import { err, ok, type Result } from '../support/result.ts';
 
 /** One head's numbers and what they are compared with. */
@@ -34,6 +35,13 @@ export type Verdict = {
   readonly case: string;
   readonly evidence: readonly EvidenceLine[];
 };
+
+/** The case that a verdict chose, also one that was read back as plain JSON. */
+export function chosenCase(verdict: JsonObject): string {
+  const { case: chosen } = verdict;
+  if (typeof chosen !== 'string') throw new Error('a verdict without a case');
+  return chosen;
+}
 
 /** `subjects[0]` is the gate's own head; with policy 'all' every subject must hold. */
 export function decideGate(
@@ -67,11 +75,27 @@ function judge(gateCase: GateCase, criterion: Criterion, subject: GateSubject): 
 
   if ('atLeast' in criterion) {
     const margin = value.value - criterion.atLeast;
-    return ok({ ...line, reference: null, percent: null, rule: 'atLeast', threshold: criterion.atLeast, margin, held: margin >= 0 });
+    return ok({
+      ...line,
+      reference: null,
+      percent: null,
+      rule: 'atLeast',
+      threshold: criterion.atLeast,
+      margin,
+      held: margin >= 0,
+    });
   }
   if ('atMost' in criterion) {
     const margin = criterion.atMost - value.value;
-    return ok({ ...line, reference: null, percent: null, rule: 'atMost', threshold: criterion.atMost, margin, held: margin >= 0 });
+    return ok({
+      ...line,
+      reference: null,
+      percent: null,
+      rule: 'atMost',
+      threshold: criterion.atMost,
+      margin,
+      held: margin >= 0,
+    });
   }
 
   const reference = referenceOf(subject, metric, unit);
@@ -81,11 +105,20 @@ function judge(gateCase: GateCase, criterion: Criterion, subject: GateSubject): 
     const threshold = criterion.maxDegradation;
     const degradation = higherIsBetter ? reference.value - value.value : value.value - reference.value;
     const margin = threshold - degradation;
-    return ok({ ...line, reference: reference.value, percent: null, rule: 'maxDegradation', threshold, margin, held: margin >= 0 });
+    return ok({
+      ...line,
+      reference: reference.value,
+      percent: null,
+      rule: 'maxDegradation',
+      threshold,
+      margin,
+      held: margin >= 0,
+    });
   }
   if (!(reference.value > 0)) return err({ reason: 'reference-not-positive', metric, value: reference.value });
   const percent = percentOf(value.value, reference.value, higherIsBetter);
-  if (!Number.isFinite(percent)) return err({ reason: 'metric-not-finite', metric, value: `${percent} percent of the reference` });
+  if (!Number.isFinite(percent))
+    return err({ reason: 'metric-not-finite', metric, value: `${percent} percent of the reference` });
   const threshold = criterion.percentOfReference;
   const margin = percent - threshold;
   const held = criterion.strict === true ? margin > 0 : margin >= 0;
@@ -99,7 +132,10 @@ function percentOf(value: number, reference: number, higherIsBetter: boolean): n
 
 function referenceOf(subject: GateSubject, metric: string, unit: string | null): Result<number, StageFailure> {
   if (subject.reference === undefined) {
-    return err({ reason: 'settings-invalid', problem: `the gate compares "${metric}" with a reference and has none for ${subject.head}` });
+    return err({
+      reason: 'settings-invalid',
+      problem: `the gate compares "${metric}" with a reference and has none for ${subject.head}`,
+    });
   }
   const referenceUnit = subject.reference.units[metric] ?? null;
   if (unit !== referenceUnit) {

@@ -11,7 +11,10 @@ import { readJsonIfPresent, readTextIfPresent } from '../support/missing-files.t
 import { err, ok, type Result } from '../support/result.ts';
 
 /** A new attempt's folder below the run's: the next number that no earlier engine of this run has used. */
-export async function newAttemptFolder(runFolder: string, stage: StageId): Promise<{ attempt: number; folder: string }> {
+export async function newAttemptFolder(
+  runFolder: string,
+  stage: StageId,
+): Promise<{ attempt: number; folder: string }> {
   const home = join(runFolder, 'jobs', stage.replace(/[^A-Za-z0-9._[\]-]/g, '_'));
   await mkdir(home, { recursive: true });
   const used = (await readdir(home)).map(Number).filter(Number.isInteger);
@@ -36,7 +39,9 @@ export async function readResult(folder: string, token: string): Promise<Result<
   const malformed = (problem: string): Result<never, StageFailure> => err({ reason: 'result-malformed', problem });
   if (!isJsonObject(document)) return malformed('result.json is not a JSON object');
   if (document['protocol'] !== JOB_PROTOCOL) {
-    return malformed(`result.json has protocol ${JSON.stringify(document['protocol'])}, this headgate speaks ${JOB_PROTOCOL}`);
+    return malformed(
+      `result.json has protocol ${JSON.stringify(document['protocol'])}, this headgate speaks ${JOB_PROTOCOL}`,
+    );
   }
   if (document['token'] !== token) return malformed('result.json has another attempt’s token');
   const base = { protocol: JOB_PROTOCOL, token } as const;
@@ -45,7 +50,9 @@ export async function readResult(folder: string, token: string): Promise<Result<
       return ok({ ...base, status: 'interrupted' });
     case 'failed': {
       const failure = parseFailure(document['failure']);
-      return failure === undefined ? malformed('"failure" needs a "reason" and a "message"') : ok({ ...base, status: 'failed', failure });
+      return failure === undefined
+        ? malformed('"failure" needs a "reason" and a "message"')
+        : ok({ ...base, status: 'failed', failure });
     }
     case 'succeeded': {
       const outputs = document['outputs'];
@@ -60,7 +67,8 @@ export async function readResult(folder: string, token: string): Promise<Result<
 }
 
 function parseFailure(value: unknown): JobFailure | undefined {
-  if (!isJsonObject(value) || typeof value['reason'] !== 'string' || typeof value['message'] !== 'string') return undefined;
+  if (!isJsonObject(value) || typeof value['reason'] !== 'string' || typeof value['message'] !== 'string')
+    return undefined;
   const { reason, message, remedy, details } = value;
   return {
     reason,

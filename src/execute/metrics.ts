@@ -25,7 +25,11 @@ export function parseMetrics(port: string, text: string): Result<MetricsFact, St
   if (!isJsonObject(values)) return malformed('"values" must be an object of numbers');
   for (const [metric, value] of Object.entries(values)) {
     if (typeof value !== 'number' || !Number.isFinite(value)) {
-      return err({ reason: 'metric-not-finite', metric, value: value === null ? 'null' : String(value) });
+      return err({
+        reason: 'metric-not-finite',
+        metric,
+        value: typeof value === 'object' ? JSON.stringify(value) : String(value),
+      });
     }
   }
   if (!(primary in values)) return err({ reason: 'metric-missing', metric: primary, available: Object.keys(values) });

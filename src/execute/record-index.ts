@@ -13,7 +13,11 @@ export function recordIndex(store: Store): () => Promise<RecordIndex> {
 }
 
 /** Records with the same settings and code whose inputs agree with those that are known. */
-export function matchingRecords(index: RecordIndex, statics: JsonObject, knownInputs: JsonObject): readonly ActionRecord[] {
+export function matchingRecords(
+  index: RecordIndex,
+  statics: JsonObject,
+  knownInputs: JsonObject,
+): readonly ActionRecord[] {
   return (index.get(staticDigest(statics)) ?? []).filter(({ preImage }) => {
     const inputs = preImage['inputs'];
     return isJsonObject(inputs) && Object.entries(knownInputs).every(([port, digest]) => inputs[port] === digest);

@@ -9,6 +9,7 @@ import { unreachable } from '../support/result.ts';
 import { decide } from './decide.ts';
 import { readinessOf, type ResolvedInput } from './edges.ts';
 import { stopReason } from './engine-stages.ts';
+import { chosenCase } from './gate.ts';
 import { gatherEvidence } from './gather-evidence.ts';
 import { fileDigests, stageKey, staticPreImage } from './key.ts';
 import type { Recorder } from './recorder.ts';
@@ -101,7 +102,12 @@ export class RunLoop {
           break;
         case 'not-taken':
           this.state.skip(id, readiness.gate, readiness.chosen);
-          this.settings.recorder.emit({ type: 'stage-not-taken', stage: id, gate: readiness.gate, chosen: readiness.chosen });
+          this.settings.recorder.emit({
+            type: 'stage-not-taken',
+            stage: id,
+            gate: readiness.gate,
+            chosen: readiness.chosen,
+          });
           queue.push(...this.state.dependentsOf(id));
           break;
         case 'blocked':
@@ -168,16 +174,27 @@ export class RunLoop {
         const { outputs, summary, facts, verdict, madeBy } = decision.record;
         const ran = this.state.entry(stage.id).ran;
         this.state.move(stage.id, ran ? 'succeeded' : 'cached');
-        this.state.finish(stage.id, outputs, verdict === undefined ? undefined : String(verdict['case']));
+        this.state.finish(stage.id, outputs, verdict === undefined ? undefined : chosenCase(verdict));
         latest.set(stage.id, key.key);
         if (ran) return; // made in this run and only looked at again
-        recorder.emit({ type: 'stage-restored', stage: stage.id, key: key.key, outputs, summary, madeBy: madeBy.run, facts });
+        recorder.emit({
+          type: 'stage-restored',
+          stage: stage.id,
+          key: key.key,
+          outputs,
+          summary,
+          madeBy: madeBy.run,
+          facts,
+        });
         if (verdict !== undefined) {
-          recorder.emit({ type: 'gate-decided', stage: stage.id, chosen: String(verdict['case']), verdict, cached: true });
+          recorder.emit({ type: 'gate-decided', stage: stage.id, chosen: chosenCase(verdict), verdict, cached: true });
         }
         return;
       }
-      const held = stage.runsOn === 'engine' ? {} : await this.settings.pool.acquire(this.needs(stage), this.state.entry(stage.id).order);
+      const held =
+        stage.runsOn === 'engine'
+          ? {}
+          : await this.settings.pool.acquire(this.needs(stage), this.state.entry(stage.id).order);
       try {
         if (this.ending !== undefined) return;
         await this.work(stage, key, inputs, decision.cause);

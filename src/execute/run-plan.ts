@@ -29,7 +29,12 @@ export interface RunSettings {
   readonly forced?: ReadonlySet<StageId>;
   readonly faults?: ReadonlyMap<StageId, JsonObject>;
   /** An earlier run to go on with: same id, same journal. */
-  readonly continues?: { readonly run: RunId; readonly nextSeq: number; readonly soundBytes: number; readonly tornBytes: number };
+  readonly continues?: {
+    readonly run: RunId;
+    readonly nextSeq: number;
+    readonly soundBytes: number;
+    readonly tornBytes: number;
+  };
   /** Between asking a job to end and killing it. */
   readonly graceMs?: number;
   readonly orphanGraceMs?: number;
@@ -60,7 +65,9 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
   const journal = Journal.open(folder, continues?.soundBytes);
   await lockRun(folder);
   const recorder = new Recorder(run, journal, settings.listeners, continues?.nextSeq);
-  store.onQuarantine(({ digest, found, movedTo }) => recorder.emit({ type: 'object-quarantined', digest, found, movedTo }));
+  store.onQuarantine(({ digest, found, movedTo }) =>
+    recorder.emit({ type: 'object-quarantined', digest, found, movedTo }),
+  );
   const [checkpoint, kill] = [new AbortController(), new AbortController()];
   const cpu = settings.resources?.['cpu'] ?? availableParallelism();
   const latest = await LatestKeys.open(store.layout, plan.workflow);
@@ -129,12 +136,11 @@ function openingOf({ plan, options, headgate, continues }: RunSettings): RunEven
 }
 
 export function outlineOf(stage: PlannedStage): StageOutline {
-  const role = stage.settings['role'];
   return {
     id: stage.id,
     name: stage.name,
     kind: stage.kind,
     ...(stage.task === undefined ? {} : { task: stage.task }),
-    ...(typeof role === 'string' ? { role } : {}),
+    ...(stage.role === undefined ? {} : { role: stage.role }),
   };
 }

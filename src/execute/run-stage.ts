@@ -36,7 +36,10 @@ export async function runStage(
   inputs: readonly ResolvedInput[],
   cause: RunCause,
 ): Promise<StageEnd> {
-  const end = stage.runsOn === 'engine' ? await decideStage(context, stage, key, inputs, cause) : await runJobs(context, stage, key, inputs, cause);
+  const end =
+    stage.runsOn === 'engine'
+      ? await decideStage(context, stage, key, inputs, cause)
+      : await runJobs(context, stage, key, inputs, cause);
   if (end.end === 'failed') context.recorder.emit({ type: 'stage-failed', stage: stage.id, failure: end.failure });
   return end;
 }

@@ -65,8 +65,7 @@ export async function startProcess(spec: ProcessSpec): Promise<RunningProcess> {
     signalGroup(child.pid, 'SIGINT');
     grace = setTimeout(() => signalGroup(child.pid, 'SIGKILL'), spec.graceMs);
   };
-  const deadline =
-    spec.timeoutMs === undefined ? undefined : setTimeout(() => endBecause('timed-out'), spec.timeoutMs);
+  const deadline = spec.timeoutMs === undefined ? undefined : setTimeout(() => endBecause('timed-out'), spec.timeoutMs);
 
   const ended = child.then((result): ProcessEnd => {
     clearTimeout(deadline);

@@ -39,7 +39,9 @@ export function headTables(report: RunReport): readonly HeadTable[] {
 }
 
 function tableOf(task: string, rows: ReadonlyMap<string, HeadRow>): HeadTable {
-  const sorted = [...rows.values()].sort((left, right) => rank(left.role) - rank(right.role) || byCodeUnit(left.role, right.role));
+  const sorted = [...rows.values()].sort(
+    (left, right) => rank(left.role) - rank(right.role) || byCodeUnit(left.role, right.role),
+  );
   const primary = sorted[0]?.facts.primary ?? '';
   const names = new Set(sorted.flatMap(({ facts }) => Object.keys(facts.values)));
   names.delete(primary);

@@ -114,7 +114,10 @@ export function reduceRun(report: RunReport, event: RunEvent): RunReport {
 
 type StageEvent = Extract<RunEvent, { readonly stage: StageId }>;
 
-function reduceStages(stages: readonly StageReport[], event: Exclude<StageEvent, { type: 'run-stopped' }>): readonly StageReport[] {
+function reduceStages(
+  stages: readonly StageReport[],
+  event: Exclude<StageEvent, { type: 'run-stopped' }>,
+): readonly StageReport[] {
   const { stage } = event;
   switch (event.type) {
     case 'stage-started': {

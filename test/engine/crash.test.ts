@@ -35,7 +35,11 @@ const STEPS = 4;
 const work = (deaf = false) =>
   plan([
     job('data', { conductor: conductor.path, outputs: { out: 'data' } }),
-    job('train', { steps: STEPS, deaf, conductor: conductor.path, outputs: { out: { chain: true } } }, { inputs: { data: 'data.out' } }),
+    job(
+      'train',
+      { steps: STEPS, deaf, conductor: conductor.path, outputs: { out: { chain: true } } },
+      { inputs: { data: 'data.out' } },
+    ),
     job('export', { conductor: conductor.path, outputs: { out: { copy: 'head' } } }, { inputs: { head: 'train.out' } }),
   ]);
 
@@ -56,14 +60,21 @@ async function startEngine(planned = work(), continued?: string): Promise<Engine
   });
   const ended = once(child, 'close').then(([exitCode]) => ({
     exitCode: exitCode as number | null,
-    events: text.split('\n').filter((line) => line.endsWith('}')).map((line) => JSON.parse(line) as RunEvent),
+    events: text
+      .split('\n')
+      .filter((line) => line.endsWith('}'))
+      .map((line) => JSON.parse(line) as RunEvent),
   }));
   return { process: child, ended };
 }
 
 async function claimedJobs(): Promise<readonly ProcessIdentity[]> {
   const folder = join(root, '.headgate/claims');
-  const claims = await Promise.all((await readdir(folder)).map(async (name) => JSON.parse(await readFile(join(folder, name), 'utf8')) as { job?: ProcessIdentity }));
+  const claims = await Promise.all(
+    (await readdir(folder)).map(
+      async (name) => JSON.parse(await readFile(join(folder, name), 'utf8')) as { job?: ProcessIdentity },
+    ),
+  );
   return claims.flatMap(({ job }) => (job === undefined ? [] : [job]));
 }
 
@@ -80,7 +91,10 @@ async function newestRun(): Promise<string> {
 
 const digestsOf = (events: readonly RunEvent[]) =>
   Object.fromEntries(
-    [...ofType(events, 'stage-succeeded'), ...ofType(events, 'stage-restored')].map((event) => [event.stage, event.outputs['out']?.digest]),
+    [...ofType(events, 'stage-succeeded'), ...ofType(events, 'stage-restored')].map((event) => [
+      event.stage,
+      event.outputs['out']?.digest,
+    ]),
   );
 
 async function uninterrupted(): Promise<ReturnType<typeof digestsOf>> {
@@ -91,21 +105,26 @@ async function uninterrupted(): Promise<ReturnType<typeof digestsOf>> {
 }
 
 describe('after SIGKILL of the engine and its jobs', () => {
-  test.each(['data started', 'train started', 'train step 1', 'train step 3', 'train finished', 'export started', 'export finished'])(
-    'at "%s", resuming gives the same digests',
-    async (point) => {
-      const expected = await uninterrupted();
-      const held = conductor.hold(point);
-      const first = await startEngine();
-      await held;
-      await killEngine(first, true);
-      const run = await newestRun();
-      expect(await ownerOfRun(runFolder(storeLayout(root), run as never))).toBeUndefined(); // nothing to unlock
-      const { exitCode, events } = await (await startEngine(work(), run)).ended;
-      expect(exitCode).toBe(0);
-      expect(digestsOf(events)).toEqual(expected);
-    },
-  );
+  test.each([
+    'data started',
+    'train started',
+    'train step 1',
+    'train step 3',
+    'train finished',
+    'export started',
+    'export finished',
+  ])('at "%s", resuming gives the same digests', async (point) => {
+    const expected = await uninterrupted();
+    const held = conductor.hold(point);
+    const first = await startEngine();
+    await held;
+    await killEngine(first, true);
+    const run = await newestRun();
+    expect(await ownerOfRun(runFolder(storeLayout(root), run as never))).toBeUndefined(); // nothing to unlock
+    const { exitCode, events } = await (await startEngine(work(), run)).ended;
+    expect(exitCode).toBe(0);
+    expect(digestsOf(events)).toEqual(expected);
+  });
 
   test('no training step that was saved is done again', async () => {
     const held = conductor.hold('train step 3');
@@ -113,8 +132,13 @@ describe('after SIGKILL of the engine and its jobs', () => {
     await held;
     await killEngine(first, true);
     const { events } = await (await startEngine(work(), await newestRun())).ended;
-    expect(ofType(events, 'stage-started').find(({ stage }) => stage === 'train')).toMatchObject({ resumed: true, attempt: 2 });
-    expect(conductor.points.filter((at) => at.startsWith('train step'))).toEqual([1, 2, 3, 4].map((n) => `train step ${n}`));
+    expect(ofType(events, 'stage-started').find(({ stage }) => stage === 'train')).toMatchObject({
+      resumed: true,
+      attempt: 2,
+    });
+    expect(conductor.points.filter((at) => at.startsWith('train step'))).toEqual(
+      [1, 2, 3, 4].map((n) => `train step ${n}`),
+    );
   });
 });
 
@@ -128,7 +152,9 @@ describe('after SIGKILL of the engine alone', () => {
     const { exitCode, events } = await (await startEngine(work(), await newestRun())).ended;
     expect(exitCode).toBe(0);
     expect(job !== undefined && (await isProcessAlive(job))).toBe(false);
-    expect(conductor.points.filter((at) => at.startsWith('train step'))).toEqual([1, 2, 3, 4].map((n) => `train step ${n}`));
+    expect(conductor.points.filter((at) => at.startsWith('train step'))).toEqual(
+      [1, 2, 3, 4].map((n) => `train step ${n}`),
+    );
     expect(ofType(events, 'run-finished')[0]?.outcome).toBe('succeeded');
   });
 

@@ -45,7 +45,10 @@ test('one flipped bit is found, quarantined, and its producer runs again; what f
   const again = await engine.run(chain());
   expect(again.outcome.exitCode).toBe(0);
   expect(ofType(again.events, 'object-quarantined')).toMatchObject([{ digest }]);
-  expect(ofType(again.events, 'stage-started')[0]).toMatchObject({ stage: 'first', cause: { because: 'output-lost', port: 'out', digest } });
+  expect(ofType(again.events, 'stage-started')[0]).toMatchObject({
+    stage: 'first',
+    cause: { because: 'output-lost', port: 'out', digest },
+  });
   expect(await readdir(join(engine.root, '.headgate/quarantine'))).toHaveLength(1);
   expect(await readFile(objectPath(digest), 'utf8')).toBe('the bytes of first');
   expect((await engine.run(chain())).states).toEqual({ first: 'cached', second: 'cached' });
@@ -68,7 +71,11 @@ describe('a flip that left no trace in the file’s stamps', () => {
     const cachePath = join(engine.root, '.headgate/stat-cache.json');
     const now = await stat(path, { bigint: true });
     const cache = JSON.parse(await readFile(cachePath, 'utf8')) as { rows: [string, string, string][] };
-    const rows = cache.rows.map(([file, stamp, digest]) => [file, file === path ? `${now.size}:${now.mtimeNs}:${now.ino}` : stamp, digest]);
+    const rows = cache.rows.map(([file, stamp, digest]) => [
+      file,
+      file === path ? `${now.size}:${now.mtimeNs}:${now.ino}` : stamp,
+      digest,
+    ]);
     await writeFile(cachePath, JSON.stringify({ ...cache, rows }));
   }
 

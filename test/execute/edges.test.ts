@@ -20,7 +20,10 @@ const views =
 describe('an input from another stage', () => {
   const reader = stage('reader', 'command', { inputs: { in: 'a.out' } });
   test('is there when the stage is done', () => {
-    expect(readinessOf(reader, views({ a: done() }))).toMatchObject({ is: 'ready', inputs: [{ port: 'in', output: output('out-digest') }] });
+    expect(readinessOf(reader, views({ a: done() }))).toMatchObject({
+      is: 'ready',
+      inputs: [{ port: 'in', output: output('out-digest') }],
+    });
   });
   test('makes its reader wait while it is open', () => {
     expect(readinessOf(reader, views({}))).toMatchObject({ is: 'waiting', for: [{ what: 'end', stage: 'a' }] });
@@ -39,7 +42,11 @@ describe('a condition on a gate', () => {
     expect(readinessOf(finetune, views({ g: done('verdict', chosen) })).is).toBe('ready');
   });
   test('is not taken for any other case, and says which was chosen', () => {
-    expect(readinessOf(finetune, views({ g: done('verdict', 'pass') }))).toEqual({ is: 'not-taken', gate: 'g', chosen: 'pass' });
+    expect(readinessOf(finetune, views({ g: done('verdict', 'pass') }))).toEqual({
+      is: 'not-taken',
+      gate: 'g',
+      chosen: 'pass',
+    });
   });
   test('waits for the case, not for the gate’s artifact', () => {
     expect(readinessOf(finetune, views({}))).toMatchObject({ is: 'waiting', for: [{ what: 'case', stage: 'g' }] });
@@ -65,10 +72,15 @@ describe('a join of two branches', () => {
 });
 
 describe('several edges at once', () => {
-  const merge = stage('merge', 'command', { inputs: { heads: collect({ detection: 'a.out', segmentation: 'b.out' }) } });
+  const merge = stage('merge', 'command', {
+    inputs: { heads: collect({ detection: 'a.out', segmentation: 'b.out' }) },
+  });
   test('a collection has one input per key', () => {
     const readiness = readinessOf(merge, views({ a: done(), b: done() }));
-    expect(readiness.is === 'ready' && readiness.inputs.map(({ port }) => port)).toEqual(['heads[detection]', 'heads[segmentation]']);
+    expect(readiness.is === 'ready' && readiness.inputs.map(({ port }) => port)).toEqual([
+      'heads[detection]',
+      'heads[segmentation]',
+    ]);
   });
   test('a collection never goes on without one of its members', () => {
     expect(readinessOf(merge, views({ a: done(), b: notTaken })).is).toBe('not-taken');

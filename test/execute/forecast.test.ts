@@ -16,7 +16,10 @@ afterEach(async () => {
   await engine.remove();
 });
 
-async function forecast(planned: Plan, forced: readonly string[] = []): Promise<{ readonly [stage: string]: StageForecast }> {
+async function forecast(
+  planned: Plan,
+  forced: readonly string[] = [],
+): Promise<{ readonly [stage: string]: StageForecast }> {
   const store = openStore(engine.root);
   const latest = await LatestKeys.open(store.layout, planned.workflow);
   const code = { worker: 'test', onnxruntime: '0' };
@@ -31,20 +34,43 @@ const wills = (forecasts: { readonly [stage: string]: StageForecast }) =>
 function heads(rates: { readonly [head: string]: number } = {}, threshold = 0.9): Plan {
   const branch = (head: string, score: number): readonly PlannedStage[] => [
     job(`float[${head}]`, { outputs: { head: `float ${head}` } }),
-    metricsStage(`check[${head}]`, score, { task: head, inputs: { backbone: 'backbone.out', head: `float[${head}].head` } }),
-    gate(`gate[${head}]`, `check[${head}].metrics`, [{ name: 'pass', criteria: [{ metric: 'primary', atLeast: threshold }] }, ELSE('finetune')]),
-    job(`finetune[${head}]`, { outputs: { head: `finetuned ${head}` } }, { after: [`gate[${head}]:finetune`], inputs: { head: `float[${head}].head` } }),
+    metricsStage(`check[${head}]`, score, {
+      task: head,
+      inputs: { backbone: 'backbone.out', head: `float[${head}].head` },
+    }),
+    gate(`gate[${head}]`, `check[${head}].metrics`, [
+      { name: 'pass', criteria: [{ metric: 'primary', atLeast: threshold }] },
+      ELSE('finetune'),
+    ]),
+    job(
+      `finetune[${head}]`,
+      { outputs: { head: `finetuned ${head}` } },
+      { after: [`gate[${head}]:finetune`], inputs: { head: `float[${head}].head` } },
+    ),
     stage(`chosen[${head}]`, 'select', {
-      inputs: { head: oneOf({ [`gate[${head}]:pass`]: `float[${head}].head`, [`gate[${head}]:finetune`]: `finetune[${head}].head` }) },
+      inputs: {
+        head: oneOf({
+          [`gate[${head}]:pass`]: `float[${head}].head`,
+          [`gate[${head}]:finetune`]: `finetune[${head}].head`,
+        }),
+      },
       outputs: { head: 'file' },
     }),
-    job(`qat[${head}]`, { rate: rates[head] ?? 0.1, outputs: { head: `qat ${head} ${rates[head] ?? 0.1}` } }, { inputs: { head: `chosen[${head}].head` } }),
+    job(
+      `qat[${head}]`,
+      { rate: rates[head] ?? 0.1, outputs: { head: `qat ${head} ${rates[head] ?? 0.1}` } },
+      { inputs: { head: `chosen[${head}].head` } },
+    ),
   ];
   return plan([
     job('backbone', { outputs: { out: 'backbone' } }),
     ...branch('detection', 0.95),
     ...branch('segmentation', 0.8),
-    job('merge', { outputs: { out: { copy: 'heads[detection]' } } }, { inputs: { heads: collect({ detection: 'qat[detection].head', segmentation: 'qat[segmentation].head' }) } }),
+    job(
+      'merge',
+      { outputs: { out: { copy: 'heads[detection]' } } },
+      { inputs: { heads: collect({ detection: 'qat[detection].head', segmentation: 'qat[segmentation].head' }) } },
+    ),
     job('export', { outputs: { out: 'onnx' } }, { inputs: { merged: 'merge.out' } }),
   ]);
 }
@@ -64,7 +90,11 @@ test('before anything has run, what hangs on a gate is unknown and the rest sure
 test('with everything cached it is fully resolved, and the run does exactly that', async () => {
   await engine.run(heads());
   const foreseen = await forecast(heads());
-  expect(wills(foreseen)).toMatchObject({ 'finetune[detection]': 'not-taken', 'finetune[segmentation]': 'restore', export: 'restore' });
+  expect(wills(foreseen)).toMatchObject({
+    'finetune[detection]': 'not-taken',
+    'finetune[segmentation]': 'restore',
+    export: 'restore',
+  });
   const { states } = await engine.run(heads());
   for (const [id, { will }] of Object.entries(foreseen)) expect(states[id]).toBe(will === 'restore' ? 'cached' : will);
 });
@@ -78,7 +108,10 @@ describe('one head’s learning rate', () => {
     expect(announced.map(({ stage: id }) => id)).toEqual(['qat[detection]', 'merge', 'export']);
     expect(foreseen['qat[detection]']).toMatchObject({
       will: 'run',
-      cause: { because: 'changed', changes: expect.arrayContaining([{ pointer: '/settings/rate', before: '0.1', after: '0.2' }]) as unknown },
+      cause: {
+        because: 'changed',
+        changes: expect.arrayContaining([{ pointer: '/settings/rate', before: '0.1', after: '0.2' }]) as unknown,
+      },
     });
     expect(foreseen['export']).toMatchObject({ will: 'run-unless-unchanged', behind: ['merge'] });
     const { events } = await engine.run(changed);
@@ -89,8 +122,15 @@ describe('one head’s learning rate', () => {
     await engine.run(heads());
     const changed = heads({ segmentation: 0.2 });
     // The merge of this plan copies the detection head: its bytes do not change, so the export is restored.
-    expect(wills(await forecast(changed))).toMatchObject({ merge: 'run-unless-unchanged', export: 'run-unless-unchanged' });
-    expect((await engine.run(changed)).states).toMatchObject({ 'qat[segmentation]': 'succeeded', merge: 'succeeded', export: 'cached' });
+    expect(wills(await forecast(changed))).toMatchObject({
+      merge: 'run-unless-unchanged',
+      export: 'run-unless-unchanged',
+    });
+    expect((await engine.run(changed)).states).toMatchObject({
+      'qat[segmentation]': 'succeeded',
+      merge: 'succeeded',
+      export: 'cached',
+    });
   });
 });
 
@@ -111,13 +151,19 @@ test('what stands behind a stage that runs is certain to run when nothing was ev
   expect(wills(await forecast(chain(1)))).toEqual({ a: 'run', b: 'run' });
   await engine.run(chain(1));
   const both = await forecast(chain(2));
-  expect(both['b']).toMatchObject({ will: 'run', cause: { because: 'changed', changes: [{ pointer: '/settings/rate', before: '1', after: '2' }] } });
+  expect(both['b']).toMatchObject({
+    will: 'run',
+    cause: { because: 'changed', changes: [{ pointer: '/settings/rate', before: '1', after: '2' }] },
+  });
   expect(typeof (both['b'] as { estimateMs?: number }).estimateMs).toBe('number');
 });
 
 test('a forced stage is announced as forced', async () => {
   await engine.run(heads());
-  expect((await forecast(heads(), ['qat[detection]']))['qat[detection]']).toMatchObject({ will: 'run', cause: { because: 'forced' } });
+  expect((await forecast(heads(), ['qat[detection]']))['qat[detection]']).toMatchObject({
+    will: 'run',
+    cause: { because: 'forced' },
+  });
 });
 
 test('a stop that is sure to come is announced', async () => {

@@ -69,14 +69,26 @@ test.each([
   ['atMost', { metric: 'mAP', atMost: 0.5 }, 0.6, false],
   ['maxDegradation', { metric: 'mAP', maxDegradation: 0.25 }, 0.5, true],
 ] as const)('%s compares in the metric’s own unit', (rule, criterion, value, held) => {
-  const { evidence } = verdictOf([{ name: 'yes', criteria: [criterion] }, { name: 'no', criteria: [] }], subject(value, 0.75));
+  const { evidence } = verdictOf(
+    [
+      { name: 'yes', criteria: [criterion] },
+      { name: 'no', criteria: [] },
+    ],
+    subject(value, 0.75),
+  );
   expect(evidence[0]).toMatchObject({ rule, held });
 });
 
 describe('the policy "all"', () => {
-  const cases: readonly GateCase[] = [{ name: 'pass', criteria: [{ metric: 'primary', percentOfReference: 99 }] }, { name: 'all-finetune', criteria: [] }];
+  const cases: readonly GateCase[] = [
+    { name: 'pass', criteria: [{ metric: 'primary', percentOfReference: 99 }] },
+    { name: 'all-finetune', criteria: [] },
+  ];
   test('chooses for every head as soon as one falls short, and names that head', () => {
-    const { case: chosen, evidence } = verdictOf(cases, subject(0.8, 0.8), { ...subject(0.7, 0.8), head: 'segmentation' });
+    const { case: chosen, evidence } = verdictOf(cases, subject(0.8, 0.8), {
+      ...subject(0.7, 0.8),
+      head: 'segmentation',
+    });
     expect(chosen).toBe('all-finetune');
     expect(evidence.find(({ held }) => !held)?.head).toBe('segmentation');
   });
@@ -88,7 +100,10 @@ describe('a number that no gate may judge fails the gate instead of deciding', (
     return decided.ok ? decided.value : decided.error;
   };
   test('a missing metric', () => {
-    const cases: readonly GateCase[] = [{ name: 'yes', criteria: [{ metric: 'mIoU', atLeast: 1 }] }, { name: 'no', criteria: [] }];
+    const cases: readonly GateCase[] = [
+      { name: 'yes', criteria: [{ metric: 'mIoU', atLeast: 1 }] },
+      { name: 'no', criteria: [] },
+    ];
     expect(failure(subject(1), cases)).toEqual({ reason: 'metric-missing', metric: 'mIoU', available: ['mAP'] });
   });
   test('NaN', () => {
@@ -99,6 +114,11 @@ describe('a number that no gate may judge fails the gate instead of deciding', (
   });
   test('another unit', () => {
     const other: GateSubject = { head: 'd', metrics: fact(74), reference: fact(0.74, { units: { mAP: 'percent' } }) };
-    expect(failure(other)).toEqual({ reason: 'unit-mismatch', metric: 'mAP', unit: 'fraction', referenceUnit: 'percent' });
+    expect(failure(other)).toEqual({
+      reason: 'unit-mismatch',
+      metric: 'mAP',
+      unit: 'fraction',
+      referenceUnit: 'percent',
+    });
   });
 });

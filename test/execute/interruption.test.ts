@@ -21,7 +21,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const training = (id = 'train', steps = 5) => job(id, { steps, conductor: conductor.path, outputs: { out: { chain: true } } });
+const training = (id = 'train', steps = 5) =>
+  job(id, { steps, conductor: conductor.path, outputs: { out: { chain: true } } });
 const chainOf = async (planned: ReturnType<typeof plan>): Promise<string> => {
   const other = await Engine.inNewFolder();
   const { events } = await other.run(planned);
@@ -43,7 +44,9 @@ describe('one interrupt', () => {
 
     const next = await engine.run(plan([training()]));
     expect(ofType(next.events, 'stage-started')).toMatchObject([{ resumed: true }]);
-    expect(conductor.points.filter((point) => point.startsWith('train step'))).toEqual([1, 2, 3, 4, 5].map((n) => `train step ${n}`));
+    expect(conductor.points.filter((point) => point.startsWith('train step'))).toEqual(
+      [1, 2, 3, 4, 5].map((n) => `train step ${n}`),
+    );
     expect(ofType(next.events, 'stage-succeeded')[0]?.outputs['out']?.digest).toBe(uninterrupted);
   });
 });
@@ -67,8 +70,14 @@ describe('a stop stage', () => {
       training('long'),
       job('before', { conductor: conductor.path }),
       metricsStage('check', 0.5, { after: ['before'] }),
-      gate('gate', 'check.metrics', [{ name: 'pass', criteria: [{ metric: 'primary', atLeast: 0.9 }] }, ELSE('hopeless')]),
-      stage('give-up', 'stop', { after: ['gate:hopeless'], settings: { reason: 'The backbone lost half of its accuracy.' } }),
+      gate('gate', 'check.metrics', [
+        { name: 'pass', criteria: [{ metric: 'primary', atLeast: 0.9 }] },
+        ELSE('hopeless'),
+      ]),
+      stage('give-up', 'stop', {
+        after: ['gate:hopeless'],
+        settings: { reason: 'The backbone lost half of its accuracy.' },
+      }),
       job('never', {}, { after: ['gate:pass'] }),
     ]);
 
@@ -79,7 +88,9 @@ describe('a stop stage', () => {
     await long;
     (await before).go(); // the gate decides while the training stands at its second step
     expect(await run.finished).toMatchObject({ outcome: 'stopped', exitCode: 3 });
-    expect(ofType(run.events, 'run-stopped')).toMatchObject([{ stage: 'give-up', reason: 'The backbone lost half of its accuracy.', gates: ['gate'] }]);
+    expect(ofType(run.events, 'run-stopped')).toMatchObject([
+      { stage: 'give-up', reason: 'The backbone lost half of its accuracy.', gates: ['gate'] },
+    ]);
     expect(statesOf(run.events)).toMatchObject({ long: 'cancelled', never: 'not-taken' });
     expect(ofType(run.events, 'stage-cancelled')).toMatchObject([{ checkpointed: true }]);
   });
@@ -87,7 +98,10 @@ describe('a stop stage', () => {
 
 describe('resources', () => {
   const pair = (options: Parameters<typeof job>[2]) =>
-    plan([job('a', { conductor: conductor.path }, options), job('b', { conductor: conductor.path, other: true }, options)]);
+    plan([
+      job('a', { conductor: conductor.path }, options),
+      job('b', { conductor: conductor.path, other: true }, options),
+    ]);
 
   test('stages run beside each other when there is room', async () => {
     const [a, b] = [conductor.hold('a started'), conductor.hold('b started')];

@@ -18,7 +18,9 @@ afterEach(async () => {
 });
 
 async function validator(part: 'request' | 'event' | 'result'): Promise<(document: unknown) => boolean> {
-  const schema = JSON.parse(await readFile(join(repository, 'schemas/job.schema.json'), 'utf8')) as object & { $id: string };
+  const schema = JSON.parse(await readFile(join(repository, 'schemas/job.schema.json'), 'utf8')) as object & {
+    $id: string;
+  };
   const ajv = new Ajv2020({ strictTypes: false, strictRequired: false });
   ajv.addSchema(schema);
   const validate = ajv.compile({ $ref: `${schema.$id}#/$defs/${part}` });
@@ -26,28 +28,48 @@ async function validator(part: 'request' | 'event' | 'result'): Promise<(documen
 }
 
 test('the documents of a real job are valid', async () => {
-  const events = [{ type: 'proof', proof: { name: 'freeze', held: true, text: 'backbone: 48 tensors' } }, { type: 'note', level: 'info', text: 'x' }];
+  const events = [
+    { type: 'proof', proof: { name: 'freeze', held: true, text: 'backbone: 48 tensors' } },
+    { type: 'note', level: 'info', text: 'x' },
+  ];
   const { outcome } = await engine.run(
     plan([
       job('head'),
-      job('merge', { steps: 1, events, summary: { loss: 1 } }, { inputs: { heads: collect({ detection: 'head.out' }) } }),
+      job(
+        'merge',
+        { steps: 1, events, summary: { loss: 1 } },
+        { inputs: { heads: collect({ detection: 'head.out' }) } },
+      ),
     ]),
   );
   const folder = join(engine.root, '.headgate/runs', outcome.run, 'jobs/merge/1');
-  const read = async (name: string): Promise<unknown> => JSON.parse(await readFile(join(folder, name), 'utf8')) as unknown;
+  const read = async (name: string): Promise<unknown> =>
+    JSON.parse(await readFile(join(folder, name), 'utf8')) as unknown;
   expect((await validator('request'))(await read('job.json'))).toBe(true);
   expect((await validator('result'))(await read('result.json'))).toBe(true);
   const isEvent = await validator('event');
   const lines = (await readFile(join(folder, 'events.jsonl'), 'utf8')).trimEnd().split('\n');
   expect(lines.map((line) => isEvent(JSON.parse(line)))).toEqual([true, true, true]);
-  expect((await readdir(folder)).sort()).toEqual(['events.jsonl', 'job.json', 'out', 'result.json', 'resume', 'stderr.log', 'stdout.log']);
+  expect((await readdir(folder)).sort()).toEqual([
+    'events.jsonl',
+    'job.json',
+    'out',
+    'result.json',
+    'resume',
+    'stderr.log',
+    'stdout.log',
+  ]);
 });
 
 describe('a result', () => {
   const base = { protocol: 1, token: 't' };
   test.each<[string, Json, boolean]>([
     ['interrupted', { ...base, status: 'interrupted' }, true],
-    ['failed with words', { ...base, status: 'failed', failure: { reason: 'loss-not-finite', message: 'NaN at step 3' } }, true],
+    [
+      'failed with words',
+      { ...base, status: 'failed', failure: { reason: 'loss-not-finite', message: 'NaN at step 3' } },
+      true,
+    ],
     ['failed without words', { ...base, status: 'failed' }, false],
     ['succeeded without outputs', { ...base, status: 'succeeded' }, false],
     ['of another version', { ...base, protocol: 2, status: 'interrupted' }, false],

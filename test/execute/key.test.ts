@@ -17,7 +17,15 @@ const base = stage('qat[detection]', 'qat', { settings: { rate: 0.1, epochs: 2 }
 
 describe('a key', () => {
   test('depends on nothing that only names or places the work', () => {
-    const renamed = stage('other', 'qat', { ...base, inputs: {}, outputs: {}, after: [], timeoutMs: 5, retries: 3, resources: { gpu: 1 } });
+    const renamed = stage('other', 'qat', {
+      ...base,
+      inputs: {},
+      outputs: {},
+      after: [],
+      timeoutMs: 5,
+      retries: 3,
+      resources: { gpu: 1 },
+    });
     expect(keyOf(renamed).key).toBe(keyOf(base).key);
   });
   test('does not depend on the order in which settings were written', () => {

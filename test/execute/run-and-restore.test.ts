@@ -19,11 +19,27 @@ function strategy(options: { readonly score?: number; readonly threshold?: numbe
     script('float', WRITE, { outputs: { head: 'file' }, args: ['{output:head}', options.float ?? 'weights'] }),
     metricsStage('check', options.score ?? 0.97),
     metricsStage('reference', 1),
-    gate('gate', 'check.metrics', [{ name: 'pass', criteria: [{ metric: 'primary', percentOfReference: options.threshold ?? 99 }] }, ELSE('finetune')], {
-      inputs: { reference: 'reference.metrics' },
+    gate(
+      'gate',
+      'check.metrics',
+      [
+        { name: 'pass', criteria: [{ metric: 'primary', percentOfReference: options.threshold ?? 99 }] },
+        ELSE('finetune'),
+      ],
+      {
+        inputs: { reference: 'reference.metrics' },
+      },
+    ),
+    script('finetune', COPY, {
+      outputs: { head: 'file' },
+      after: ['gate:finetune'],
+      inputs: { head: 'float.head' },
+      args: ['{output:head}', '{input:head}', '+finetuned'],
     }),
-    script('finetune', COPY, { outputs: { head: 'file' }, after: ['gate:finetune'], inputs: { head: 'float.head' }, args: ['{output:head}', '{input:head}', '+finetuned'] }),
-    stage('head', 'select', { inputs: { head: oneOf({ 'gate:pass': 'float.head', 'gate:finetune': 'finetune.head' }) }, outputs: { head: 'file' } }),
+    stage('head', 'select', {
+      inputs: { head: oneOf({ 'gate:pass': 'float.head', 'gate:finetune': 'finetune.head' }) },
+      outputs: { head: 'file' },
+    }),
     script('use', COPY, { inputs: { head: 'head.head' }, args: ['{output:out}', '{input:head}', '+used'] }),
   ]);
 }
@@ -61,13 +77,27 @@ describe('a plan with a gate', () => {
     await engine.run(strategy({ threshold: 99 }));
     const same = await engine.run(strategy({ threshold: 98 }));
     // The case is the same and so is its head: whatever follows is restored.
-    expect(same.states).toMatchObject({ check: 'cached', gate: 'succeeded', finetune: 'cached', head: 'cached', use: 'cached' });
+    expect(same.states).toMatchObject({
+      check: 'cached',
+      gate: 'succeeded',
+      finetune: 'cached',
+      head: 'cached',
+      use: 'cached',
+    });
     const flipped = await engine.run(strategy({ threshold: 97 }));
-    expect(flipped.states).toMatchObject({ check: 'cached', gate: 'succeeded', finetune: 'not-taken', use: 'succeeded' });
+    expect(flipped.states).toMatchObject({
+      check: 'cached',
+      gate: 'succeeded',
+      finetune: 'not-taken',
+      use: 'succeeded',
+    });
     const [started] = ofType(flipped.events, 'stage-started');
     expect(started).toMatchObject({
       stage: 'gate',
-      cause: { because: 'changed', changes: [{ pointer: '/settings/cases/0/criteria/0/percentOfReference', before: '98', after: '97' }] },
+      cause: {
+        because: 'changed',
+        changes: [{ pointer: '/settings/cases/0/criteria/0/percentOfReference', before: '98', after: '97' }],
+      },
     });
   });
 });

@@ -35,17 +35,24 @@ describe('a command', () => {
     expect(await failureOf(missing)).toEqual({ reason: 'command-not-found', command: 'headgate-no-such-program' });
   });
   test('that does not write a declared output fails with its path', async () => {
-    expect(await failureOf(script('bad', '', { outputs: { model: 'file' }, paths: { model: 'a/model.bin' } }))).toEqual({
-      reason: 'output-missing',
-      port: 'model',
-      path: 'a/model.bin',
-    });
+    expect(await failureOf(script('bad', '', { outputs: { model: 'file' }, paths: { model: 'a/model.bin' } }))).toEqual(
+      {
+        reason: 'output-missing',
+        port: 'model',
+        path: 'a/model.bin',
+      },
+    );
   });
   test('that takes too long is stopped', async () => {
-    expect(await failureOf(script('bad', 'setInterval(() => {}, 1000)', { timeoutMs: 50 }))).toEqual({ reason: 'timed-out', timeoutMs: 50 });
+    expect(await failureOf(script('bad', 'setInterval(() => {}, 1000)', { timeoutMs: 50 }))).toEqual({
+      reason: 'timed-out',
+      timeoutMs: 50,
+    });
   });
   test('whose arguments name an unknown port fails before it starts', async () => {
-    expect(await failureOf(script('bad', '', { args: ['{input:nothing}'] }))).toMatchObject({ reason: 'settings-invalid' });
+    expect(await failureOf(script('bad', '', { args: ['{input:nothing}'] }))).toMatchObject({
+      reason: 'settings-invalid',
+    });
   });
   test('runs at the root, where its files are', async () => {
     await writeFile(join(engine.root, 'copy.sh'), 'cp data.txt "$1"\n');
@@ -59,17 +66,26 @@ describe('a command', () => {
     expect((await engine.run(plan([copy]))).states).toEqual({ copy: 'cached' });
     await writeFile(join(engine.root, 'data.txt'), 'changed');
     const { events } = await engine.run(plan([copy]));
-    expect(ofType(events, 'stage-started')[0]?.cause).toMatchObject({ because: 'changed', changes: [{ pointer: '/files/data.txt' }] });
+    expect(ofType(events, 'stage-started')[0]?.cause).toMatchObject({
+      because: 'changed',
+      changes: [{ pointer: '/files/data.txt' }],
+    });
   });
 });
 
 describe('metrics', () => {
-  const bad = (text: string): PlannedStage => script('bad', `require('fs').writeFileSync(process.argv[1], ${JSON.stringify(text)})`, { outputs: { metrics: 'metrics' }, args: ['{output:metrics}'] });
+  const bad = (text: string): PlannedStage =>
+    script('bad', `require('fs').writeFileSync(process.argv[1], ${JSON.stringify(text)})`, {
+      outputs: { metrics: 'metrics' },
+      args: ['{output:metrics}'],
+    });
   test.each(['NaN', '-Infinity', 'null', '"high"'])('that are %s are refused by name', async (value) => {
     expect(await failureOf(metricsStage('bad', value))).toMatchObject({ reason: 'metric-not-finite', metric: 'score' });
   });
   test('without the primary metric are refused', async () => {
-    expect(await failureOf(bad('{"format":"headgate-metrics","version":1,"task":"t","primary":"mAP","values":{"loss":1}}'))).toEqual({
+    expect(
+      await failureOf(bad('{"format":"headgate-metrics","version":1,"task":"t","primary":"mAP","values":{"loss":1}}')),
+    ).toEqual({
       reason: 'metric-missing',
       metric: 'mAP',
       available: ['loss'],
@@ -87,7 +103,11 @@ describe('metrics', () => {
       ]),
     );
     expect(states).toEqual({ check: 'succeeded', gate: 'failed', low: 'blocked' });
-    expect(ofType(events, 'stage-failed')[0]?.failure).toEqual({ reason: 'metric-missing', metric: 'mIoU', available: ['score'] });
+    expect(ofType(events, 'stage-failed')[0]?.failure).toEqual({
+      reason: 'metric-missing',
+      metric: 'mIoU',
+      available: ['score'],
+    });
   });
 });
 
@@ -99,16 +119,26 @@ describe('an output outside the job’s folder', () => {
     ['by its path', { paths: { out: '../job.json' } }],
     ['by an absolute path', { paths: { out: '/etc/hostname' } }],
     ['through a link', { outputs: { out: { link: '../../../../../../../secret.txt' } } }],
-    ['through a link in a folder', { outputs: { out: { tree: { 'a.txt': 'a', 'b.txt': { link: '../../job.json' } } } } }],
+    [
+      'through a link in a folder',
+      { outputs: { out: { tree: { 'a.txt': 'a', 'b.txt': { link: '../../job.json' } } } } },
+    ],
     ['through a link to nothing', { outputs: { out: { link: '/nowhere/at/all' } } }],
   ])('is refused: %s', async (_, settings) => {
-    expect(await failureOf(job('bad', settings, { outputs: { out: 'file' } }))).toMatchObject({ reason: 'output-escapes', port: 'out' });
+    expect(await failureOf(job('bad', settings, { outputs: { out: 'file' } }))).toMatchObject({
+      reason: 'output-escapes',
+      port: 'out',
+    });
   });
   test('is refused even when the link is to a folder', async () => {
     await mkdir(join(engine.root, 'elsewhere'));
-    const linking = script('bad', `require('fs').mkdirSync(process.argv[1]); require('fs').symlinkSync(process.argv[2], process.argv[1] + '/inner')`, {
-      args: ['{output:out}', join(engine.root, 'elsewhere')],
-    });
+    const linking = script(
+      'bad',
+      `require('fs').mkdirSync(process.argv[1]); require('fs').symlinkSync(process.argv[2], process.argv[1] + '/inner')`,
+      {
+        args: ['{output:out}', join(engine.root, 'elsewhere')],
+      },
+    );
     expect(await failureOf(linking)).toMatchObject({ reason: 'output-escapes' });
   });
 });

@@ -1,5 +1,17 @@
 // The store on a real file system: bytes by digest, folders, stamps, resume states, journals, locks.
-import { appendFile, chmod, link, mkdir, mkdtemp, readFile, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  chmod,
+  link,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -180,7 +192,13 @@ describe('resume states', () => {
 });
 
 describe('a journal', () => {
-  const event = (seq: number): RunEvent => ({ type: 'run-interrupted', signal: 'SIGINT', run: runId('r'), seq, time: '' });
+  const event = (seq: number): RunEvent => ({
+    type: 'run-interrupted',
+    signal: 'SIGINT',
+    run: runId('r'),
+    seq,
+    time: '',
+  });
 
   test('gives back what was appended, and tells of a torn end', async () => {
     const folder = join(root, 'run');

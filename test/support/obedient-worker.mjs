@@ -2,7 +2,16 @@
 // hashes, so that a step lost or done twice shows in the output.
 //   settings: { steps, outputs: {port: text | {chain: true} | {copy: inputPort} | {tree: {...}}}, conductor, fail, ... }
 import { createHash } from 'node:crypto';
-import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createConnection } from 'node:net';
 import { dirname, join } from 'node:path';
 
@@ -45,7 +54,10 @@ function writeAtomic(path, text) {
 }
 
 function end(result) {
-  writeAtomic(join(folder, 'result.json'), JSON.stringify({ protocol: settings.protocol ?? 1, token: settings.token ?? token, ...result }));
+  writeAtomic(
+    join(folder, 'result.json'),
+    JSON.stringify({ protocol: settings.protocol ?? 1, token: settings.token ?? token, ...result }),
+  );
   process.exit(0);
 }
 
@@ -54,7 +66,7 @@ const saved = request.resumeFrom && join(request.resumeFrom, 'state.json');
 if (saved && existsSync(saved)) state = JSON.parse(readFileSync(saved, 'utf8'));
 
 await at('started');
-for (; state.step < (settings.steps ?? 0); ) {
+for (; state.step < (settings.steps ?? 0);) {
   state = { step: state.step + 1, chain: createHash('sha256').update(`${state.chain} ${state.step}`).digest('hex') };
   emit({ type: 'progress', unit: 'epoch', done: state.step, total: settings.steps, loss: 1 / state.step });
   writeAtomic(join(folder, 'resume/state.json'), JSON.stringify(state));

@@ -50,7 +50,9 @@ export function stage(id: string, kind: string, options: StageOptions = {}): Pla
     name,
     ...(key === undefined ? {} : { key }),
     kind,
-    runsOn: options.runsOn ?? (['gate', 'select', 'stop'].includes(kind) ? 'engine' : kind === 'command' ? 'command' : 'embedded'),
+    runsOn:
+      options.runsOn ??
+      (['gate', 'select', 'stop'].includes(kind) ? 'engine' : kind === 'command' ? 'command' : 'embedded'),
     at: { file: 'workflow.json', line: 1, column: 1 },
     ...(options.task === undefined ? {} : { task: options.task }),
     settings: options.settings ?? {},
@@ -63,7 +65,11 @@ export function stage(id: string, kind: string, options: StageOptions = {}): Pla
       ]),
     ),
     inputPorts: [],
-    outputs: Object.entries(options.outputs ?? {}).map(([port, artifact]) => ({ name: port, type: { artifact }, help: '' })),
+    outputs: Object.entries(options.outputs ?? {}).map(([port, artifact]) => ({
+      name: port,
+      type: { artifact },
+      help: '',
+    })),
     after: (options.after ?? []).map((after) =>
       typeof after !== 'string'
         ? after
@@ -86,7 +92,10 @@ export function plan(stages: readonly PlannedStage[], name = 'test'): Plan {
 export function script(
   id: string,
   code: string,
-  options: StageOptions & { readonly args?: readonly string[]; readonly paths?: { readonly [port: string]: string } } = {},
+  options: StageOptions & {
+    readonly args?: readonly string[];
+    readonly paths?: { readonly [port: string]: string };
+  } = {},
 ): PlannedStage {
   const outputs = options.outputs ?? { out: 'file' };
   const paths = Object.fromEntries(
@@ -100,7 +109,11 @@ export function script(
 }
 
 /** A command that writes metrics with this value of `score`. */
-export function metricsStage(id: string, score: string | number, options: StageOptions & { readonly task?: string } = {}): PlannedStage {
+export function metricsStage(
+  id: string,
+  score: string | number,
+  options: StageOptions & { readonly task?: string } = {},
+): PlannedStage {
   const document = `{"format":"headgate-metrics","version":1,"task":"${options.task ?? 'detection'}","primary":"score","values":{"score":${score}},"units":{"score":"fraction"},"higherIsBetter":{"score":true}}`;
   return script(id, `require('fs').writeFileSync(process.argv[1], ${JSON.stringify(document)})`, {
     ...options,
@@ -119,7 +132,10 @@ export function gate(
     ...options,
     inputs: { metrics, ...options.inputs },
     outputs: { verdict: 'verdict' },
-    settings: { cases: cases.map(({ name, criteria }) => ({ name, criteria: [...criteria] })), policy: options.policy ?? 'own' },
+    settings: {
+      cases: cases.map(({ name, criteria }) => ({ name, criteria: [...criteria] })),
+      policy: options.policy ?? 'own',
+    },
   });
 }
 

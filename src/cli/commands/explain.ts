@@ -61,7 +61,8 @@ function fileOf(run: PastRun | undefined): string | undefined {
 function asJournaled(newest: PastRun | undefined, file: string, { set, params }: ExplainOptions): SelectionOptions {
   if (newest === undefined || fileOf(newest) !== resolve(file) || set !== undefined || params !== undefined) return {};
   const { set: journaled, params: paramsFile } = newest.started.options;
-  const path = typeof paramsFile === 'object' && paramsFile !== null && 'path' in paramsFile ? paramsFile['path'] : undefined;
+  const path =
+    typeof paramsFile === 'object' && paramsFile !== null && 'path' in paramsFile ? paramsFile['path'] : undefined;
   return {
     ...(Array.isArray(journaled) ? { set: journaled.map(String) } : {}),
     ...(typeof path === 'string' ? { params: path } : {}),

@@ -30,16 +30,21 @@ async function locate(store: Store, what: string): Promise<Result<string, Mistak
   if (/^[0-9a-f]+$/.test(what) && what.length >= MIN_DIGEST_START) {
     const digests = await digestsStarting(store, what);
     const [digest] = digests;
-    if (digests.length > 1) return err({ message: `${digests.length} objects begin with ${what}`, help: 'give more digits' });
+    if (digests.length > 1)
+      return err({ message: `${digests.length} objects begin with ${what}`, help: 'give more digits' });
     return digest === undefined ? err({ message: `no object ${what} in the store` }) : openObject(store, digest);
   }
   const found = await findRun(store.layout);
   if (!found.ok) return err({ message: `no file "${what}", and no run to look for such an output in` });
   const stages = foldRun(found.value.journal.events)?.stages ?? [];
   const dot = what.lastIndexOf('.');
-  const stage = stages.find(({ id }) => id === what.slice(0, dot)) ?? stages.find(({ id }) => what.startsWith(`${id}.`));
+  const stage =
+    stages.find(({ id }) => id === what.slice(0, dot)) ?? stages.find(({ id }) => what.startsWith(`${id}.`));
   if (stage === undefined) {
-    return err({ message: `"${what}" is no file, digest or output`, help: 'outputs are named stage.port, for example export.onnx' });
+    return err({
+      message: `"${what}" is no file, digest or output`,
+      help: 'outputs are named stage.port, for example export.onnx',
+    });
   }
   const output = stage.outputs[what.slice(stage.id.length + 1)];
   if (output === undefined) {

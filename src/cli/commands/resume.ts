@@ -18,7 +18,8 @@ export async function resume(
   if (!found.ok) return refuse(terminal, found.error.message, found.error.help);
   const past = found.value;
   const journaled = past.started.options;
-  if (typeof journaled['file'] !== 'string') return refuse(terminal, `run ${past.run} does not say which workflow it ran`);
+  if (typeof journaled['file'] !== 'string')
+    return refuse(terminal, `run ${past.run} does not say which workflow it ran`);
   const selection = { ...(await selectionOf(past, journaled)), root: layout.root };
   const prepared = await prepare(terminal, journaled['file'], selection);
   if (prepared === undefined) return 2;
@@ -43,7 +44,8 @@ async function selectionOf({ folder }: PastRun, journaled: JsonObject): Promise<
 
 /** The params file as it was when the run began. */
 async function paramsFile(folder: string, { params }: JsonObject): Promise<string | undefined> {
-  if (!isJsonObject(params) || typeof params['path'] !== 'string' || typeof params['text'] !== 'string') return undefined;
+  if (!isJsonObject(params) || typeof params['path'] !== 'string' || typeof params['text'] !== 'string')
+    return undefined;
   const now = await readFile(params['path'], 'utf8').catch(() => undefined);
   if (now === params['text']) return params['path'];
   const kept = join(folder, 'params.json');

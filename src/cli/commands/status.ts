@@ -24,7 +24,10 @@ export async function status(
     return 0;
   }
   const colours = coloursFor(terminal.stdout, terminal.env);
-  const state = owner !== undefined ? `running (process ${owner.pid})` : (report.finished?.outcome ?? 'ended without a last word; headgate resume goes on');
+  const state =
+    owner !== undefined
+      ? `running (process ${owner.pid})`
+      : (report.finished?.outcome ?? 'ended without a last word; headgate resume goes on');
   terminal.stdout.write(`${colours.bold(report.name)} run ${report.run}, started ${report.startedAt}: ${state}\n\n`);
   terminal.stdout.write(`${stageTable(report, colours)}\n\n${runSummary(report, [], colours)}`);
   return 0;
