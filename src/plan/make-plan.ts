@@ -86,6 +86,7 @@ function plannedStage(stage: LinkedStage, conditions: Conditions, outputs: reado
     runsOn: kind.runsOn,
     at: { file: spec.nameAt.source.file, ...at },
     ...(task === undefined ? {} : { task }),
+    ...(spec.role === '' ? {} : { role: spec.role }),
     settings: kind.role === 'gate' ? gateSettings(stage) : kind.jobSettings(context),
     seed,
     threads,

@@ -39,6 +39,8 @@ export interface PlannedStage {
   readonly runsOn: RunsOn;
   readonly at: SourcePlace;
   readonly task?: string;
+  /** Row of the run's final table that the stage's metrics are; no part of the key. */
+  readonly role?: string;
   /** From `StageKind.jobSettings`. For gates: resolved cases (see GateSettings). */
   readonly settings: JsonObject;
   readonly seed: number;

@@ -20,7 +20,16 @@ export interface HeadRow {
 }
 
 /** In the order of the strategy; roles it does not know come after, by name. */
-const ROLE_ORDER = ['float', 'backbone-quantised', 'finetuned', 'calibrated', 'qat', 'merged', 'integer'];
+const ROLE_ORDER = [
+  'float',
+  'float-longer',
+  'backbone-quantised',
+  'finetuned',
+  'calibrated',
+  'qat',
+  'merged',
+  'integer',
+];
 const REPORT = 'report-';
 const MAX_METRICS = 4;
 

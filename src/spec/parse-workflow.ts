@@ -36,6 +36,7 @@ function stageSpec({ key: name, keyAt: nameAt, value }: Member): StageSpec {
     name,
     nameAt,
     kind: read('kind') as LocatedString,
+    role: textOf(read('role')),
     task: read('task'),
     forEach: read('forEach'),
     enabled: read('enabled'),

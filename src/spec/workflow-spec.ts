@@ -22,6 +22,8 @@ export interface StageSpec {
   readonly name: string;
   readonly nameAt: Place;
   readonly kind: LocatedString;
+  /** Empty where the stage has none. */
+  readonly role: string;
   readonly task: Located | undefined;
   readonly forEach: Located | undefined;
   readonly enabled: Located | undefined;

@@ -46,7 +46,7 @@ export function taskSettings({ name, settings }: ResolvedTask): JsonObject {
 
 /** The profile without what only gates and people read. */
 export function profileSettings(context: StageContext): JsonObject {
-  const { onLow: _onLow, summary: _summary, ...format } = context.profile ?? {};
+  const { onLow: _onLow, qat: _qat, summary: _summary, ...format } = context.profile ?? {};
   return format;
 }
 

@@ -18,7 +18,7 @@ export const finetune: StageKind = {
       input('head', checkpoint('head', ['float']), 'the float head to start from'),
     ],
     outputs: [{ name: 'head', type: checkpoint('head', ['float']), help: 'the adapted float head' }, reportPort],
-    data: (['train', 'gate'] as const).map((split) => ({ port: `data[${split}]`, task: task?.name ?? '', split })),
+    data: [{ port: 'data[train]', task: task?.name ?? '', split: 'train' as const }],
   }),
   jobSettings: ({ settings, task }) => ({
     training: settings['training'] ?? {},

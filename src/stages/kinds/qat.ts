@@ -93,13 +93,11 @@ function dataOf(context: StageContext): NonNullable<Ports['data']> {
   const tasks = scopeOf(context) === 'backbone' ? objectiveTasks(context) : [];
   // With one task, or none (distillation alone), the stage's own data; the port then carries no task's name.
   const names = tasks.length > 1 ? tasks.map((task) => task.name) : [tasks[0]?.name ?? context.task?.name ?? ''];
-  return names.flatMap((task) =>
-    (['train', 'gate'] as const).map((split) => ({
-      port: names.length > 1 ? `data[${task}.${split}]` : `data[${split}]`,
-      task,
-      split,
-    })),
-  );
+  return names.map((task) => ({
+    port: names.length > 1 ? `data[${task}.train]` : 'data[train]',
+    task,
+    split: 'train' as const,
+  }));
 }
 
 function checkObjective(context: StageContext): readonly Finding[] {

@@ -39,7 +39,7 @@ export const train: StageKind = {
           .map((scope) => ({ name: scope, type: checkpoint(scope, ['float']), help: `the trained ${scope}` })),
         reportPort,
       ],
-      data: (['train', 'gate'] as const).map((split) => ({ port: `data[${split}]`, task: task?.name ?? '', split })),
+      data: [{ port: 'data[train]', task: task?.name ?? '', split: 'train' as const }],
     };
   },
   jobSettings: ({ settings, task }) => ({
