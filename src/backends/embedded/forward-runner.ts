@@ -19,10 +19,13 @@ export interface RunnerRequest {
 }
 
 export class ForwardRunner {
-  private constructor(
-    private readonly session: Session,
-    private readonly outputs: readonly string[],
-  ) {}
+  private readonly session: Session;
+  private readonly outputs: readonly string[];
+
+  private constructor(session: Session, outputs: readonly string[]) {
+    this.session = session;
+    this.outputs = outputs;
+  }
 
   static async start(request: RunnerRequest): Promise<ForwardRunner> {
     const graph = buildReference(request.network, request);

@@ -11,8 +11,11 @@ import { RuntimeError } from '../../qat/runtime/onnxruntime.ts';
 
 export class JobError extends Error {
   override readonly name = 'JobError';
-  constructor(readonly failure: JobFailure) {
+  readonly failure: JobFailure;
+
+  constructor(failure: JobFailure) {
     super(failure.message);
+    this.failure = failure;
   }
 }
 

@@ -147,13 +147,25 @@ function lossNotFinite(name: string, value: number, step: number, epoch: number)
 
 /** Assembles what a step is fed: images or boundary features, targets, a teacher's values. */
 class BatchFeeder {
+  private readonly request: LoopRequest;
+  private readonly batcher: ImageBatcher;
+  readonly losses: readonly LossSpec[];
+  readonly targets: readonly TargetSpec[];
+  readonly boundaryShapes: ReadonlyMap<string, readonly number[]>;
+
   private constructor(
-    private readonly request: LoopRequest,
-    private readonly batcher: ImageBatcher,
-    readonly losses: readonly LossSpec[],
-    readonly targets: readonly TargetSpec[],
-    readonly boundaryShapes: ReadonlyMap<string, readonly number[]>,
-  ) {}
+    request: LoopRequest,
+    batcher: ImageBatcher,
+    losses: readonly LossSpec[],
+    targets: readonly TargetSpec[],
+    boundaryShapes: ReadonlyMap<string, readonly number[]>,
+  ) {
+    this.request = request;
+    this.batcher = batcher;
+    this.losses = losses;
+    this.targets = targets;
+    this.boundaryShapes = boundaryShapes;
+  }
 
   static async start(request: LoopRequest): Promise<BatchFeeder> {
     const { network, dataset, training, backbone, teacher } = request;
@@ -213,13 +225,25 @@ class ProgressReporter {
   private readonly started = performance.now();
   private smoothed: number | undefined;
 
+  private readonly context: JobContext;
+  private readonly total: number;
+  private readonly stepsPerEpoch: number;
+  private readonly training: TrainingSettings;
+  private readonly firstStep: number;
+
   constructor(
-    private readonly context: JobContext,
-    private readonly total: number,
-    private readonly stepsPerEpoch: number,
-    private readonly training: TrainingSettings,
-    private readonly firstStep: number,
-  ) {}
+    context: JobContext,
+    total: number,
+    stepsPerEpoch: number,
+    training: TrainingSettings,
+    firstStep: number,
+  ) {
+    this.context = context;
+    this.total = total;
+    this.stepsPerEpoch = stepsPerEpoch;
+    this.training = training;
+    this.firstStep = firstStep;
+  }
 
   step(step: number, loss: number, learningRate: number): void {
     this.smoothed = this.smoothed === undefined ? loss : 0.95 * this.smoothed + 0.05 * loss;

@@ -1,6 +1,6 @@
 // Reverse-mode differentiation of a forward graph into the same builder: forward nodes lowered to standard operators,
 // then one reverse walk over the nodes that lie between a wanted value and the loss.
-import { GraphBuilder } from '../onnx/builder.ts';
+import type { GraphBuilder } from '../onnx/builder.ts';
 import type { IrNode } from '../onnx/ir.ts';
 import { gradientRules, ruleKey } from './registry.ts';
 import { HEADGATE_DOMAIN } from './rule.ts';

@@ -62,12 +62,15 @@ class QdqWriter {
   readonly b = new GraphBuilder('q');
   readonly scales: ScaleRow[] = [];
   private readonly names = new Map<string, string>();
+  private readonly network: Network;
+  private readonly scopes: ReadonlyMap<string, ScopeForward>;
+  private readonly placement: Placement;
 
-  constructor(
-    private readonly network: Network,
-    private readonly scopes: ReadonlyMap<string, ScopeForward>,
-    private readonly placement: Placement,
-  ) {}
+  constructor(network: Network, scopes: ReadonlyMap<string, ScopeForward>, placement: Placement) {
+    this.network = network;
+    this.scopes = scopes;
+    this.placement = placement;
+  }
 
   actual(value: string): string {
     return this.names.get(value) ?? value;

@@ -76,8 +76,11 @@ const PRIOR = 0.1;
 
 class ModelWriter {
   readonly b = new GraphBuilder('m');
+  private readonly random: Random;
 
-  constructor(private readonly random: Random) {}
+  constructor(random: Random) {
+    this.random = random;
+  }
 
   /** Convolution, batch norm, Relu. */
   block(

@@ -75,13 +75,22 @@ class ReferenceEmitter {
   readonly b = new GraphBuilder('r');
   /** Float-graph value → the value that carries it here (after its quantiser). */
   private readonly names = new Map<string, string>();
+  private readonly network: Network;
+  private readonly scopes: ReadonlyMap<string, ScopeForward>;
+  private readonly placement: Placement;
+  private readonly only: ReadonlySet<string> | undefined;
 
   constructor(
-    private readonly network: Network,
-    private readonly scopes: ReadonlyMap<string, ScopeForward>,
-    private readonly placement: Placement,
-    private readonly only: ReadonlySet<string> | undefined,
-  ) {}
+    network: Network,
+    scopes: ReadonlyMap<string, ScopeForward>,
+    placement: Placement,
+    only: ReadonlySet<string> | undefined,
+  ) {
+    this.network = network;
+    this.scopes = scopes;
+    this.placement = placement;
+    this.only = only;
+  }
 
   actual(value: string): string {
     return this.names.get(value) ?? value;

@@ -13,9 +13,12 @@ export class GraphBuilder {
   readonly nodes: IrNode[] = [];
   readonly initializers = new Map<string, IrTensor>();
   private readonly shared = new Map<string, string>();
+  private readonly prefix: string;
   private counter = 0;
 
-  constructor(private readonly prefix = 'v') {}
+  constructor(prefix = 'v') {
+    this.prefix = prefix;
+  }
 
   fresh(hint: string): string {
     return `${this.prefix}${this.counter++}_${hint}`;

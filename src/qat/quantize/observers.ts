@@ -22,8 +22,11 @@ export class Observation {
   private movingMin: number | undefined;
   private movingMax = 0;
   private counts: Float64Array | undefined;
+  private readonly observer: Observer;
 
-  constructor(private readonly observer: Observer) {}
+  constructor(observer: Observer) {
+    this.observer = observer;
+  }
 
   get needsSecondPass(): boolean {
     return this.observer.kind === 'percentile' || this.observer.kind === 'mse';

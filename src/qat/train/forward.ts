@@ -6,7 +6,7 @@
 //                     'frozen': folded with its saved statistics, in the graph;
 //                     'train':  reverse-folded: weights quantised with the running factor, the factor divided out again,
 //                               then batch norm on the batch's statistics (Krishnamoorthi 2018, as torch.ao).
-import { GraphBuilder } from '../onnx/builder.ts';
+import type { GraphBuilder } from '../onnx/builder.ts';
 import { float, floatOf, int } from '../onnx/ir.ts';
 import type { IrNode } from '../onnx/ir.ts';
 import { HEADGATE_DOMAIN } from '../autodiff/rule.ts';
@@ -49,13 +49,15 @@ export class ForwardEmitter {
   readonly nodes: IrNode[] = [];
   readonly batchStatistics: BatchStatistics[] = [];
   readonly frozenInitializers = new Map<string, string>();
+  readonly b: GraphBuilder;
+  private readonly parts: ForwardParts;
   private readonly names = new Map<string, string>();
   private counter = 0;
 
-  constructor(
-    readonly b: GraphBuilder,
-    private readonly parts: ForwardParts,
-  ) {}
+  constructor(b: GraphBuilder, parts: ForwardParts) {
+    this.b = b;
+    this.parts = parts;
+  }
 
   actual(value: string): string {
     return this.names.get(value) ?? value;

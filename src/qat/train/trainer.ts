@@ -29,12 +29,17 @@ export interface StepRates {
 }
 
 export class Trainer {
-  private constructor(
-    private readonly session: Session,
-    private readonly program: TrainingProgram,
-    private readonly optimizer: OptimizerSettings,
-    private current: TrainerState,
-  ) {}
+  private readonly session: Session;
+  private readonly program: TrainingProgram;
+  private readonly optimizer: OptimizerSettings;
+  private current: TrainerState;
+
+  private constructor(session: Session, program: TrainingProgram, optimizer: OptimizerSettings, current: TrainerState) {
+    this.session = session;
+    this.program = program;
+    this.optimizer = optimizer;
+    this.current = current;
+  }
 
   static async start(
     program: TrainingProgram,
