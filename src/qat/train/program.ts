@@ -130,7 +130,7 @@ export async function compileProgram(request: ProgramRequest): Promise<TrainingP
   });
   const named: [string, string][] = [
     ['loss', total],
-    ...losses.map(({ loss, value }): [string, string] => [`loss.${loss.output}`, value]),
+    ...losses.map(({ loss, value }): [string, string] => [lossName(loss), value]),
     ['parameters.next', optimized.parameters],
     ['first.next', optimized.first],
     ['second.next', optimized.second],
@@ -187,6 +187,11 @@ export async function compileProgram(request: ProgramRequest): Promise<TrainingP
       b.scalar(EPSILON),
     ])[0] as string;
   }
+}
+
+/** A task's loss and a distance to a teacher may look at the same output. */
+function lossName({ kind, output }: LossSpec): string {
+  return kind === 'distill' ? `loss.distill.${output}` : `loss.${output}`;
 }
 
 export function stateInputs(layouts: {
