@@ -66,7 +66,7 @@ function headSection({ task, metrics, rows }: HeadTable, { bold }: Colours): str
       { title: '% of float', align: 'right' },
     ],
     rows.map(({ role, facts, percentOfFloat }) => [
-      role,
+      roleWords(role),
       ...metrics.map((name) => {
         const value = facts.values[name];
         return value === undefined ? '' : metricValue(value, facts.units[name]);
@@ -75,6 +75,20 @@ function headSection({ task, metrics, rows }: HeadTable, { bold }: Colours): str
     ]),
   );
   return table;
+}
+
+const ROLE_WORDS: { readonly [role: string]: string } = {
+  'float-longer': 'float, trained longer',
+  'backbone-quantised': 'float head, quantised backbone',
+  finetuned: 'finetuned head, quantised backbone',
+  qat: 'QAT',
+  integer: 'integer runtime',
+};
+
+function roleWords(role: string): string {
+  const report = role.startsWith('report-');
+  const own = report ? role.slice('report-'.length) : role;
+  return `${report ? 'report split: ' : ''}${ROLE_WORDS[own] ?? own}`;
 }
 
 function gateLines(report: RunReport, { bold, dim }: Colours): readonly string[] {
