@@ -89,7 +89,31 @@ function scopesOf(graph: GraphIr): ScopeNames {
     throw new NetworkError(
       `the model names no scopes (metadata "${METADATA_KEY}"); import it with its boundary and heads`,
     );
-  return JSON.parse(written) as ScopeNames;
+  return readScopes(written);
+}
+
+function readScopes(written: string): ScopeNames {
+  const refused = new NetworkError(
+    `the model's metadata "${METADATA_KEY}" is not {"backbone": {"boundary": [...]}, "heads": {...}}`,
+  );
+  let scopes: unknown;
+  try {
+    scopes = JSON.parse(written);
+  } catch {
+    throw refused;
+  }
+  const { backbone, heads } = isRecord(scopes) ? scopes : {};
+  if (!isRecord(backbone) || !isNames(backbone['boundary']) || !isRecord(heads)) throw refused;
+  if (!Object.values(heads).every((head) => isRecord(head) && isNames(head['outputs']))) throw refused;
+  return scopes as ScopeNames;
+}
+
+function isRecord(value: unknown): value is { readonly [key: string]: unknown } {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isNames(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((name) => typeof name === 'string');
 }
 
 function inputOf(graph: GraphIr): Network['input'] {
