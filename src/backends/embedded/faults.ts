@@ -17,10 +17,15 @@ interface Fault {
   readonly state?: ScopeForward['state'];
 }
 
-export function withFault(request: JobRequest, loaded: ScopeForward): ScopeForward {
-  if (request.fault === undefined) return loaded;
-  if (process.env['HEADGATE_FAULTS'] !== '1')
+/** @throws JobError when the request injects a fault and the environment does not allow it. */
+export function checkFaultAllowed(request: JobRequest): void {
+  if (request.fault !== undefined && process.env['HEADGATE_FAULTS'] !== '1')
     throw new JobError({ reason: 'protocol', message: 'fault injection is off (HEADGATE_FAULTS=1 allows it)' });
+}
+
+export function withFault(request: JobRequest, loaded: ScopeForward): ScopeForward {
+  checkFaultAllowed(request);
+  if (request.fault === undefined) return loaded;
   const fault = settingsOf<Fault>(request.fault);
   if (fault.scope !== loaded.checkpoint.scope) return loaded;
   const state = fault.state ?? loaded.state;

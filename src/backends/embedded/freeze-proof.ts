@@ -102,6 +102,23 @@ export async function proveFrozenConstants(proof: FrozenConstants): Promise<void
   });
 }
 
+/** For scopes that are only put together: each as its artifact, tensor by tensor, since outputs hide what rounding hides. */
+export function proveKept(
+  context: JobContext,
+  artifacts: ReadonlyMap<string, ScopeForward>,
+  merged: ReadonlyMap<string, ScopeForward>,
+): void {
+  for (const [scope, { state, checkpoint }] of artifacts) {
+    const held = merged.get(scope);
+    if (held?.state !== state)
+      throw violated(scope, [{ tensor: 'state', index: -1, before: state, after: held?.state ?? 'missing' }]);
+    const kept = compareCheckpoints(checkpoint, held.checkpoint);
+    refuse(scope, kept);
+    const text = `${scope}: ${kept.tensors} tensors, ${kept.values} values bit-equal in the merged model, state ${state}`;
+    context.emit({ type: 'proof', proof: { name: 'freeze', held: true, text } });
+  }
+}
+
 async function artifactOf(
   request: JobRequest,
   network: Network,

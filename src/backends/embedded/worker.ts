@@ -7,6 +7,7 @@ import { JOB_PROTOCOL } from '../../events/job-protocol.ts';
 import type { JobRequest, JobResult } from '../../events/job-protocol.ts';
 import { writeFileAtomic } from '../../support/atomic-file.ts';
 import type { JobContext, JobOutcome } from './job-context.ts';
+import { checkFaultAllowed } from './faults.ts';
 import { failureOf, JobError } from './job-error.ts';
 import { jobs } from './jobs/registry.ts';
 
@@ -62,6 +63,8 @@ function outcomeOf(request: JobRequest, context: JobContext): Promise<JobOutcome
       remedy: 'Run `npm run build` again.',
     });
   }
+  // Whatever the kind: a job that has no use for a fault must not pass as one that withstood it.
+  checkFaultAllowed(request);
   const job = jobs.get(request.kind);
   if (job === undefined)
     throw new JobError({ reason: 'protocol', message: `the embedded backend has no job of kind "${request.kind}"` });

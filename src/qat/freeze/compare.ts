@@ -36,11 +36,11 @@ export function compareTensors(before: ReadonlyMap<string, Tensor>, after: Reado
   return { tensors: before.size, values, differences };
 }
 
-/** Every weight, bias, BN statistic, min, max and scale; and the scope, state and profile as values of their own. */
+/** Every weight, bias, BN statistic, min, max and scale; and scope, state, graph, profile and backbone as values of their own. */
 export function compareCheckpoints(before: ScopeCheckpoint, after: ScopeCheckpoint): Comparison {
   const [left, right] = [encodeCheckpoint(before), encodeCheckpoint(after)];
   const comparison = compareTensors(left.tensors, right.tensors);
-  const fields = ['scope', 'state', 'graph', 'profile'] as const;
+  const fields = ['scope', 'state', 'graph', 'profile', 'backbone'] as const;
   const others = fields
     .filter((field) => left.metadata[field] !== right.metadata[field])
     .map((field) => ({

@@ -1,5 +1,6 @@
-// The `merge` job: one backbone with all heads, and the merge proof: on the gate images every output of the merged forward
-// equals, bit for bit, that of backbone and head run separately; the backbone's nodes stand in the merged graph once.
+// The `merge` job: one backbone with all heads, and the merge proof: every tensor of every scope is the artifact's, on the
+// gate images every output of the merged forward equals, bit for bit, that of backbone and head run separately, and the
+// backbone's nodes stand in the merged graph once.
 import type { JobRequest } from '../../../events/job-protocol.ts';
 import { BACKBONE, headNames } from '../../../qat/network/network.ts';
 import type { Network } from '../../../qat/network/network.ts';
@@ -8,6 +9,7 @@ import type { ScopeForward } from '../../../qat/network/reference.ts';
 import { outPath, readCheckpoint, readDataset, readNetwork, writeJson } from '../artifacts.ts';
 import { withFault } from '../faults.ts';
 import { ForwardRunner } from '../forward-runner.ts';
+import { proveKept } from '../freeze-proof.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { JobError } from '../job-error.ts';
 import { checkSameBackbone, readMerged, writeMerged } from '../merged-model.ts';
@@ -47,6 +49,7 @@ export async function runMerge(request: JobRequest, context: JobContext): Promis
   );
   const merged = await readMerged(outPath(context.outDir, 'merged'));
   const held = new Map([...merged.scopes].map(([scope, forward]) => [scope, withFault(request, forward)]));
+  proveKept(context, scopes, held);
 
   const units = provedOnce(network, held, batch);
   const all = await startAll(network, held, tasks, batch, request.threads);

@@ -129,15 +129,13 @@ async function trainHead(work: Work): Promise<Trained | undefined> {
   const task = settings.task as TaskSettings;
   const dataset = await readDataset(request, 'data[train]');
   checkImages(dataset, network);
-  const used = withFault(request, {
-    state: 'VALIDATION',
-    checkpoint: await readCheckpoint(request, network, 'backbone', BACKBONE, ['calibrated', 'qat']),
-  });
-  if (start.backbone !== scopeDigest(used.checkpoint) && request.fault === undefined) {
+  const loaded = await readCheckpoint(request, network, 'backbone', BACKBONE, ['calibrated', 'qat']);
+  if (start.backbone !== scopeDigest(loaded)) {
     throw new LoadError(
-      `head "${scope}" was calibrated on another backbone (${start.backbone?.slice(0, 12) ?? 'none'}, here ${scopeDigest(used.checkpoint).slice(0, 12)}): calibrate it on this one`,
+      `head "${scope}" was calibrated on another backbone (${start.backbone?.slice(0, 12) ?? 'none'}, here ${scopeDigest(loaded).slice(0, 12)}): calibrate it on this one`,
     );
   }
+  const used = withFault(request, { state: 'VALIDATION', checkpoint: loaded });
   const backbone = await startBackbone(network, used, settings.training.batch, request.threads);
   const backboneProfile = used.checkpoint.quant?.profile as Profile;
   const placement = placeQuantizers(

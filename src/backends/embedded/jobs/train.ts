@@ -36,6 +36,8 @@ export async function runTrain(request: JobRequest, context: JobContext): Promis
   const trained = train.map((scope) => (scope === 'head' ? head : scope));
   const frozenBackbone = !trained.includes(BACKBONE);
   const used = withFault(request, { state: 'FLOAT', checkpoint: start.get(BACKBONE) as ScopeCheckpoint });
+  if (!trained.includes(head))
+    start.set(head, withFault(request, { state: 'FLOAT', checkpoint: start.get(head) as ScopeCheckpoint }).checkpoint);
   const backbone = frozenBackbone ? await startBackbone(network, used, training.batch, request.threads) : undefined;
   const scopes = [...start.keys()].filter((scope) => scope !== BACKBONE || !frozenBackbone);
   const result = await runTraining({
