@@ -34,12 +34,14 @@ export interface DoneJob {
 const TOKEN = 'a-token-of-this-attempt';
 
 export class WorkerRig {
+  readonly root: string;
+  private readonly worker: string;
   private jobs = 0;
 
-  private constructor(
-    readonly root: string,
-    private readonly worker: string,
-  ) {}
+  private constructor(root: string, worker: string) {
+    this.root = root;
+    this.worker = worker;
+  }
 
   /** Builds the worker from its sources. */
   static async start(): Promise<WorkerRig> {
@@ -105,15 +107,16 @@ export class WorkerRig {
 
 /** Its events file is a named pipe: the worker waits at each event until the test takes it. */
 export class SteppedJob {
+  readonly folder: string;
+  readonly process: ChildProcess;
   private readonly exited: Promise<unknown>;
   private readonly problems: () => string;
   private gone = false;
   private waiting: JobEvent[] = [];
 
-  constructor(
-    readonly folder: string,
-    readonly process: ChildProcess,
-  ) {
+  constructor(folder: string, process: ChildProcess) {
+    this.folder = folder;
+    this.process = process;
     this.problems = textOf(process);
     this.exited = once(process, 'close').then(async () => {
       this.gone = true;

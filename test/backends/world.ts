@@ -12,13 +12,16 @@ import { WorkerRig } from './worker-rig.ts';
 const FLOAT = training(12, 0.02);
 
 export class World {
+  readonly rig: WorkerRig;
+  readonly trainData: string;
+  readonly gateData: string;
   private readonly made = new Map<string, Promise<{ readonly [port: string]: string }>>();
 
-  private constructor(
-    readonly rig: WorkerRig,
-    readonly trainData: string,
-    readonly gateData: string,
-  ) {}
+  private constructor(rig: WorkerRig, trainData: string, gateData: string) {
+    this.rig = rig;
+    this.trainData = trainData;
+    this.gateData = gateData;
+  }
 
   static async start(): Promise<World> {
     const rig = await WorkerRig.start();
