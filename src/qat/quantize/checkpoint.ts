@@ -106,9 +106,20 @@ export function decodeCheckpoint({ tensors, metadata }: NamedTensors): ScopeChec
     state,
     graph: graph as Digest,
     parameters,
-    ...(profile === undefined ? {} : { quant: { profile: JSON.parse(profile) as Profile, activations, weights } }),
+    ...(profile === undefined ? {} : { quant: { profile: readProfile(profile), activations, weights } }),
     ...(backbone === undefined ? {} : { backbone: backbone as Digest }),
   };
+}
+
+function readProfile(text: string): Profile {
+  try {
+    const profile = JSON.parse(text) as Profile;
+    // Written by us, but a file may be damaged: what every reader relies on must be there.
+    if (typeof profile.weights.bits === 'number' && typeof profile.activations.bits === 'number') return profile;
+  } catch {
+    // Said below.
+  }
+  throw new LoadError(`the checkpoint's profile is not readable: ${text}`);
 }
 
 function isState(text: string | undefined): text is ScopeState {
