@@ -7,13 +7,14 @@ import type { JobRequest } from '../../events/job-protocol.ts';
 import { networkOf } from '../../qat/network/network.ts';
 import type { Network, NetworkInterface } from '../../qat/network/network.ts';
 import { decodeModel } from '../../qat/onnx/codec.ts';
-import { decodeCheckpoint, encodeCheckpoint, graphDigest, LoadError } from '../../qat/quantize/checkpoint.ts';
+import { decodeCheckpoint, encodeCheckpoint, LoadError } from '../../qat/quantize/checkpoint.ts';
 import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
 import { writeFileAtomic } from '../../support/atomic-file.ts';
 import { canonicalJson } from '../../support/canonical-json.ts';
 import type { Json } from '../../support/json.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../support/safetensors.ts';
 import { JobError } from './job-error.ts';
+import { checkFits } from './load-order.ts';
 
 export function inputPath(request: JobRequest, port: string): string {
   const input = request.inputs[port];
@@ -31,10 +32,7 @@ export async function readCheckpointFile(path: string): Promise<ScopeCheckpoint>
   return decodeCheckpoint(decoded.value);
 }
 
-/**
- * The load-order verifier's entrance: a checkpoint is taken only into the scope and graph it was made for, in a state the
- * port allows.
- */
+/** A checkpoint that fits where it is loaded. @throws LoadError with the reason. */
 export async function readCheckpoint(
   request: JobRequest,
   network: Network,
@@ -45,44 +43,6 @@ export async function readCheckpoint(
   const checkpoint = await readCheckpointFile(inputPath(request, port));
   checkFits(checkpoint, network, port, scope, states);
   return checkpoint;
-}
-
-export function checkFits(
-  checkpoint: ScopeCheckpoint,
-  network: Network,
-  port: string,
-  scope: string,
-  states: readonly ScopeCheckpoint['state'][],
-): void {
-  if (checkpoint.scope !== scope)
-    throw new LoadError(`input "${port}" holds scope "${checkpoint.scope}", but "${scope}" is loaded here`);
-  if (checkpoint.graph !== graphDigest(network.graph)) {
-    throw new LoadError(
-      `input "${port}" was made for another model graph (${checkpoint.graph.slice(0, 12)}, here ${graphDigest(network.graph).slice(0, 12)})`,
-    );
-  }
-  if (!states.includes(checkpoint.state)) {
-    const why =
-      checkpoint.state === 'float'
-        ? 'float weights are loaded before prepare, calibrated or QAT weights after it: calibrate this scope first'
-        : 'quantised weights cannot be loaded where float weights are expected (before prepare)';
-    throw new LoadError(`input "${port}" is in state ${checkpoint.state}, needed is ${states.join(' or ')}: ${why}`);
-  }
-  for (const parameter of network.parameters) {
-    if (parameter.scope !== scope) continue;
-    const tensor = checkpoint.parameters.get(parameter.name);
-    if (tensor === undefined) throw new LoadError(`input "${port}" lacks tensor "${parameter.name}"`);
-    if (tensor.shape.join() !== parameter.shape.join()) {
-      throw new LoadError(
-        `tensor "${parameter.name}" of input "${port}" has shape [${tensor.shape.join(', ')}], the model needs [${parameter.shape.join(', ')}]`,
-      );
-    }
-  }
-  const known = new Set(network.parameters.filter((p) => p.scope === scope).map((p) => p.name));
-  for (const name of checkpoint.parameters.keys()) {
-    if (!known.has(name))
-      throw new LoadError(`input "${port}" holds tensor "${name}", which scope "${scope}" does not have`);
-  }
 }
 
 export async function writeCheckpoint(path: string, checkpoint: ScopeCheckpoint): Promise<void> {

@@ -9,8 +9,9 @@ import { decodeModel, encodeModel } from '../../qat/onnx/codec.ts';
 import { scopeDigest } from '../../qat/quantize/checkpoint.ts';
 import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
 import { writeFileAtomic } from '../../support/atomic-file.ts';
-import { checkFits, readCheckpointFile, writeCheckpoint } from './artifacts.ts';
+import { readCheckpointFile, writeCheckpoint } from './artifacts.ts';
 import { JobError } from './job-error.ts';
+import { checkFits } from './load-order.ts';
 
 export interface MergedModel {
   readonly network: Network;

@@ -1,0 +1,74 @@
+// The load-order verifier: a checkpoint is taken only into the scope and graph it was made for, in a state that the place
+// allows (float weights before prepare, calibrated or QAT weights after it), with every tensor and every scale it must have.
+import type { Network } from '../../qat/network/network.ts';
+import { graphDigest, LoadError } from '../../qat/quantize/checkpoint.ts';
+import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
+import { placeQuantizers } from '../../qat/quantize/placement.ts';
+
+/** @throws LoadError with the reason. */
+export function checkFits(
+  checkpoint: ScopeCheckpoint,
+  network: Network,
+  port: string,
+  scope: string,
+  states: readonly ScopeCheckpoint['state'][],
+): void {
+  if (checkpoint.scope !== scope)
+    throw new LoadError(`input "${port}" holds scope "${checkpoint.scope}", but "${scope}" is loaded here`);
+  if (checkpoint.graph !== graphDigest(network.graph)) {
+    throw new LoadError(
+      `input "${port}" was made for another model graph (${checkpoint.graph.slice(0, 12)}, here ${graphDigest(network.graph).slice(0, 12)})`,
+    );
+  }
+  if (!states.includes(checkpoint.state)) {
+    const why =
+      checkpoint.state === 'float'
+        ? 'float weights are loaded before prepare, calibrated or QAT weights after it: calibrate this scope first'
+        : 'quantised weights cannot be loaded where float weights are expected (before prepare)';
+    throw new LoadError(`input "${port}" is in state ${checkpoint.state}, needed is ${states.join(' or ')}: ${why}`);
+  }
+  for (const parameter of network.parameters) {
+    if (parameter.scope !== scope) continue;
+    const tensor = checkpoint.parameters.get(parameter.name);
+    if (tensor === undefined) throw new LoadError(`input "${port}" lacks tensor "${parameter.name}"`);
+    if (tensor.shape.join() !== parameter.shape.join()) {
+      throw new LoadError(
+        `tensor "${parameter.name}" of input "${port}" has shape [${tensor.shape.join(', ')}], the model needs [${parameter.shape.join(', ')}]`,
+      );
+    }
+  }
+  const known = new Set(network.parameters.filter((p) => p.scope === scope).map((p) => p.name));
+  for (const name of checkpoint.parameters.keys()) {
+    if (!known.has(name))
+      throw new LoadError(`input "${port}" holds tensor "${name}", which scope "${scope}" does not have`);
+  }
+  if (checkpoint.state !== 'float') checkQuantisers(checkpoint, network, port);
+}
+
+/** Exactly one range per activation quantiser and one scale per output channel, where the profile puts them. */
+function checkQuantisers({ scope, state, quant }: ScopeCheckpoint, network: Network, port: string): void {
+  // With c = 0 or not, an observer without a state would take its first batch whole.
+  if (quant === undefined || quant.activations.size === 0)
+    throw new LoadError(`input "${port}" is in state ${state}, but holds no observed ranges: calibrate it first`);
+  const placement = placeQuantizers(network, new Map([[scope, quant.profile]]));
+  for (const value of placement.activations.keys()) {
+    if (!quant.activations.has(value)) throw new LoadError(`input "${port}" lacks the range of activation "${value}"`);
+  }
+  for (const [weight, { channels }] of placement.weights) {
+    const scales = quant.weights.get(weight);
+    if (scales === undefined) throw new LoadError(`input "${port}" lacks the scales of weight "${weight}"`);
+    if (scales.length !== channels) {
+      throw new LoadError(
+        `input "${port}" has ${scales.length} scales for weight "${weight}" with ${channels} channels`,
+      );
+    }
+  }
+  const strays: readonly (readonly [string, string | undefined])[] = [
+    ['a range of activation', [...quant.activations.keys()].find((value) => !placement.activations.has(value))],
+    ['scales of weight', [...quant.weights.keys()].find((weight) => !placement.weights.has(weight))],
+  ];
+  for (const [what, name] of strays) {
+    if (name !== undefined)
+      throw new LoadError(`input "${port}" holds ${what} "${name}", where scope "${scope}" has no quantiser`);
+  }
+}
