@@ -1,6 +1,5 @@
 // One bit of a frozen scope's loaded state is flipped, or the scope runs in another state: the stage must fail and name it.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { JsonObject } from '../../src/support/json.ts';
 import { checkpointAt } from './artifacts.ts';
 import { calibrate, finetune, merge, qat, train, validate } from './orders.ts';
 import type { JobOrder } from './worker-rig.ts';
@@ -12,18 +11,21 @@ beforeAll(async () => {
 });
 afterAll(() => world.remove());
 
+type BitFlip = { readonly tensor: string; readonly index: number; readonly bit: number };
+type Fault = { readonly scope: string } & (BitFlip | { readonly state: 'FLOAT' });
+
 const LAYER = 'backbone.block3.depthwise';
 const HEAD_LAYER = 'detection.features.depthwise';
 const VALUE = `${LAYER}.relu`;
 
 /** Every kind of number that a frozen scope holds; bit 0 is one unit in the last place, 31 the sign. */
-const floatFaults: readonly { readonly what: string; readonly fault: JsonObject }[] = [
+const floatFaults: readonly { readonly what: string; readonly fault: BitFlip }[] = [
   { what: 'a weight', fault: { tensor: `parameter.${LAYER}.weight`, index: 5, bit: 0 } },
   { what: 'a batch norm mean', fault: { tensor: `parameter.${LAYER}.bn.mean`, index: 2, bit: 3 } },
   { what: 'a batch norm variance', fault: { tensor: `parameter.${LAYER}.bn.variance`, index: 1, bit: 0 } },
   { what: 'a beta', fault: { tensor: `parameter.${LAYER}.bn.beta`, index: 0, bit: 31 } },
 ];
-const scaleFaults: readonly { readonly what: string; readonly fault: JsonObject }[] = [
+const scaleFaults: readonly { readonly what: string; readonly fault: BitFlip }[] = [
   { what: 'an activation min', fault: { tensor: `activation.${VALUE}.min`, index: 0, bit: 0 } },
   { what: 'an activation scale', fault: { tensor: `activation.${VALUE}.scale`, index: 0, bit: 0 } },
   { what: 'a weight scale', fault: { tensor: `weight.${LAYER}.weight.scale`, index: 3, bit: 0 } },
@@ -52,15 +54,12 @@ const stages: { readonly [name: string]: (world: World) => Promise<JobOrder> } =
   merge: async (w) => merge(await w.mergeInputs()),
 };
 
-async function expectViolation(order: JobOrder, fault: JsonObject): Promise<void> {
+async function expectViolation(order: JobOrder, fault: Fault): Promise<void> {
   const { result } = await world.rig.run({ ...order, fault });
-  const place =
-    fault['tensor'] === undefined
-      ? 'state: VALIDATION → FLOAT'
-      : `${String(fault['tensor'])} at index ${String(fault['index'])}: `;
+  const place = 'state' in fault ? 'state: VALIDATION → FLOAT' : `${fault.tensor} at index ${fault.index}: `;
   expect(result).toMatchObject({ status: 'failed', failure: { reason: 'freeze-violated' } });
   const message = result.status === 'failed' ? result.failure.message : '';
-  expect(message).toContain(`frozen scope "${String(fault['scope'])}" changed: ${place}`);
+  expect(message).toContain(`frozen scope "${fault.scope}" changed: ${place}`);
   expect(message).toMatch(/: \S+ → \S+$/);
 }
 
@@ -101,7 +100,7 @@ describe('float training', () => {
 
   it.each(floatFaults)('of a backbone fails and names $what of the frozen head', async ({ fault }) => {
     const order = train(['backbone'], 'detection', { ...(await world.base()), head: await world.head('detection') });
-    const tensor = String(fault['tensor']).replace(LAYER, HEAD_LAYER);
+    const tensor = fault.tensor.replace(LAYER, HEAD_LAYER);
     await expectViolation(order, { ...fault, scope: 'detection', tensor });
   });
 });
@@ -113,7 +112,7 @@ describe('qat of a backbone', () => {
       backbone: await world.calibratedBackbone(),
       'heads[detection]': await world.head('detection'),
     });
-    const tensor = String(fault['tensor']).replace(LAYER, HEAD_LAYER);
+    const tensor = fault.tensor.replace(LAYER, HEAD_LAYER);
     await expectViolation(order, { ...fault, scope: 'detection', tensor });
   });
 });

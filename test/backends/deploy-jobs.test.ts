@@ -1,0 +1,105 @@
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { decodeModel } from '../../src/qat/onnx/codec.ts';
+import type { JsonObject } from '../../src/support/json.ts';
+import { digestsOf, jsonAt } from './artifacts.ts';
+import type { MetricsDocument } from './artifacts.ts';
+import { exportOrder, merge, TASKS, validate, w4a4, w8a16, w8a8 } from './orders.ts';
+import { outputsOf } from './worker-rig.ts';
+import { World } from './world.ts';
+
+let world: World;
+beforeAll(async () => {
+  world = await World.start();
+});
+afterAll(() => world.remove());
+
+const profiles: readonly { readonly name: string; readonly profile: JsonObject }[] = [
+  { name: 'w8a8', profile: w8a8 },
+  { name: 'w8a16', profile: w8a16 },
+  { name: 'w4a4', profile: w4a4 },
+];
+
+describe('the merge job', () => {
+  it('proves its outputs, boundary and tensors, and stores each scope once', async () => {
+    const done = await world.rig.run(merge(await world.mergeInputs()));
+    const { merged } = outputsOf(done);
+    expect((await readdir(merged as string)).sort()).toEqual([
+      'backbone.safetensors',
+      'detection.safetensors',
+      'graph.onnx',
+      'segmentation.safetensors',
+    ]);
+    const proofs = done.events.flatMap((event) => (event.type === 'proof' ? [event.proof.name] : []));
+    expect(proofs.sort()).toEqual(['boundary', 'freeze', 'freeze', 'freeze', 'merge', 'merge']);
+    const inputs = await world.mergeInputs();
+    expect(await digestsOf({ backbone: join(merged as string, 'backbone.safetensors') })).toEqual(
+      await digestsOf({ backbone: inputs['backbone'] as string }),
+    );
+  });
+});
+
+describe('the export job', () => {
+  it.each(profiles)('writes a file that equals the VALIDATION forward bit for bit ($name)', async ({ profile }) => {
+    const done = await world.rig.run(exportOrder({ ...world.taskData(), merged: await world.merged(profile) }));
+    const { onnx, scales } = outputsOf(done);
+    const texts = done.events.flatMap((event) => (event.type === 'proof' ? [event.proof.text] : []));
+    expect(texts).toHaveLength(2);
+    expect(texts.every((text) => /\d+ output values of 32 gate images bit-equal, unoptimised/.test(text))).toBe(true);
+    const graph = decodeModel(await readFile(onnx as string));
+    expect(graph.opset).toBe(21);
+    const convolutions = (nodes: typeof graph.nodes) => nodes.filter(({ op }) => op === 'Conv').length;
+    expect(convolutions(graph.nodes)).toBe(convolutions(decodeModel(await readFile(await world.model())).nodes));
+    const { scales: rows } = await jsonAt<{ scales: { tensor: string; scale: number[] }[] }>(scales as string);
+    const pairs = graph.nodes.filter(({ op }) => op === 'QuantizeLinear').length;
+    expect(rows.filter(({ tensor }) => !tensor.endsWith('weight'))).toHaveLength(pairs);
+  });
+});
+
+describe('the validate job', () => {
+  it.each(TASKS)('measures the same numbers on the merged model as on its scopes (%s)', async (task) => {
+    const { model, backbone, ...heads } = await world.mergeInputs();
+    const data = { 'data[gate]': world.gateData };
+    const apart = await world.rig.outputs(
+      validate(task, ['backbone', 'head'], {
+        ...data,
+        model: model as string,
+        backbone: backbone as string,
+        head: heads[`heads[${task}]`] as string,
+      }),
+    );
+    const merged = await world.rig.outputs(validate(task, [], { ...data, merged: await world.merged() }));
+    expect(await digestsOf(merged)).toEqual(await digestsOf(apart));
+  });
+
+  it.each(profiles)(
+    'measures the exported file in the integer runtime, near the merged model ($name)',
+    async ({ profile }) => {
+      const data = { 'data[gate]': world.gateData };
+      const valueOf = async (inputs: { readonly [port: string]: string }, runtime: string): Promise<number> => {
+        const { metrics } = await world.rig.outputs(validate('segmentation', [], inputs, { runtime }));
+        return (await jsonAt<MetricsDocument>(metrics as string)).values['pixelAccuracy'] as number;
+      };
+      const merged = await valueOf({ ...data, merged: await world.merged(profile) }, 'reference');
+      const exported = { ...data, exported: await world.exported(profile) };
+      expect(await valueOf(exported, 'reference')).toBe(merged);
+      // A few points: integer kernels of this runtime saturate on processors without VNNI.
+      expect(Math.abs((await valueOf(exported, 'integer')) - merged)).toBeLessThan(0.05);
+    },
+  );
+
+  it('writes one row of statistics for each image', async () => {
+    const inputs = {
+      ...(await world.gateBase()),
+      backbone: await world.backbone(),
+      head: await world.head('segmentation'),
+    };
+    const { details } = await world.rig.outputs(validate('segmentation', [], inputs));
+    expect(await jsonAt(details as string)).toMatchObject({
+      format: 'headgate-per-image',
+      task: 'segmentation',
+      images: { images: Array.from({ length: 32 }, (_, image) => image) },
+    });
+  });
+});
