@@ -63,7 +63,7 @@ function jobLine(stage: string, event: JobEvent, { yellow, red, dim }: Colours):
       return `${stage} ${progressWords(event)}`;
     case 'metrics': {
       const values = Object.entries(event.values).map(([name, value]) => `${name} ${shortNumber(value)}`);
-      return `${stage} ${event.at}: ${values.join(', ')}`;
+      return `${stage}${event.at === stage ? '' : ` ${event.at}`}: ${values.join(', ')}`;
     }
     case 'note':
       return `${stage} ${event.level === 'warning' ? yellow('warning') : dim('note')}: ${event.text}`;

@@ -1,4 +1,5 @@
 // The answer to "why?": for one stage, what its newest run did and what a run would do now, each with its reasons.
+import type { RunCause } from '../events/run-events.ts';
 import type { StageForecast } from '../execute/forecast.ts';
 import type { RunReport, StageReport } from '../report/run-report.ts';
 import { changeWords, causeWords } from './cause-words.ts';
@@ -6,7 +7,7 @@ import type { Colours } from './colours.ts';
 import { failureWords } from './failure-words.ts';
 import { evidenceOf, evidenceWords } from './gate-words.ts';
 import { forecastWords } from './plan-text.ts';
-import { duration, shortDigest } from './quantities.ts';
+import { count, duration, shortDigest } from './quantities.ts';
 
 export interface StageAnswer {
   readonly stage: string;
@@ -24,7 +25,7 @@ export function explainText(
   if (past !== undefined && report !== undefined)
     lines.push(`  in run ${report.run}: ${pastWords(past)}`, ...details(past));
   if (now !== undefined) lines.push(`  a run now: ${forecastWords(now, colours)}`);
-  if (now?.will === 'run' && now.cause.because === 'changed') {
+  if (now?.will === 'run' && now.cause.because === 'changed' && now.cause.changes.length > 1) {
     lines.push(...now.cause.changes.map((change) => `    ${changeWords(change)}`));
   }
   return `${lines.join('\n')}\n`;
@@ -33,7 +34,7 @@ export function explainText(
 function pastWords(stage: StageReport): string {
   switch (stage.state) {
     case 'succeeded':
-      return `ran${stage.milliseconds === undefined ? '' : ` in ${duration(stage.milliseconds)}`}${stage.cause === undefined ? '' : `, because ${causeWords(stage.cause, 1)}`}`;
+      return `ran${stage.milliseconds === undefined ? '' : ` in ${duration(stage.milliseconds)}`}${stage.cause === undefined ? '' : `, because ${becauseWords(stage.cause)}`}`;
     case 'cached':
       return `cached, made by run ${stage.madeBy ?? '?'}`;
     case 'not-taken':
@@ -51,9 +52,15 @@ function pastWords(stage: StageReport): string {
   }
 }
 
+/** A single change is told here, several are listed below. */
+function becauseWords(cause: RunCause): string {
+  if (cause.because !== 'changed' || cause.changes.length < 2) return causeWords(cause);
+  return `${count(cause.changes.length, 'part')} of its key changed`;
+}
+
 function details(stage: StageReport): readonly string[] {
   const lines: string[] = [];
-  if (stage.cause?.because === 'changed')
+  if (stage.cause?.because === 'changed' && stage.cause.changes.length > 1)
     lines.push(...stage.cause.changes.map((change) => `    ${changeWords(change)}`));
   if (stage.verdict !== undefined && stage.state !== 'not-taken') {
     lines.push(

@@ -16,6 +16,7 @@ export function forecastWords(forecast: StageForecast, { dim, yellow, cyan, red,
   const estimate = 'estimateMs' in forecast ? dim(` (${duration(forecast.estimateMs)} last time)`) : '';
   switch (forecast.will) {
     case 'restore':
+      if (forecast.until !== undefined) return dim(`cached, if ${forecast.until.join(', ')} lets it be taken`);
       return `${dim('cached')}${chosenWords(forecast.chosen)}${dim(`, made by run ${forecast.madeBy}`)}`;
     case 'run':
       return `${cyan('run')}${chosenWords(forecast.chosen)}: ${causeWords(forecast.cause)}${estimate}`;

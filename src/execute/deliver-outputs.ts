@@ -1,11 +1,11 @@
 // Final outputs under names that people know: `.headgate/out/<workflow>/export.onnx`. Copies, so that an editor cannot
 // reach into the store; written only when they differ.
-import { chmod, copyFile, constants, mkdir, rename, stat } from 'node:fs/promises';
-import { extname, join, relative } from 'node:path';
+import { chmod, copyFile, constants, mkdir, rename } from 'node:fs/promises';
+import { dirname, extname, join, relative } from 'node:path';
 import type { OutputRecord } from '../events/run-events.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Store } from '../store/store.ts';
-import { isDigest } from '../support/digest.ts';
+import { isDigest, type Digest } from '../support/digest.ts';
 import { draftName } from '../support/durable-files.ts';
 
 export interface Delivered {
@@ -28,34 +28,49 @@ export async function deliverOutputs(
   outputs: ReadonlyMap<string, { readonly [port: string]: OutputRecord }>,
 ): Promise<readonly Delivered[]> {
   const used = usedPorts(plan);
+  const folder = join(store.layout.out, plan.name.replace(/[^A-Za-z0-9._-]+/g, '-'));
   const delivered: Delivered[] = [];
   for (const stage of plan.stages) {
     if (!FINAL_KINDS.has(stage.kind)) continue;
     for (const [port, output] of Object.entries(outputs.get(stage.id) ?? {})) {
       const intermediate = stage.kind === 'command' && used.has(`${stage.id}.${port}`);
-      if (intermediate || !FINAL_TYPES.has(output.type) || output.tree === true || !isDigest(output.digest)) continue;
-      const folder = join(store.layout.out, plan.name.replace(/[^A-Za-z0-9._-]+/g, '-'));
-      const extension = extname(output.name ?? '') || (EXTENSIONS[output.type] ?? '');
-      const name = extension === `.${port}` ? `${stage.id}${extension}` : `${stage.id}.${port}${extension}`;
-      const path = join(folder, name.replace(/[^A-Za-z0-9._[\]-]/g, '_'));
-      if ((await store.stats.digestOf(path)) !== output.digest) {
-        if ((await store.objects.verify({ digest: output.digest, tree: false })) !== 'intact') continue;
-        await mkdir(folder, { recursive: true });
-        const draft = draftName(path);
-        await copyFile(store.objects.pathOf(output.digest), draft, constants.COPYFILE_FICLONE);
-        await chmod(draft, 0o644);
-        await rename(draft, path);
-        await store.stats.remember(path, output.digest);
-      }
-      delivered.push({
-        stage: stage.id,
-        port,
-        path: relative(store.layout.root, path),
-        bytes: (await stat(path)).size,
-      });
+      if (intermediate || !FINAL_TYPES.has(output.type) || !isDigest(output.digest)) continue;
+      const path = join(folder, fileName(stage.id, port, output));
+      const there =
+        output.tree === true
+          ? await deliverTree(store, output.digest, path)
+          : await deliverFile(store, output.digest, path);
+      if (there)
+        delivered.push({ stage: stage.id, port, path: relative(store.layout.root, path), bytes: output.bytes });
     }
   }
   return delivered;
+}
+
+function fileName(stage: string, port: string, { name, type, tree }: OutputRecord): string {
+  const extension = tree === true ? '' : extname(name ?? '') || (EXTENSIONS[type] ?? '');
+  const text = extension === `.${port}` ? `${stage}${extension}` : `${stage}.${port}${extension}`;
+  return text.replace(/[^A-Za-z0-9._[\]-]/g, '_');
+}
+
+async function deliverTree(store: Store, digest: Digest, folder: string): Promise<boolean> {
+  for (const entry of (await store.objects.entriesOf(digest)) ?? []) {
+    if (!(await deliverFile(store, entry.digest, join(folder, entry.path)))) return false;
+  }
+  return true;
+}
+
+/** False when the object is missing or damaged: the next run makes it again. */
+async function deliverFile(store: Store, digest: Digest, path: string): Promise<boolean> {
+  if ((await store.stats.digestOf(path)) === digest) return true;
+  if ((await store.objects.verify({ digest, tree: false })) !== 'intact') return false;
+  await mkdir(dirname(path), { recursive: true });
+  const draft = draftName(path);
+  await copyFile(store.objects.pathOf(digest), draft, constants.COPYFILE_FICLONE);
+  await chmod(draft, 0o644);
+  await rename(draft, path);
+  await store.stats.remember(path, digest);
+  return true;
 }
 
 function usedPorts(plan: Plan): ReadonlySet<string> {

@@ -10,7 +10,8 @@ export type StageView =
   | { readonly is: 'done'; readonly outputs: Outputs; readonly chosen?: string }
   | { readonly is: 'not-taken'; readonly gate: StageId; readonly chosen: string }
   | { readonly is: 'failed'; readonly by: StageId }
-  | { readonly is: 'open' };
+  /** Not ended yet. `outputs` are what it will give if it is taken at all, where that is known already. */
+  | { readonly is: 'open'; readonly outputs?: Outputs };
 
 export type Outputs = { readonly [port: string]: OutputRecord };
 
@@ -59,8 +60,9 @@ export function readinessOf(stage: PlannedStage, view: (id: StageId) => StageVie
     return gate === undefined ? undefined : ref.cases.includes(chosenCase(ref.gate, gate.chosen));
   };
   const take = (port: string, from: PortRef): void => {
-    const producer = look(from.stage, 'end');
-    if (producer === undefined) return;
+    look(from.stage, 'end');
+    const producer = view(from.stage);
+    if (producer.is === 'not-taken' || producer.is === 'failed' || producer.outputs === undefined) return;
     const output = producer.outputs[from.port];
     if (output === undefined) throw new Error(`stage ${from.stage} has no output ${from.port}`);
     inputs.push({ port, from, output });
@@ -97,6 +99,12 @@ export function readinessOf(stage: PlannedStage, view: (id: StageId) => StageVie
   if (awaited.length > 0) return { is: 'waiting', for: awaited, known: inputs };
   if (failed !== undefined) return { is: 'blocked', by: failed };
   return { is: 'ready', inputs };
+}
+
+/** Whether these are all inputs that a stage will have, however long it still waits. */
+export function areAllInputs(stage: PlannedStage, known: readonly ResolvedInput[]): boolean {
+  const counts = Object.values(stage.inputs).map((binding) => (binding.shape === 'collect' ? binding.items.length : 1));
+  return known.length === counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** Every stage that an edge of this one comes from. */

@@ -9,7 +9,7 @@ import type { Store } from '../store/store.ts';
 import type { JsonObject } from '../support/json.ts';
 import { changesBetween } from './changes.ts';
 import { decide } from './decide.ts';
-import { readinessOf, type ResolvedInput, type StageView } from './edges.ts';
+import { areAllInputs, readinessOf, type ResolvedInput, type StageView } from './edges.ts';
 import { evaluateEngineStage, stopReason } from './engine-stages.ts';
 import { gatherEvidence } from './gather-evidence.ts';
 import { chosenCase } from './gate.ts';
@@ -17,19 +17,27 @@ import { fileDigests, inputDigests, stageKey, staticPreImage } from './key.ts';
 import type { EmbeddedBackend } from './ports.ts';
 import { matchingRecords, recordIndex, type RecordIndex } from './record-index.ts';
 
-export type StageForecast = { readonly stage: StageId } & (
-  | { readonly will: 'restore'; readonly key: string; readonly madeBy: string; readonly chosen?: string }
-  /** Certain. `estimateMs` is how long it took last time, where there was one. */
-  | { readonly will: 'run'; readonly cause: RunCause; readonly chosen?: string; readonly estimateMs?: number }
-  /** Runs unless the named stages, which run or may run before it, give what they gave before. */
-  | { readonly will: 'run-unless-unchanged'; readonly behind: readonly StageId[]; readonly estimateMs?: number }
-  /** Cannot be known until these gates have decided. */
-  | { readonly will: 'unknown'; readonly until: readonly StageId[] }
-  | { readonly will: 'not-taken'; readonly gate: StageId; readonly chosen: string }
-  | { readonly will: 'stop-the-run'; readonly reason: string }
-  | { readonly will: 'fail'; readonly failure: StageFailure }
-  | { readonly will: 'be-blocked'; readonly by: StageId }
-);
+export type StageForecast = { readonly stage: StageId } &
+  /** With `until`: restored if it is taken at all, which these gates have yet to decide; it does not run in any case. */
+  (
+    | {
+        readonly will: 'restore';
+        readonly key: string;
+        readonly madeBy: string;
+        readonly chosen?: string;
+        readonly until?: readonly StageId[];
+      }
+    /** Certain. `estimateMs` is how long it took last time, where there was one. */
+    | { readonly will: 'run'; readonly cause: RunCause; readonly chosen?: string; readonly estimateMs?: number }
+    /** Runs unless the named stages, which run or may run before it, give what they gave before. */
+    | { readonly will: 'run-unless-unchanged'; readonly behind: readonly StageId[]; readonly estimateMs?: number }
+    /** Cannot be known until these gates have decided. */
+    | { readonly will: 'unknown'; readonly until: readonly StageId[] }
+    | { readonly will: 'not-taken'; readonly gate: StageId; readonly chosen: string }
+    | { readonly will: 'stop-the-run'; readonly reason: string }
+    | { readonly will: 'fail'; readonly failure: StageFailure }
+    | { readonly will: 'be-blocked'; readonly by: StageId }
+  );
 
 export interface ForecastSettings {
   readonly plan: Plan;
@@ -81,11 +89,23 @@ async function forecastStage(
       return forecastReady(context, stage, readiness.inputs);
     case 'waiting': {
       const until = gatesAwaited(context, readiness.for);
+      const resolved = stage.kind !== 'stop' && areAllInputs(stage, readiness.known);
+      if (resolved) return ifTaken(await forecastReady(context, stage, readiness.known), until);
       if (until.length > 0) return { forecast: { stage: id, will: 'unknown', until }, view: OPEN };
       const behind = [...new Set(readiness.for.map((awaited) => awaited.stage))];
       return { forecast: await forecastBehind(context, stage, readiness.known, behind), view: OPEN };
     }
   }
+}
+
+/** A stage that waits, but not for its inputs: what it does if it is taken is known, and perhaps that it does nothing. */
+function ifTaken(foreseen: Foreseen, until: readonly StageId[]): Foreseen {
+  if (until.length === 0) return foreseen;
+  const { forecast, view } = foreseen;
+  return {
+    forecast: forecast.will === 'restore' ? { ...forecast, until } : { stage: forecast.stage, will: 'unknown', until },
+    view: view.is === 'done' ? { is: 'open', outputs: view.outputs } : OPEN,
+  };
 }
 
 async function forecastReady(
@@ -185,6 +205,7 @@ function gatesAwaited(
   const gates = awaited.flatMap(({ what, stage }) => {
     const forecast = forecasts.get(stage);
     if (forecast?.will === 'unknown') return forecast.until;
+    if (forecast?.will === 'restore' && forecast.until !== undefined) return forecast.until;
     return what === 'case' ? [stage] : [];
   });
   return [...new Set(gates)];

@@ -158,6 +158,37 @@ test('what stands behind a stage that runs is certain to run when nothing was ev
   expect(typeof (both['b'] as { estimateMs?: number }).estimateMs).toBe('number');
 });
 
+test('what only waits for an order, with its inputs known, is not announced to run', async () => {
+  const ordered = (rate: number, score = 0.95) =>
+    plan([
+      job('other'),
+      job('first', { rate }),
+      metricsStage('check', score, { inputs: { head: 'first.out' } }),
+      gate('gate', 'check.metrics', [{ name: 'pass', criteria: [{ metric: 'primary', atLeast: 0.9 }] }, ELSE('low')]),
+      job('report', {}, { inputs: { in: 'other.out' }, after: ['first'] }),
+      job('publish', {}, { inputs: { in: 'other.out' }, after: ['gate:pass'] }),
+      job('announce', {}, { inputs: { in: 'publish.out' } }),
+    ]);
+  await engine.run(ordered(1));
+  const foreseen = await forecast(ordered(2));
+  expect(wills(foreseen)).toEqual({
+    other: 'restore',
+    first: 'run',
+    check: 'run-unless-unchanged',
+    gate: 'run-unless-unchanged',
+    report: 'restore',
+    publish: 'restore',
+    announce: 'restore',
+  });
+  expect(foreseen['announce']).toMatchObject({ until: ['gate'] });
+  expect((await engine.run(ordered(2))).states).toMatchObject({
+    first: 'succeeded',
+    report: 'cached',
+    publish: 'cached',
+    announce: 'cached',
+  });
+});
+
 test('a forced stage is announced as forced', async () => {
   await engine.run(heads());
   expect((await forecast(heads(), ['qat[detection]']))['qat[detection]']).toMatchObject({
