@@ -16,11 +16,13 @@ import type { Format } from '../quantize/scheme.ts';
 import type { LayerUnit, Network, PlainUnit, Unit } from '../network/network.ts';
 import type { Parameters } from '../network/fold.ts';
 
-export type TrainState = {
+/** How a scope takes part in a training. */
+export interface TrainState {
   readonly state: 'FLOAT' | 'QAT';
   readonly trained: boolean;
+  /** 'train': the batch's own statistics, running ones follow; 'frozen': the saved ones, unchanged. */
   readonly batchNorm: 'train' | 'frozen';
-};
+}
 
 export interface ForwardParts {
   readonly network: Network;
@@ -32,22 +34,31 @@ export interface ForwardParts {
   readonly trained: ReadonlyMap<string, string>;
   /** Running statistics (mean and variance of trained batch norms) → value in the graph. */
   readonly statistics: ReadonlyMap<string, string>;
-  /** Activation quantiser's value → its scale in the graph; set up by the caller for frozen or fixed scales. */
-  scaleFor(value: string, observed: string): string;
+  /** The scale of the quantiser that follows `value`, as a value of the graph; `carried` is what it quantises. */
+  scaleFor(emitter: ForwardEmitter, value: string, carried: string): string;
 }
 
+/** What a batch norm in training form saw of its batch. */
 export interface BatchStatistics {
-  readonly unit: LayerUnit;
+  readonly norm: IrNode;
+  /** [C] */
   readonly mean: string;
+  /** [C], biased. */
   readonly variance: string;
-  /** N·H·W of the batch, for the unbiased variance. */
+  /** [N, C, H, W]: its N·H·W makes the variance unbiased. */
   readonly observedValue: string;
+}
+
+interface NodeOptions {
+  readonly outputs?: number;
+  readonly domain?: string;
 }
 
 export class ForwardEmitter {
   /** Un-lowered nodes; constants go to `b`. */
   readonly nodes: IrNode[] = [];
   readonly batchStatistics: BatchStatistics[] = [];
+  /** Frozen parameter → the initializer that holds it. */
   readonly frozenInitializers = new Map<string, string>();
   readonly b: GraphBuilder;
   private readonly parts: ForwardParts;
@@ -59,23 +70,30 @@ export class ForwardEmitter {
     this.parts = parts;
   }
 
+  /** The value that carries `value` of the float graph here, after its quantiser where it has one. */
   actual(value: string): string {
     return this.names.get(value) ?? value;
   }
 
-  /** Adds a node without lowering it. */
-  node(
+  /** Adds a node without lowering it and returns its first output. */
+  emit(
     op: string,
     inputs: readonly string[],
     attributes: IrNode['attributes'] = {},
-    outputs = 1,
-    domain = '',
+    options: NodeOptions = {},
+  ): string {
+    return this.emitAll(op, inputs, attributes, options)[0] as string;
+  }
+
+  emitAll(
+    op: string,
+    inputs: readonly string[],
+    attributes: IrNode['attributes'] = {},
+    { outputs = 1, domain = '' }: NodeOptions = {},
   ): readonly string[] {
-    const made = Array.from(
-      { length: outputs },
-      (_, index) => `f${this.counter}_${op}${outputs > 1 ? `_${index}` : ''}`,
-    );
-    this.nodes.push({ op, domain, name: `f${this.counter++}_${op}`, inputs, outputs: made, attributes });
+    const name = `f${this.counter++}_${op}`;
+    const made = Array.from({ length: outputs }, (_, index) => (outputs > 1 ? `${name}_${index}` : name));
+    this.nodes.push({ op, domain, name, inputs, outputs: made, attributes });
     return made;
   }
 
@@ -83,7 +101,7 @@ export class ForwardEmitter {
     this.quantize(this.parts.network.input.name, this.parts.network.input.name);
   }
 
-  emit(unit: Unit): void {
+  emitUnit(unit: Unit): void {
     const scope = this.parts.scopes.get(unit.scope);
     if (scope === undefined) return;
     if (unit.kind === 'plain') this.plain(unit);
@@ -97,7 +115,7 @@ export class ForwardEmitter {
         const tensor = this.parts.network.graph.initializers.get(input);
         return tensor === undefined || input === '' ? this.actual(input) : this.b.constant(tensor);
       });
-      this.names.set(node.outputs[0] as string, this.node(node.op, inputs, node.attributes)[0] as string);
+      this.names.set(node.outputs[0] as string, this.emit(node.op, inputs, node.attributes));
     }
     this.quantize(unit.output, this.actual(unit.output));
   }
@@ -108,13 +126,12 @@ export class ForwardEmitter {
       this.parameter(unit.weight),
       ...(unit.bias === undefined ? [] : [this.parameter(unit.bias)]),
     ];
-    let [value] = this.node('Conv', operands, unit.conv.attributes) as [string];
-    if (unit.norm !== undefined)
-      value = this.batchNorm(unit, unit.norm, value, scope.trained && scope.batchNorm === 'train');
+    let value = this.emit('Conv', operands, unit.conv.attributes);
+    if (unit.norm !== undefined) value = this.batchNorm(unit.norm, value, scope.trained && scope.batchNorm === 'train');
     this.finish(unit, value);
   }
 
-  private batchNorm(unit: LayerUnit, norm: IrNode, value: string, train: boolean): string {
+  private batchNorm(norm: IrNode, value: string, train: boolean): string {
     const [, gamma, beta, mean, variance] = norm.inputs as [string, string, string, string, string];
     const epsilon = { epsilon: float(floatOf(norm, 'epsilon', 1e-5)) };
     if (!train) {
@@ -125,17 +142,17 @@ export class ForwardEmitter {
         this.parameter(mean),
         this.parameter(variance),
       ];
-      return this.node('BatchNormalization', inputs, epsilon)[0] as string;
+      return this.emit('BatchNormalization', inputs, epsilon);
     }
-    const outputs = this.node(
-      'BatchNormTrain',
-      [value, this.parameter(gamma), this.parameter(beta)],
-      epsilon,
-      3,
-      HEADGATE_DOMAIN,
-    ) as [string, string, string];
-    this.batchStatistics.push({ unit, mean: outputs[1], variance: outputs[2], observedValue: value });
-    return outputs[0];
+    const operands = [value, this.parameter(gamma), this.parameter(beta)];
+    const options = { outputs: 3, domain: HEADGATE_DOMAIN };
+    const [normalised, batchMean, batchVariance] = this.emitAll('BatchNormTrain', operands, epsilon, options) as [
+      string,
+      string,
+      string,
+    ];
+    this.batchStatistics.push({ norm, mean: batchMean, variance: batchVariance, observedValue: value });
+    return normalised;
   }
 
   private qatLayer(unit: LayerUnit, scope: TrainState): void {
@@ -144,20 +161,17 @@ export class ForwardEmitter {
     const channels = this.parts.network.graph.initializers.get(unit.weight)?.shape[0] as number;
     const weight = this.parameter(unit.weight);
     const factor = unit.norm === undefined ? undefined : this.foldFactor(unit.norm);
-    const scaled =
-      factor === undefined
-        ? weight
-        : (this.node('Mul', [weight, this.column(factor, [channels, 1, 1, 1])])[0] as string);
+    const scaled = factor === undefined ? weight : this.emit('Mul', [weight, this.column(factor, [channels, 1, 1, 1])]);
     const quantised = this.fakeQuant(scaled, this.weightScale(scaled, channels, format), format);
-    let [value] = this.node('Conv', [this.actual(unit.input), quantised], unit.conv.attributes) as [string];
+    let value = this.emit('Conv', [this.actual(unit.input), quantised], unit.conv.attributes);
     const bias = unit.bias === undefined ? undefined : this.parameter(unit.bias);
     if (unit.norm !== undefined && factor !== undefined && scope.trained && scope.batchNorm === 'train') {
-      [value] = this.node('Div', [value, this.column(factor, [channels, 1, 1])]) as [string];
-      if (bias !== undefined) [value] = this.node('Add', [value, this.column(bias, [channels, 1, 1])]) as [string];
-      value = this.batchNorm(unit, unit.norm, value, true);
+      value = this.emit('Div', [value, this.column(factor, [channels, 1, 1])]);
+      if (bias !== undefined) value = this.emit('Add', [value, this.column(bias, [channels, 1, 1])]);
+      value = this.batchNorm(unit.norm, value, true);
     } else {
       const folded = unit.norm === undefined ? bias : this.foldedBias(unit.norm, factor as string, bias);
-      if (folded !== undefined) [value] = this.node('Add', [value, this.column(folded, [channels, 1, 1])]) as [string];
+      if (folded !== undefined) value = this.emit('Add', [value, this.column(folded, [channels, 1, 1])]);
     }
     this.finish(unit, value);
   }
@@ -165,50 +179,34 @@ export class ForwardEmitter {
   /** γ/√(running variance + ε), [C]. */
   private foldFactor(norm: IrNode): string {
     const [, gamma, , , variance] = norm.inputs as [string, string, string, string, string];
-    const padded = this.node('Add', [
-      this.parameter(variance),
-      this.b.scalar(floatOf(norm, 'epsilon', 1e-5)),
-    ])[0] as string;
-    return this.node('Div', [this.parameter(gamma), this.node('Sqrt', [padded])[0] as string])[0] as string;
+    const padded = this.emit('Add', [this.parameter(variance), this.b.scalar(floatOf(norm, 'epsilon', 1e-5))]);
+    return this.emit('Div', [this.parameter(gamma), this.emit('Sqrt', [padded])]);
   }
 
   private foldedBias(norm: IrNode, factor: string, bias: string | undefined): string {
     const [, , beta, mean] = norm.inputs as [string, string, string, string];
-    const [negated] = this.node('Neg', [this.parameter(mean)]) as [string];
-    const shift = bias === undefined ? negated : (this.node('Add', [bias, negated])[0] as string);
-    return this.node('Add', [this.parameter(beta), this.node('Mul', [shift, factor])[0] as string])[0] as string;
+    const negated = this.emit('Neg', [this.parameter(mean)]);
+    const shift = bias === undefined ? negated : this.emit('Add', [bias, negated]);
+    return this.emit('Add', [this.parameter(beta), this.emit('Mul', [shift, factor])]);
   }
 
   /** Per channel, from the weights of this very step. */
   private weightScale(weight: string, channels: number, format: Format): string {
-    const [magnitude] = this.node('Abs', [weight]) as [string];
-    const [largest] = this.node('ReduceMax', [magnitude, this.b.int64([1, 2, 3])], { keepdims: int(1) }) as [string];
-    const [scale] = this.node('Div', [largest, this.b.scalar(steps(format))]) as [string];
-    return this.node('Max', [
-      scale,
-      this.b.floats(
-        Array.from({ length: channels }, () => EPSILON),
-        [channels, 1, 1, 1],
-      ),
-    ])[0] as string;
+    const largest = this.emit('ReduceMax', [this.emit('Abs', [weight]), this.b.int64([1, 2, 3])], { keepdims: int(1) });
+    const scale = this.emit('Div', [largest, this.b.scalar(steps(format))]);
+    const floor = Array.from({ length: channels }, () => EPSILON);
+    return this.emit('Max', [scale, this.b.floats(floor, [channels, 1, 1, 1])]);
   }
 
   private fakeQuant(value: string, scale: string, format: Format): string {
     const { qmin, qmax } = limits(format);
-    return this.node(
-      'FakeQuant',
-      [value, scale],
-      { qmin: int(qmin), qmax: int(qmax) },
-      2,
-      HEADGATE_DOMAIN,
-    )[0] as string;
+    const options = { outputs: 2, domain: HEADGATE_DOMAIN };
+    return this.emit('FakeQuant', [value, scale], { qmin: int(qmin), qmax: int(qmax) }, options);
   }
 
   private finish(unit: LayerUnit, value: string): void {
     const done =
-      unit.activation === undefined
-        ? value
-        : (this.node(unit.activation.op, [value], unit.activation.attributes)[0] as string);
+      unit.activation === undefined ? value : this.emit(unit.activation.op, [value], unit.activation.attributes);
     this.names.set(unit.output, done);
     this.quantize(unit.output, done);
   }
@@ -216,11 +214,11 @@ export class ForwardEmitter {
   private quantize(value: string, carried: string): void {
     const quantizer = this.parts.placement.activations.get(value);
     if (quantizer === undefined || this.parts.scopes.get(quantizer.scope)?.state !== 'QAT') return;
-    this.names.set(value, this.fakeQuant(carried, this.parts.scaleFor(value, carried), quantizer.format));
+    this.names.set(value, this.fakeQuant(carried, this.parts.scaleFor(this, value, carried), quantizer.format));
   }
 
   private column(value: string, shape: readonly number[]): string {
-    return this.node('Reshape', [value, this.b.int64(shape)])[0] as string;
+    return this.emit('Reshape', [value, this.b.int64(shape)]);
   }
 
   private parameter(name: string): string {
