@@ -1,7 +1,7 @@
 // NPY files (numpy format 1.0 and 2.0) ↔ tensors. Little-endian, C order; every size is checked before it is used.
 // Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
-import { elementCount, tensorBytes } from './tensor.ts';
-import type { DType, Tensor, TensorData } from './tensor.ts';
+import { arrayOf, elementCount, tensorBytes, viewValues } from './tensor.ts';
+import type { DType, Tensor } from './tensor.ts';
 import { err, ok } from './result.ts';
 import type { Result } from './result.ts';
 
@@ -20,17 +20,6 @@ const descriptions: { readonly [type in DType]: string } = {
   int32: '<i4',
   int64: '<i8',
 };
-
-const arrays = {
-  float32: Float32Array,
-  float64: Float64Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  int16: Int16Array,
-  uint16: Uint16Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-} as const;
 
 /** Byte for byte what `numpy.save` writes for a C-ordered array. */
 export function encodeNpy(tensor: Tensor): Uint8Array {
@@ -68,20 +57,12 @@ export function decodeNpy(bytes: Uint8Array): Result<Tensor, string> {
   if (!read.ok) return read;
   const { dtype, shape, dataStart } = read.value;
   const count = elementCount(shape);
-  const size = count * arrays[dtype].BYTES_PER_ELEMENT;
+  const size = count * arrayOf[dtype].BYTES_PER_ELEMENT;
   const held = bytes.length - dataStart;
   if (!Number.isSafeInteger(size) || held !== size) {
     return err(`holds ${held} bytes of values, but its shape [${shape.join(', ')}] of ${dtype} needs ${size}`);
   }
   return ok({ dtype, shape, data: viewValues(dtype, bytes.subarray(dataStart)) });
-}
-
-/** Values over bytes: a view where they are aligned, a copy otherwise. */
-export function viewValues(dtype: DType, bytes: Uint8Array): TensorData {
-  const array = arrays[dtype];
-  // Not `bytes.slice()`: a Buffer's slice is no copy.
-  const aligned = bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
-  return new array(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / array.BYTES_PER_ELEMENT);
 }
 
 interface Header {

@@ -4,10 +4,9 @@
 import { byCodeUnit } from './canonical-json.ts';
 import { isJsonObject } from './json.ts';
 import type { Json } from './json.ts';
-import { viewValues } from './npy.ts';
 import { err, ok } from './result.ts';
 import type { Result } from './result.ts';
-import { elementCount, tensorBytes } from './tensor.ts';
+import { arrayOf, elementCount, tensorBytes, viewValues } from './tensor.ts';
 import type { DType, Tensor } from './tensor.ts';
 
 export interface SafetensorsFile {
@@ -29,16 +28,6 @@ const codes: { readonly [type in DType]: string } = {
   uint16: 'U16',
   int32: 'I32',
   int64: 'I64',
-};
-const widths: { readonly [type in DType]: number } = {
-  float32: 4,
-  float64: 8,
-  int8: 1,
-  uint8: 1,
-  int16: 2,
-  uint16: 2,
-  int32: 4,
-  int64: 8,
 };
 
 /**
@@ -135,7 +124,7 @@ function readEntry(name: string, entry: Json, available: number): Result<Entry, 
   if (begin === undefined || end === undefined || rest.length > 0 || begin > end || end > available) {
     return err(`places tensor "${name}" outside the file`);
   }
-  const needed = elementCount(shape) * widths[dtype];
+  const needed = elementCount(shape) * arrayOf[dtype].BYTES_PER_ELEMENT;
   if (end - begin !== needed) {
     return err(`gives tensor "${name}" ${end - begin} bytes, but [${shape.join(', ')}] of ${dtype} needs ${needed}`);
   }
@@ -181,5 +170,5 @@ function tensorOf(file: SafetensorsFile, name: string): Tensor {
 }
 
 function widthOf(file: SafetensorsFile, name: string): number {
-  return widths[tensorOf(file, name).dtype];
+  return arrayOf[tensorOf(file, name).dtype].BYTES_PER_ELEMENT;
 }

@@ -5,6 +5,18 @@ export type TensorData =
 
 export type DType = 'float32' | 'float64' | 'int8' | 'uint8' | 'int16' | 'uint16' | 'int32' | 'int64';
 
+/** The array that holds values of each type. */
+export const arrayOf = {
+  float32: Float32Array,
+  float64: Float64Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int32: Int32Array,
+  int64: BigInt64Array,
+} as const satisfies { readonly [type in DType]: unknown };
+
 export interface Tensor {
   readonly dtype: DType;
   readonly shape: readonly number[];
@@ -35,4 +47,12 @@ export function zeros(shape: readonly number[]): FloatTensor {
 export function tensorBytes(tensor: Tensor): Uint8Array {
   const { buffer, byteOffset, byteLength } = tensor.data;
   return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+/** Values over bytes: a view where they are aligned, a copy otherwise. */
+export function viewValues(dtype: DType, bytes: Uint8Array): TensorData {
+  const array = arrayOf[dtype];
+  // Not `bytes.slice()`: a Buffer's slice is no copy.
+  const aligned = bytes.byteOffset % array.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes);
+  return new array(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / array.BYTES_PER_ELEMENT);
 }

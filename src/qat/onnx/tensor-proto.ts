@@ -1,5 +1,5 @@
 // TensorProto ↔ IrTensor: raw little-endian bytes on write, every legal spelling on read, lengths checked.
-import { elementCount, tensorBytes } from '../../support/tensor.ts';
+import { arrayOf, elementCount, tensorBytes } from '../../support/tensor.ts';
 import type { TensorData } from '../../support/tensor.ts';
 import type { IrDType, IrTensor } from './ir.ts';
 import { dataTypeNumbers } from './proto.ts';
@@ -18,14 +18,7 @@ export interface TensorProto {
 }
 
 const arrays = {
-  float32: Float32Array,
-  float64: Float64Array,
-  int8: Int8Array,
-  uint8: Uint8Array,
-  int16: Int16Array,
-  uint16: Uint16Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
+  ...arrayOf,
   bool: Uint8Array,
   float16: Uint16Array,
   int4: Int8Array,
