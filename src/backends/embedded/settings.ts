@@ -12,7 +12,15 @@ export interface TaskSettings {
   readonly target: string;
   readonly stride: number;
   readonly loss: { readonly kind: 'focal-heatmap' } | { readonly kind: 'cross-entropy'; readonly ignore?: number };
-  readonly metric: { readonly kind: 'centre-map'; readonly distance: number } | { readonly kind: 'miou' };
+  readonly metric:
+    | {
+        readonly kind: 'centre-map';
+        /** In input pixels. */
+        readonly distance: number;
+        /** Of one image, the best first. */
+        readonly maxDetections?: number;
+      }
+    | { readonly kind: 'miou' };
 }
 
 export interface TrainingSettings {

@@ -1,9 +1,7 @@
 // A task's metric as one accumulator: head outputs in, values with units and direction out. The formulas live in qat/metrics.
-import { boxColumns } from '../../data/dataset.ts';
-import type { BoxTarget, Dataset } from '../../data/dataset.ts';
-import { boxTarget, maskTarget } from '../../data/targets.ts';
+import type { Dataset } from '../../data/dataset.ts';
+import { boxCentres, boxTarget, maskTarget } from '../../data/targets.ts';
 import { CentreMapPrecision } from '../../qat/metrics/centre-map.ts';
-import type { Centre } from '../../qat/metrics/centre-map.ts';
 import { MeanIou } from '../../qat/metrics/mean-iou.ts';
 import type { MetricResult } from '../../qat/metrics/metric.ts';
 import type { FloatTensor, Tensor } from '../../support/tensor.ts';
@@ -25,17 +23,18 @@ export interface Meter {
 export function meterFor(task: TaskSettings, dataset: Dataset): Meter {
   switch (task.metric.kind) {
     case 'centre-map': {
-      const target = boxTarget(dataset, task.target);
+      const { distance, maxDetections } = task.metric;
       const precision = new CentreMapPrecision({
-        classes: target.classes,
+        classes: boxTarget(dataset, task.target).classes,
         stride: task.stride,
-        distance: task.metric.distance,
+        distance,
+        ...(maxDetections === undefined ? {} : { most: maxDetections }),
       });
       return {
         add: (output, indices) => {
           precision.add(
             firstImages(output, indices.length),
-            Array.from(indices, (image) => centresOf(target, image)),
+            boxCentres(dataset, indices, task.target),
             indices,
             indices.length,
           );
@@ -63,18 +62,6 @@ function fractions(result: MetricResult): Measurement {
     units: Object.fromEntries(names.map((name) => [name, 'fraction'])),
     higherIsBetter: Object.fromEntries(names.map((name) => [name, true])),
   };
-}
-
-function centresOf(target: BoxTarget, image: number): readonly Centre[] {
-  const centres: Centre[] = [];
-  for (let row = target.firstRow[image] as number; row < (target.firstRow[image + 1] as number); row++) {
-    const [label = 0, x0 = 0, y0 = 0, x1 = 0, y1 = 0] = target.rows.subarray(
-      row * boxColumns + 1,
-      (row + 1) * boxColumns,
-    );
-    centres.push({ label, x: (x0 + x1) / 2, y: (y0 + y1) / 2 });
-  }
-  return centres;
 }
 
 /** Without the padding of a last batch. */

@@ -13,7 +13,7 @@ export interface CentreMapSettings {
   readonly stride: number;
   /** Greatest distance in input pixels, exclusive. */
   readonly distance: number;
-  /** Most detections of one image. */
+  /** Most detections of one image, the best first; 64 where it is left out. */
   readonly most?: number;
 }
 
