@@ -4,8 +4,10 @@ import type { Network } from '../../qat/network/network.ts';
 import { buildReference } from '../../qat/network/reference.ts';
 import type { ScopeForward } from '../../qat/network/reference.ts';
 import { encodeModel } from '../../qat/onnx/codec.ts';
+import { initialCheckpoint } from '../../qat/quantize/checkpoint.ts';
 import { createSession } from '../../qat/runtime/onnxruntime.ts';
 import type { Session } from '../../qat/runtime/onnxruntime.ts';
+import { elementCount, floatTensor } from '../../support/tensor.ts';
 import type { Tensor } from '../../support/tensor.ts';
 
 export interface RunnerRequest {
@@ -62,14 +64,35 @@ export function startBackbone(
   });
 }
 
+/** Shapes of head outputs for one image, read off one run of the float model on zeros. */
+export async function outputShapesOf(
+  network: Network,
+  heads: readonly string[],
+  threads: number,
+): Promise<ReadonlyMap<string, readonly number[]>> {
+  const float = (scope: string): ScopeForward => ({ state: 'FLOAT', checkpoint: initialCheckpoint(network, scope) });
+  const runner = await ForwardRunner.start({
+    network,
+    scopes: new Map([BACKBONE, ...heads].map((scope) => [scope, float(scope)])),
+    outputs: heads.flatMap((head) => network.scopes.heads[head]?.outputs ?? []),
+    batch: 1,
+    threads,
+  });
+  const outputs = await runner.run(new Map([[network.input.name, zeros([1, ...network.input.shape])]]));
+  await runner.release();
+  return new Map([...outputs].map(([name, tensor]) => [name, tensor.shape]));
+}
+
 /** [C, H, W] of each boundary tensor, read off one run on zeros. */
 export async function boundaryShapesOf(
   network: Network,
   backbone: ForwardRunner,
   batch: number,
 ): Promise<ReadonlyMap<string, readonly number[]>> {
-  const shape = [batch, ...network.input.shape];
-  const zeros = new Float32Array(shape.reduce((product, size) => product * size, 1));
-  const features = await backbone.run(new Map([[network.input.name, { dtype: 'float32', shape, data: zeros }]]));
+  const features = await backbone.run(new Map([[network.input.name, zeros([batch, ...network.input.shape])]]));
   return new Map([...features].map(([name, tensor]) => [name, tensor.shape.slice(1)]));
+}
+
+function zeros(shape: readonly number[]): Tensor {
+  return floatTensor(shape, new Float32Array(elementCount(shape)));
 }

@@ -7,6 +7,7 @@ import type { Forward } from './probe.ts';
 import type { TaskSettings } from './settings.ts';
 import { meterFor } from './task-metric.ts';
 import type { Measurement } from './task-metric.ts';
+import { checkOutputFits } from './tasks.ts';
 
 export interface MeasureRequest {
   readonly task: TaskSettings;
@@ -31,6 +32,7 @@ export async function measure(
   for (const [index, { indices, valid }] of batches.entries()) {
     if (context.interrupted()) return undefined;
     const values = (await forward(batcher.images(indices))).get(output) as Tensor;
+    if (index === 0) checkOutputFits(task, dataset, values.shape);
     meter.add(values, indices.subarray(0, valid));
     if (index % 8 === 7 || index === batches.length - 1)
       context.emit({ type: 'progress', unit: 'batch', done: index + 1, total: batches.length });

@@ -45,13 +45,20 @@ export function targetSpec(dataset: Dataset, task: TaskSettings, batch: number):
 /** The head's output and the target must have the same grid and as many channels as classes, before any step is spent. */
 export function checkOutputFits(task: TaskSettings, dataset: Dataset, output: readonly number[]): void {
   const target = targetsFor(dataset, task, [0]).shape;
-  const grid = target.slice(-2);
-  if (output.slice(-2).join() === grid.join() && (task.loss.kind !== 'focal-heatmap' || output[1] === target[1]))
-    return;
+  const remedy = "Make the task's stride and classes those of the head.";
+  const classes = dataset.targets.get(task.target)?.classes.length;
+  if (classes !== undefined && output[1] !== classes) {
+    throw new JobError({
+      reason: 'wrong-shape',
+      message: `head "${headOf(task)}" gives ${output[1] ?? 0} classes, target "${task.target}" of data set "${dataset.name}" has ${classes}`,
+      remedy,
+    });
+  }
+  if (output.slice(-2).join() === target.slice(-2).join()) return;
   throw new JobError({
     reason: 'wrong-shape',
     message: `head "${headOf(task)}" gives [${output.slice(1).join(', ')}], target "${task.target}" of data set "${dataset.name}" at stride ${task.stride} is [${target.slice(1).join(', ')}]`,
-    remedy: "Make the task's stride and classes those of the head.",
+    remedy,
   });
 }
 

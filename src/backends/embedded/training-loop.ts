@@ -14,13 +14,14 @@ import type { TrainState } from '../../qat/train/forward.ts';
 import { learningRateAt } from '../../qat/train/schedule.ts';
 import { Trainer } from '../../qat/train/trainer.ts';
 import type { FloatTensor, Tensor } from '../../support/tensor.ts';
-import { boundaryShapesOf } from './forward-runner.ts';
+import { boundaryShapesOf, outputShapesOf } from './forward-runner.ts';
 import type { ForwardRunner } from './forward-runner.ts';
 import type { JobContext } from './job-context.ts';
 import { JobError } from './job-error.ts';
 import { loadResumeState, saveResumeState } from './resume-state.ts';
+import { headOf } from './settings.ts';
 import type { TrainingSettings } from './settings.ts';
-import { lossFor, targetName, targetsFor, targetSpec } from './tasks.ts';
+import { checkOutputFits, lossFor, outputOf, targetName, targetsFor, targetSpec } from './tasks.ts';
 import type { TaskSettings } from './settings.ts';
 
 /** A float network whose values the trained one is pulled towards. */
@@ -67,6 +68,7 @@ const PROGRESS_MS = 500;
 /** @returns undefined when the job was interrupted (its resume state is saved). */
 export async function runTraining(request: LoopRequest): Promise<LoopResult | undefined> {
   const { context, dataset, training, seed, network } = request;
+  await checkHeadsFit(request);
   const feeder = await BatchFeeder.start(request);
   const program = await compileProgram({
     network,
@@ -136,6 +138,15 @@ export async function runTraining(request: LoopRequest): Promise<LoopResult | un
   };
   await trainer.release();
   return result;
+}
+
+async function checkHeadsFit({ network, dataset, tasks, threads }: LoopRequest): Promise<void> {
+  const outputs = tasks.map(({ task }) => outputOf(network, task));
+  const heads = tasks.map(({ task }) => headOf(task));
+  const shapes =
+    heads.length === 0 ? new Map<string, readonly number[]>() : await outputShapesOf(network, heads, threads);
+  for (const [index, { task }] of tasks.entries())
+    checkOutputFits(task, dataset, shapes.get(outputs[index] as string) ?? []);
 }
 
 function lossNotFinite(name: string, value: number, step: number, epoch: number): JobError {
