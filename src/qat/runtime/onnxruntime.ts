@@ -43,6 +43,8 @@ export async function createSession(model: Uint8Array, options: SessionOptions):
     interOpNumThreads: 1,
     executionMode: 'sequential',
     logSeverityLevel: 3,
+    // Waiting threads sleep: jobs share the machine, and spinning ones take the core from whoever they wait for.
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
     enableMemPattern: true,
   }).catch((cause: unknown) => {
     throw new RuntimeError(cause instanceof Error ? cause.message : String(cause));
