@@ -37,10 +37,14 @@ function constantOf(node: IrNode): IrTensor {
   if (single?.kind === 'float') return { dtype: 'float32', shape: [], data: Float32Array.of(single.value) };
   if (floats?.kind === 'floats')
     return { dtype: 'float32', shape: [floats.value.length], data: Float32Array.from(floats.value) };
-  if (integer?.kind === 'int') return { dtype: 'int64', shape: [], data: BigInt64Array.of(BigInt(integer.value)) };
-  if (ints?.kind === 'ints')
-    return { dtype: 'int64', shape: [ints.value.length], data: BigInt64Array.from(ints.value.map(BigInt)) };
+  if (integer?.kind === 'int') return { dtype: 'int64', shape: [], data: int64Of([integer.value]) };
+  if (ints?.kind === 'ints') return { dtype: 'int64', shape: [ints.value.length], data: int64Of(ints.value) };
   throw new OnnxError(`node "${node.name}" (Constant) holds no value that headgate reads`);
+}
+
+/** 2⁶³ − 1 ("to the end") is 2⁶³ as a number and must not wrap around. */
+function int64Of(values: readonly number[]): BigInt64Array {
+  return BigInt64Array.from(values.map((value) => (value >= 2 ** 63 ? 2n ** 63n - 1n : BigInt(value))));
 }
 
 /** Kahn's algorithm, keeping the file's order among ready nodes. */

@@ -116,6 +116,7 @@ export class Observation {
 }
 
 function rangeOf(min: number, max: number, format: Format): Range {
-  const [low, high] = [Math.fround(min), Math.fround(max)];
+  // + 0 makes −0 +0: −0 + 0·step is +0, so that −0 would not survive an averaging constant of 0 bit for bit.
+  const [low, high] = [Math.fround(min) + 0, Math.fround(max) + 0];
   return { min: low, max: high, scale: scaleOf(low, high, format) };
 }
