@@ -6,7 +6,7 @@ import type { OutputRecord } from '../events/run-events.ts';
 import type { Plan } from '../plan/plan.ts';
 import type { Store } from '../store/store.ts';
 import { isDigest, type Digest } from '../support/digest.ts';
-import { draftName } from '../support/durable-files.ts';
+import { draftName } from '../support/atomic-file.ts';
 
 export interface Delivered {
   readonly stage: string;

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { JOB_PROTOCOL, type JobFailure, type JobRequest, type JobResult } from '../events/job-protocol.ts';
 import type { StageFailure } from '../events/failures.ts';
 import type { StageId } from '../events/ids.ts';
-import { replaceFile } from '../support/durable-files.ts';
+import { replaceFile } from '../support/atomic-file.ts';
 import { isJsonObject } from '../support/json.ts';
 import { readJsonIfPresent, readTextIfPresent } from '../support/missing-files.ts';
 import { err, ok, type Result } from '../support/result.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { OutputRecord, StageFacts } from '../events/run-events.ts';
 import { canonicalJson } from '../support/canonical-json.ts';
 import { digestBytes, digestJson, isDigest, type Digest } from '../support/digest.ts';
-import { replaceFile, writeFileDurably } from '../support/durable-files.ts';
+import { replaceFile, writeFileAtomic } from '../support/atomic-file.ts';
 import { isJsonObject, type JsonObject } from '../support/json.ts';
 import { isMissing, readJsonIfPresent } from '../support/missing-files.ts';
 import { sharded, type StoreLayout } from './layout.ts';
@@ -54,7 +54,7 @@ export class ActionStore {
 
   /** The same key always gives the same record; a later one only replaces it when its outputs were lost or it was forced. */
   async write(record: ActionRecord): Promise<void> {
-    await writeFileDurably(this.pathOf(record.key), `${JSON.stringify(record, null, 1)}\n`);
+    await writeFileAtomic(this.pathOf(record.key), `${JSON.stringify(record, null, 1)}\n`);
   }
 
   /** Every readable record: for questions that no single key answers. */

@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ProcessIdentity } from '../process/process-identity.ts';
 import type { Digest } from '../support/digest.ts';
-import { replaceFile } from '../support/durable-files.ts';
+import { replaceFile } from '../support/atomic-file.ts';
 import { isJsonObject } from '../support/json.ts';
 import { readJsonIfPresent } from '../support/missing-files.ts';
 import type { StoreLayout } from './layout.ts';

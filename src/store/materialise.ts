@@ -2,7 +2,7 @@
 import { copyFile, link, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { digestFile, type Digest } from '../support/digest.ts';
-import { draftName } from '../support/durable-files.ts';
+import { draftName } from '../support/atomic-file.ts';
 import { errorCode } from '../support/missing-files.ts';
 import { sharded, type StoreLayout } from './layout.ts';
 import type { ObjectStore } from './objects.ts';

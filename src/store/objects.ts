@@ -4,8 +4,7 @@ import { chmod, copyFile, constants, mkdir, readFile, rename, rm, stat, writeFil
 import { basename, dirname, join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { digestBytes, digestFile, type Digest } from '../support/digest.ts';
-import { syncFolder } from '../support/atomic-file.ts';
-import { draftName, syncFile } from '../support/durable-files.ts';
+import { draftName, syncFile, syncFolder } from '../support/atomic-file.ts';
 import { isMissing } from '../support/missing-files.ts';
 import { sharded, type StoreLayout } from './layout.ts';
 import type { StatCache } from './stat-cache.ts';

@@ -5,7 +5,7 @@ import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runId, type RunId } from '../events/ids.ts';
 import { identifyProcess, isProcessAlive, type ProcessIdentity } from '../process/process-identity.ts';
-import { replaceFile } from '../support/durable-files.ts';
+import { replaceFile } from '../support/atomic-file.ts';
 import { isJsonObject } from '../support/json.ts';
 import { isMissing, readJsonIfPresent } from '../support/missing-files.ts';
 import type { StoreLayout } from './layout.ts';

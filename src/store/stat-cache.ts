@@ -2,7 +2,7 @@
 // a run with nothing to do cheap. Never the reason to trust bytes that a job is about to read: see `objects.ts`.
 import { stat } from 'node:fs/promises';
 import { digestFile, isDigest, type Digest } from '../support/digest.ts';
-import { replaceFile } from '../support/durable-files.ts';
+import { replaceFile } from '../support/atomic-file.ts';
 import { isMissing, readJsonIfPresent } from '../support/missing-files.ts';
 import { isJsonObject } from '../support/json.ts';
 

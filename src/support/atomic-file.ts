@@ -1,65 +1,53 @@
-// Writing files so that nobody ever sees half of one: draft in the same folder, fsync, rename, fsync of the folder.
-// Not for journals, which are appended to, nor for folders.
+// Writing files so that nobody ever sees half of one: draft in the same folder, rename. Durable or not, by what must outlive
+// a power cut. Not for journals, which are appended to.
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
-/** Replaces or creates `path`. After it returns the new bytes survive a power cut; if it throws the old file is intact. */
+/**
+ * Replaces or creates `path`, its folder too. After it returns the new bytes survive a power cut; if it throws the old file
+ * is intact.
+ */
 export async function writeFileAtomic(path: string, bytes: Uint8Array | string): Promise<void> {
-  const draft = draftPath(path);
-  try {
-    const file = await open(draft, 'wx');
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(draft, path);
-  } catch (cause) {
-    await rm(draft, { force: true });
-    throw cause;
-  }
+  await putInPlace(path, async (draft) => {
+    await writeFile(draft, bytes);
+    await syncFile(draft);
+  });
   await syncFolder(dirname(path));
 }
 
-/** The same, for places that must not yield: signal handlers and the end of a process. */
-export function writeFileAtomicSync(path: string, bytes: Uint8Array | string): void {
-  const draft = draftPath(path);
-  const content = typeof bytes === 'string' ? Buffer.from(bytes, 'utf8') : bytes;
+/** The same but not durable: for what only has to outlive this process, not the machine. */
+export async function replaceFile(path: string, bytes: Uint8Array | string): Promise<void> {
+  await putInPlace(path, (draft) => writeFile(draft, bytes));
+}
+
+/** A name that no other writer takes; it carries the writer's pid so that a sweep can tell whose draft it was. */
+export function draftName(of: string): string {
+  return `${of}.draft-${process.pid}-${randomBytes(6).toString('hex')}`;
+}
+
+export async function syncFile(path: string): Promise<void> {
+  const file = await open(path, 'r');
   try {
-    const file = openSync(draft, 'wx');
-    try {
-      for (let written = 0; written < content.length;) written += writeSync(file, content, written);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(draft, path);
-  } catch (cause) {
-    rmSync(draft, { force: true });
-    throw cause;
-  }
-  const folder = openSync(dirname(path), 'r');
-  try {
-    fsyncSync(folder);
+    await file.sync();
   } finally {
-    closeSync(folder);
+    await file.close();
   }
 }
 
 /** Makes renames and new names in a folder durable. */
 export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, 'r');
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
+  await syncFile(path);
 }
 
-/** A name that no other writer takes; the leading dot and suffix let a collector recognise drafts that a crash left. */
-function draftPath(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${process.pid}.${randomBytes(6).toString('hex')}.draft`);
+async function putInPlace(path: string, write: (draft: string) => Promise<void>): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const draft = draftName(path);
+  try {
+    await write(draft);
+    await rename(draft, path);
+  } catch (cause) {
+    await rm(draft, { force: true });
+    throw cause;
+  }
 }

@@ -2,7 +2,7 @@ import { mkdtemp, mkdir, readFile, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { writeFileAtomic, writeFileAtomicSync } from '../../src/support/atomic-file.ts';
+import { replaceFile, writeFileAtomic } from '../../src/support/atomic-file.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -12,7 +12,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const writers = [
   ['writeFileAtomic', writeFileAtomic],
-  ['writeFileAtomicSync', async (path: string, bytes: Uint8Array | string) => writeFileAtomicSync(path, bytes)],
+  ['replaceFile', replaceFile],
 ] as const;
 
 describe.each(writers)('%s', (_name, write) => {
@@ -24,6 +24,11 @@ describe.each(writers)('%s', (_name, write) => {
     expect(await readdir(folder)).toEqual(['a.json']);
   });
 
+  it('makes the folders on the way', async () => {
+    await write(join(folder, 'new', 'deeper', 'a.json'), 'one');
+    expect(await readdir(join(folder, 'new', 'deeper'))).toEqual(['a.json']);
+  });
+
   it('keeps the old content and leaves no draft when the new one cannot be put in place', async () => {
     const path = join(folder, 'taken');
     await mkdir(join(path, 'inside'), { recursive: true });
@@ -31,13 +36,11 @@ describe.each(writers)('%s', (_name, write) => {
     expect(await readdir(folder)).toEqual(['taken']);
     expect(await readdir(path)).toEqual(['inside']);
   });
-});
 
-describe('writeFileAtomic', () => {
   it('lets concurrent writers of one file all finish, and one of them win whole', async () => {
     const path = join(folder, 'raced');
     const contents = Array.from({ length: 8 }, (_, index) => String(index).repeat(10_000));
-    await Promise.all(contents.map((content) => writeFileAtomic(path, content)));
+    await Promise.all(contents.map((content) => write(path, content)));
     expect(contents).toContain(await readFile(path, 'utf8'));
     expect(await readdir(folder)).toEqual(['raced']);
   });
