@@ -4,12 +4,13 @@ import { coloursFor } from '../console/colours.ts';
 import { renderDiagnostics } from '../diagnostics/render.ts';
 import { loadWorkflow } from '../plan/load-workflow.ts';
 import type { Plan } from '../plan/plan.ts';
-import type { Terminal } from './terminal.ts';
+import { printJson, type Terminal } from './terminal.ts';
 
 export interface WorkflowOptions {
   readonly set?: readonly string[];
   readonly params?: string;
   readonly root?: string;
+  readonly json?: boolean;
 }
 
 /** Undefined after the problems were printed: the command ends with exit code 2. */
@@ -21,6 +22,7 @@ export async function loadPlan(terminal: Terminal, file: string, options: Workfl
     ...(options.set === undefined ? {} : { set: options.set }),
   });
   if (!loaded.ok) {
+    if (options.json === true) printJson(terminal, { valid: false, diagnostics: loaded.error });
     const { red, dim, bold, cyan } = coloursFor(terminal.stderr, terminal.env);
     terminal.stderr.write(renderDiagnostics(loaded.error, { place: bold, code: red, squiggle: red, help: cyan }));
     terminal.stderr.write(dim(`${loaded.error.length === 1 ? '1 problem' : `${loaded.error.length} problems`}\n`));

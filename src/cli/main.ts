@@ -1,6 +1,7 @@
 // The entry of the command line: gives the program its terminal and ends the process with its exit code.
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { crashText } from './crash-text.ts';
 import { runProgram } from './program.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -25,4 +26,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-process.exitCode = await runProgram(process.argv.slice(2), terminal);
+try {
+  process.exitCode = await runProgram(process.argv.slice(2), terminal);
+} catch (error) {
+  process.stderr.write(crashText(error));
+  process.exit(1); // running jobs see the end of their pipe and write their resume state
+}

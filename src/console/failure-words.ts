@@ -71,6 +71,11 @@ export function failureWords(failure: StageFailure): FailureWords {
       };
     case 'file-missing':
       return { message: `"${failure.name}" does not exist: ${failure.path}`, help: 'paths are relative to --root' };
+    case 'file-changed':
+      return {
+        message: `"${failure.name}" was edited while the stage ran: ${failure.path}`,
+        help: 'run again; the outputs were not kept',
+      };
     case 'object-damaged':
       return {
         message: `input "${failure.port}" was found damaged ${failure.times} times, even after it was made again`,

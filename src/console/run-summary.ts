@@ -21,6 +21,7 @@ export function runSummary(report: RunReport, files: readonly DeliveredFile[], c
     ...headTables(report).map((table) => headSection(table, colours)),
     section('Gates', gateLines(report, colours), colours),
     section('Proofs', proofLines(report, colours), colours),
+    section('Warnings', warningLines(report, colours), colours),
     section('Failed', failureLines(report, colours), colours),
     section(
       'Files',
@@ -116,6 +117,12 @@ function proofLines(report: RunReport, { red, dim }: Colours): readonly string[]
 
 function proofText({ text }: ProofSummary): string {
   return text.replaceAll('\n', ' ');
+}
+
+function warningLines(report: RunReport, { yellow }: Colours): readonly string[] {
+  return report.stages.flatMap(({ id, notes }) =>
+    notes.filter(({ level }) => level === 'warning').map(({ text }) => `${yellow(id)}: ${text}`),
+  );
 }
 
 function failureLines(report: RunReport, { red, dim }: Colours): readonly string[] {

@@ -16,5 +16,6 @@ export type StageFailure =
   | { readonly reason: 'reference-not-positive'; readonly metric: string; readonly value: number }
   | { readonly reason: 'unit-mismatch'; readonly metric: string; readonly unit: string; readonly referenceUnit: string }
   | { readonly reason: 'file-missing'; readonly name: string; readonly path: string }
+  | { readonly reason: 'file-changed'; readonly name: string; readonly path: string }
   | { readonly reason: 'object-damaged'; readonly port: string; readonly digest: string; readonly times: number }
   | { readonly reason: 'settings-invalid'; readonly problem: string };

@@ -8,7 +8,7 @@ import type { PlannedStage } from '../plan/plan.ts';
 import { identifyProcess } from '../process/process-identity.ts';
 import type { ProcessEnd } from '../process/start-process.ts';
 import { writeClaim } from '../store/claims.ts';
-import { keepResumeState, resumeStateOf } from '../store/resume-states.ts';
+import { dropResumeStates, keepResumeState, resumeStateOf } from '../store/resume-states.ts';
 import type { Store } from '../store/store.ts';
 import { isDigest, type Digest } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
@@ -64,7 +64,8 @@ export async function runAttempt(
   const files = await openFiles(store, stage);
   if (!files.ok) return { end: 'failed', failure: files.error };
   const { attempt, folder } = await newAttemptFolder(context.runFolder, stage.id);
-  const resumeFrom = await resumeStateOf(store.layout, key);
+  // A job that a test breaks on purpose neither uses nor leaves a state that an honest one could meet.
+  const resumeFrom = context.fault === undefined ? await resumeStateOf(store.layout, key) : undefined;
   const token = newToken();
   await writeRequest(folder, {
     protocol: JOB_PROTOCOL,
@@ -85,6 +86,12 @@ export async function runAttempt(
   const job = await runJob(context, key, launch.value);
   const end = await endOf(context, stage, { folder, token, attempt, command: launch.value.outputs }, job);
   if (end.end === 'succeeded') return end;
+  if (context.fault !== undefined) return end;
+  if (end.end === 'failed' && end.failure.reason === 'job-failed') {
+    // The job itself says that its work is wrong: the next attempt starts from the beginning.
+    await dropResumeStates(store.layout, key);
+    return end;
+  }
   const kept = await keepResumeState(store.layout, key, join(folder, 'resume'));
   return end.end === 'cancelled' ? { end: 'cancelled', checkpointed: kept || resumeFrom !== undefined } : end;
 }
@@ -201,10 +208,7 @@ async function endOf(
         return failed({ reason: 'job-failed', failure: result.value.failure });
       case 'interrupted':
         if (processEnd.cause === 'cancelled') return { end: 'cancelled', checkpointed: true };
-        return failed({
-          reason: 'job-failed',
-          failure: { reason: 'interrupted', message: 'the job was interrupted, but not by this engine' },
-        });
+        return failed({ reason: 'result-malformed', problem: 'the job was interrupted, but not by this engine' });
       case 'succeeded':
         ({ outputs: paths, summary } = result.value);
         break;

@@ -1,7 +1,7 @@
 // The main loop: looks at every stage whose surroundings have changed, restores what is known, runs what is not, and ends
 // when nothing moves any more. It decides when; what a stage does is in `run-stage.ts`, what edges mean in `edges.ts`.
 import type { StageId } from '../events/ids.ts';
-import type { Plan, PlannedStage } from '../plan/plan.ts';
+import type { Plan, PlannedStage, PortRef } from '../plan/plan.ts';
 import type { LatestKeys } from '../store/actions.ts';
 import type { Digest } from '../support/digest.ts';
 import { deferred } from '../support/deferred.ts';
@@ -247,7 +247,8 @@ export class RunLoop {
   }
 
   /** The producer of a lost object runs again, and everything that follows from it is looked at again. */
-  private repair(stage: PlannedStage, { from, output, port }: ResolvedInput): void {
+  private repair(stage: PlannedStage, { from: named, output, port }: ResolvedInput): void {
+    const from = this.makerOf(named);
     const producer = this.state.entry(from.stage);
     producer.reopened++;
     if (producer.reopened > MAX_REPAIRS) {
@@ -258,5 +259,14 @@ export class RunLoop {
     }
     this.settings.recorder.emit({ type: 'stage-reopened', stage: from.stage, port: from.port, digest: output.digest });
     for (const id of this.state.reopen(from.stage)) this.consider(id);
+  }
+
+  /** Behind a selection stands the stage that made the bytes it forwards. */
+  private makerOf(ref: PortRef): PortRef {
+    const { stage } = this.state.entry(ref.stage);
+    if (stage.kind !== 'select') return ref;
+    const readiness = readinessOf(stage, this.state.view);
+    const source = readiness.is === 'ready' ? readiness.inputs.find(({ port }) => port === ref.port) : undefined;
+    return source === undefined ? ref : this.makerOf(source.from);
   }
 }

@@ -1,5 +1,7 @@
 // A run from start to end: its folder, lock, journal and loop. Whoever starts it listens to its events and may interrupt it.
+import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import type { RunId, StageId } from '../events/ids.ts';
 import type { RunEventBody, StageOutline } from '../events/run-events.ts';
 import type { Plan, PlannedStage } from '../plan/plan.ts';
@@ -8,6 +10,7 @@ import { Journal } from '../store/journal.ts';
 import { lockRun, newRunId, runFolder, unlockRun } from '../store/runs.ts';
 import { sweepDrafts, type Store } from '../store/store.ts';
 import type { JsonObject } from '../support/json.ts';
+import { errorCode } from '../support/missing-files.ts';
 import type { EmbeddedBackend, Executor } from './ports.ts';
 import { Recorder, type RunListener } from './recorder.ts';
 import { ResourcePool } from './resources.ts';
@@ -64,6 +67,7 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
   const folder = runFolder(store.layout, run);
   const journal = Journal.open(folder, continues?.soundBytes);
   await lockRun(folder);
+  await keepOutOfGit(store.layout.home);
   const recorder = new Recorder(run, journal, settings.listeners, continues?.nextSeq);
   store.onQuarantine(({ digest, found, movedTo }) =>
     recorder.emit({ type: 'object-quarantined', digest, found, movedTo }),
@@ -119,6 +123,13 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
       }
     },
   };
+}
+
+/** The store is not for version control, and nobody should have to say so. */
+async function keepOutOfGit(home: string): Promise<void> {
+  await writeFile(join(home, '.gitignore'), '*\n', { flag: 'wx' }).catch((error: unknown) => {
+    if (errorCode(error) !== 'EEXIST') throw error;
+  });
 }
 
 const OUTCOMES: { readonly [end in LoopEnd]: Omit<RunOutcome, 'run'> } = {

@@ -7,12 +7,12 @@ import type { PlannedStage } from '../plan/plan.ts';
 import type { ActionRecord } from '../store/actions.ts';
 import { dropClaim } from '../store/claims.ts';
 import { dropResumeStates } from '../store/resume-states.ts';
-import type { JsonObject } from '../support/json.ts';
+import { isJsonObject, type JsonObject } from '../support/json.ts';
 import { runAttempt, type AttemptContext, type AttemptEnd } from './attempt.ts';
 import { awaitClaim } from './claim-key.ts';
 import type { Outputs, ResolvedInput } from './edges.ts';
 import { evaluateEngineStage } from './engine-stages.ts';
-import type { StageKey } from './key.ts';
+import { fileDigests, type StageKey } from './key.ts';
 import type { Recorder } from './recorder.ts';
 
 export type StageRunContext = Omit<AttemptContext, 'onStarted' | 'onEvent' | 'fault'> & {
@@ -74,19 +74,35 @@ async function runJobs(
   inputs: readonly ResolvedInput[],
   cause: RunCause,
 ): Promise<StageEnd> {
-  const { store, recorder } = context;
+  const { store } = context;
   if (!(await awaitClaim(store, context.executor, key.key, context.orphanGraceMs, context.checkpoint))) {
     return { end: 'done-elsewhere' };
   }
-  const fault = context.faults.get(stage.id);
+  try {
+    return await attemptUntilDone(context, stage, key, inputs, cause);
+  } finally {
+    await dropClaim(store.layout, key.key);
+  }
+}
+
+async function attemptUntilDone(
+  context: StageRunContext,
+  stage: PlannedStage,
+  key: StageKey,
+  inputs: readonly ResolvedInput[],
+  cause: RunCause,
+): Promise<StageEnd> {
+  const { recorder } = context;
+  const { id } = stage;
+  const fault = context.faults.get(id);
   for (let tries = 1; ; tries++) {
     const started = Date.now();
     const end = await runAttempt(
       {
         ...context,
         onStarted: (attempt, resumed) =>
-          recorder.emit({ type: 'stage-started', stage: stage.id, key: key.key, attempt, cause, resumed }),
-        onEvent: (event) => recorder.emit({ type: 'job-reported', stage: stage.id, event }),
+          recorder.emit({ type: 'stage-started', stage: id, key: key.key, attempt, cause, resumed }),
+        onEvent: (event) => recorder.emit({ type: 'job-reported', stage: id, event }),
         ...(fault === undefined ? {} : { fault }),
       },
       stage,
@@ -95,26 +111,67 @@ async function runJobs(
     );
     switch (end.end) {
       case 'succeeded':
-        if (fault !== undefined) return { end: 'failed', failure: UNNOTICED_FAULT };
-        await publish(context, stage, key, end, started);
-        await dropResumeStates(store.layout, key.key);
-        await dropClaim(store.layout, key.key);
-        return { end: 'succeeded', outputs: end.outputs };
+        return accept(context, stage, key, end, started);
       case 'failed':
-        if (tries <= stage.retries && !context.checkpoint.aborted) {
-          recorder.emit({ type: 'stage-retried', stage: stage.id, failure: end.failure, attempt: tries + 1 });
-          continue;
-        }
-        await dropClaim(store.layout, key.key);
-        return end;
+        if (tries > stage.retries || context.checkpoint.aborted) return end;
+        recorder.emit({ type: 'stage-retried', stage: id, failure: end.failure, attempt: tries + 1 });
+        break;
       case 'cancelled':
-        await dropClaim(store.layout, key.key);
-        recorder.emit({ type: 'stage-cancelled', stage: stage.id, checkpointed: end.checkpointed });
+        recorder.emit({ type: 'stage-cancelled', stage: id, checkpointed: end.checkpointed });
         return { end: 'cancelled' };
       case 'input-lost':
         return end;
     }
   }
+}
+
+type Success = Extract<AttemptEnd, { end: 'succeeded' }>;
+
+/** Makes an attempt's outputs the outputs of their key, unless something says that they are not. */
+async function accept(
+  context: StageRunContext,
+  stage: PlannedStage,
+  key: StageKey,
+  made: Success,
+  startedAt: number,
+): Promise<StageEnd> {
+  if (context.faults.has(stage.id)) return { end: 'failed', failure: UNNOTICED_FAULT };
+  const changed = await changedFile(context, stage, key);
+  if (changed !== undefined) return { end: 'failed', failure: changed };
+  await warnOfOtherBytes(context, stage, key, made.outputs);
+  await publish(context, stage, key, made, startedAt);
+  await dropResumeStates(context.store.layout, key.key);
+  return { end: 'succeeded', outputs: made.outputs };
+}
+
+/** A file that was edited while its reader ran: what came out belongs to neither version's key. */
+async function changedFile(
+  context: StageRunContext,
+  stage: PlannedStage,
+  key: StageKey,
+): Promise<StageFailure | undefined> {
+  const now = await fileDigests(stage, context.store);
+  if (!now.ok) return now.error;
+  const before = key.preImage['files'];
+  const changed = stage.files.find(({ name }) => isJsonObject(before) && before[name] !== now.value[name]);
+  return changed === undefined ? undefined : { reason: 'file-changed', ...changed };
+}
+
+/** A key that was worked on before must give the same bytes; if it does not, people should know. */
+async function warnOfOtherBytes(
+  context: StageRunContext,
+  stage: PlannedStage,
+  key: StageKey,
+  outputs: Outputs,
+): Promise<void> {
+  const earlier = await context.store.actions.read(key.key);
+  const other = Object.keys(outputs).filter((port) => {
+    const digest = earlier?.outputs[port]?.digest;
+    return digest !== undefined && digest !== outputs[port]?.digest;
+  });
+  if (earlier === undefined || other.length === 0) return;
+  const text = `${other.join(', ')} came out different from run ${earlier.madeBy.run} although nothing it depends on changed: this stage is not deterministic`;
+  context.recorder.emit({ type: 'job-reported', stage: stage.id, event: { type: 'note', level: 'warning', text } });
 }
 
 /** A stage that a test broke on purpose must not end well, and must leave no record if it does. */
@@ -127,7 +184,7 @@ async function publish(
   context: StageRunContext,
   stage: PlannedStage,
   key: StageKey,
-  made: Pick<Extract<AttemptEnd, { end: 'succeeded' }>, 'outputs' | 'metrics' | 'proofs' | 'summary' | 'attempt'>,
+  made: Pick<Success, 'outputs' | 'metrics' | 'proofs' | 'summary' | 'attempt'>,
   startedAt: number,
   verdict?: JsonObject,
 ): Promise<void> {

@@ -57,6 +57,7 @@ describe('every failure', () => {
     { reason: 'reference-not-positive', metric: 'm', value: 0 },
     { reason: 'unit-mismatch', metric: 'm', unit: 'a', referenceUnit: 'b' },
     { reason: 'file-missing', name: 'n', path: 'p' },
+    { reason: 'file-changed', name: 'n', path: 'p' },
     { reason: 'object-damaged', port: 'p', digest: 'd', times: 3 },
     { reason: 'settings-invalid', problem: 'p' },
   ];

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Finished } from '../support/engine.ts';
 import { Engine, ofType } from '../support/engine.ts';
-import { job, plan } from '../support/plans.ts';
+import { job, plan, stage } from '../support/plans.ts';
 
 let engine: Engine;
 beforeEach(async () => {
@@ -24,10 +24,10 @@ function objectPath(digest: string): string {
   return join(engine.root, '.headgate/objects', digest.slice(0, 2), digest);
 }
 
-function digestOf(run: Finished, stage: string): string {
-  const made = ofType(run.events, 'stage-succeeded').find((event) => event.stage === stage);
+function digestOf(run: Finished, id: string): string {
+  const made = ofType(run.events, 'stage-succeeded').find((event) => event.stage === id);
   const digest = made?.outputs['out']?.digest;
-  if (digest === undefined) throw new Error(`${stage} made nothing`);
+  if (digest === undefined) throw new Error(`${id} made nothing`);
   return digest;
 }
 
@@ -36,6 +36,22 @@ async function flipBit(path: string): Promise<void> {
   bytes[0] = (bytes[0] ?? 0) ^ 1;
   await chmod(path, 0o644);
   await writeFile(path, bytes);
+}
+
+async function flipUnseen(path: string): Promise<void> {
+  const { atimeNs, mtimeNs } = await stat(path, { bigint: true });
+  await flipBit(path);
+  await utimes(path, Number(atimeNs) / 1e9, Number(mtimeNs) / 1e9);
+  // Seconds as a double lose nanoseconds: the stat cache is made to agree, as it would with a silently bad disk.
+  const cachePath = join(engine.root, '.headgate/stat-cache.json');
+  const now = await stat(path, { bigint: true });
+  const cache = JSON.parse(await readFile(cachePath, 'utf8')) as { rows: [string, string, string][] };
+  const rows = cache.rows.map(([file, stamp, digest]) => [
+    file,
+    file === path ? `${now.size}:${now.mtimeNs}:${now.ino}` : stamp,
+    digest,
+  ]);
+  await writeFile(cachePath, JSON.stringify({ ...cache, rows }));
 }
 
 test('one flipped bit is found, quarantined, and its producer runs again; what follows is unchanged', async () => {
@@ -63,22 +79,6 @@ test('a deleted object is made again', async () => {
 });
 
 describe('a flip that left no trace in the file’s stamps', () => {
-  async function flipUnseen(path: string): Promise<void> {
-    const { atimeNs, mtimeNs } = await stat(path, { bigint: true });
-    await flipBit(path);
-    await utimes(path, Number(atimeNs) / 1e9, Number(mtimeNs) / 1e9);
-    // Seconds as a double lose nanoseconds: the stat cache is made to agree, as it would with a silently bad disk.
-    const cachePath = join(engine.root, '.headgate/stat-cache.json');
-    const now = await stat(path, { bigint: true });
-    const cache = JSON.parse(await readFile(cachePath, 'utf8')) as { rows: [string, string, string][] };
-    const rows = cache.rows.map(([file, stamp, digest]) => [
-      file,
-      file === path ? `${now.size}:${now.mtimeNs}:${now.ino}` : stamp,
-      digest,
-    ]);
-    await writeFile(cachePath, JSON.stringify({ ...cache, rows }));
-  }
-
   test('is found before a job reads the object: the producer runs first, then the reader', async () => {
     const digest = digestOf(await engine.run(chain()), 'first');
     await flipUnseen(objectPath(digest));
@@ -88,6 +88,21 @@ describe('a flip that left no trace in the file’s stamps', () => {
     expect(ofType(again.events, 'stage-succeeded').map(({ stage }) => stage)).toEqual(['first', 'second']);
     expect(digestOf(again, 'second')).toBe(digest); // a copy of the sound bytes
   });
+});
+
+test('behind a selection, the stage that made the bytes runs again', async () => {
+  const selected = (note = '') =>
+    plan([
+      job('made', { outputs: { out: 'the bytes' } }),
+      stage('chosen', 'select', { inputs: { out: 'made.out' }, outputs: { out: 'file' } }),
+      job('read', { outputs: { out: { copy: 'in' } }, note }, { inputs: { in: 'chosen.out' } }),
+    ]);
+  const digest = digestOf(await engine.run(selected()), 'made');
+  await flipUnseen(objectPath(digest));
+  const again = await engine.run(selected('edited'));
+  expect(again.outcome.exitCode).toBe(0);
+  expect(ofType(again.events, 'stage-reopened')).toMatchObject([{ stage: 'made' }]);
+  expect(digestOf(again, 'read')).toBe(digest);
 });
 
 test('a folder with one damaged file is damaged', async () => {

@@ -188,3 +188,34 @@ test('a fault that nothing notices fails the stage and leaves no record', async 
   expect((await engine.run(plan([job('a')]), { faults })).states).toEqual({ a: 'failed' });
   expect((await engine.run(plan([job('a')]))).states).toEqual({ a: 'succeeded' });
 });
+
+test('a file that is edited while its reader runs fails the stage: the outputs belong to neither version', async () => {
+  await writeFile(join(engine.root, 'data.txt'), 'before');
+  const edits = script(
+    'edits',
+    `require('fs').writeFileSync('data.txt', 'after'); require('fs').writeFileSync(process.argv[1], 'x')`,
+    {
+      args: ['{output:out}'],
+      files: [{ name: 'data', path: 'data.txt' }],
+    },
+  );
+  expect(await failureOf(edits)).toEqual({ reason: 'file-changed', name: 'data', path: 'data.txt' });
+});
+
+test('a stage that gives other bytes for the same key is told apart as not deterministic', async () => {
+  const random = plan([
+    script('random', `require('fs').writeFileSync(process.argv[1], process.hrtime().join())`, {
+      args: ['{output:out}'],
+    }),
+  ]);
+  await engine.run(random);
+  const { events } = await engine.run(random, { forced: new Set(random.stages.map(({ id }) => id)) });
+  const notes = ofType(events, 'job-reported').flatMap(({ event }) => (event.type === 'note' ? [event.text] : []));
+  expect(notes).toEqual([expect.stringMatching(/^out came out different from run .* not deterministic$/)]);
+});
+
+test('a failure that the job itself tells drops its resume state: the next attempt starts over', async () => {
+  const failing = job('bad', { steps: 2, fail: { reason: 'freeze-violated', message: 'm' } }, { retries: 1 });
+  const { events } = await engine.run(plan([failing]));
+  expect(ofType(events, 'stage-started').map(({ resumed }) => resumed)).toEqual([false, false]);
+});
