@@ -1,9 +1,10 @@
 // The resume state of a training: everything that the next step depends on, in one safetensors file, replaced by rename.
 // Data order needs no state: it follows from seed and epoch.
-import { access, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TrainerState } from '../../qat/train/trainer.ts';
 import { writeFileAtomic } from '../../support/atomic-file.ts';
+import { isJsonObject } from '../../support/json.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../support/safetensors.ts';
 import { floatTensor } from '../../support/tensor.ts';
 
@@ -16,6 +17,7 @@ export interface ResumeState {
 }
 
 const FILE = 'state.safetensors';
+const FORMAT = 'headgate-resume';
 const vectors = ['parameters', 'first', 'second', 'statistics', 'ranges'] as const;
 
 export async function saveResumeState(folder: string, state: ResumeState): Promise<void> {
@@ -24,33 +26,58 @@ export async function saveResumeState(folder: string, state: ResumeState): Promi
   );
   const { lossSums, epochs } = state;
   const metadata = {
-    format: 'headgate-resume',
+    format: FORMAT,
     version: '1',
     progress: JSON.stringify({ step: state.trainer.step, lossSums, epochs }),
   };
   await writeFileAtomic(join(folder, FILE), encodeSafetensors({ tensors, metadata }));
 }
 
-/** @returns undefined when there is none, or it cannot be read (the training then starts over: correct, only slower). */
-export async function loadResumeState(folder: string | undefined): Promise<ResumeState | undefined> {
+/**
+ * @param like the training's state at its start: what is read must have its sizes.
+ * @returns undefined when there is none, or it cannot be read (the training then starts over: correct, only slower).
+ */
+export async function loadResumeState(
+  folder: string | undefined,
+  like: TrainerState,
+): Promise<ResumeState | undefined> {
   if (folder === undefined) return undefined;
-  const path = join(folder, FILE);
-  if (
-    !(await access(path).then(
-      () => true,
-      () => false,
-    ))
-  )
-    return undefined;
-  const decoded = decodeSafetensors(await readFile(path));
-  if (!decoded.ok || decoded.value.metadata['format'] !== 'headgate-resume') return undefined;
+  const bytes = await readFile(join(folder, FILE)).catch(() => undefined);
+  const decoded = bytes === undefined ? undefined : decodeSafetensors(bytes);
+  if (decoded?.ok !== true || decoded.value.metadata['format'] !== FORMAT) return undefined;
   const { tensors, metadata } = decoded.value;
-  const { step, lossSums, epochs } = JSON.parse(metadata['progress'] ?? '{}') as { step: number } & Pick<
-    ResumeState,
-    'lossSums' | 'epochs'
-  >;
-  const [parameters, first, second, statistics, ranges] = vectors.map(
-    (name) => (tensors.get(name)?.data as Float32Array | undefined) ?? new Float32Array(0),
-  ) as [Float32Array, Float32Array, Float32Array, Float32Array, Float32Array];
-  return { trainer: { step, parameters, first, second, statistics, ranges }, lossSums, epochs };
+  const progress = progressOf(metadata['progress']);
+  const sound = vectors.every((name) => {
+    const tensor = tensors.get(name);
+    return tensor?.dtype === 'float32' && tensor.data.length === like[name].length;
+  });
+  if (progress === undefined || !sound) return undefined;
+  const vector = (name: (typeof vectors)[number]): Float32Array => tensors.get(name)?.data as Float32Array;
+  const [parameters, first, second] = [vector('parameters'), vector('first'), vector('second')];
+  const [statistics, ranges] = [vector('statistics'), vector('ranges')];
+  const { step, ...means } = progress;
+  return { trainer: { step, parameters, first, second, statistics, ranges }, ...means };
+}
+
+type Progress = { readonly step: number } & Pick<ResumeState, 'lossSums' | 'epochs'>;
+
+function progressOf(text: string | undefined): Progress | undefined {
+  const value = parsed(text);
+  if (!isJsonObject(value)) return undefined;
+  const { step, lossSums, epochs } = value;
+  if (typeof step !== 'number' || !Number.isInteger(step) || step < 0) return undefined;
+  if (!isNumbers(lossSums) || !Array.isArray(epochs) || !epochs.every(isNumbers)) return undefined;
+  return { step, lossSums, epochs };
+}
+
+function parsed(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? '');
+  } catch {
+    return undefined;
+  }
+}
+
+function isNumbers(value: unknown): value is { readonly [name: string]: number } {
+  return isJsonObject(value) && Object.values(value).every((item) => typeof item === 'number');
 }

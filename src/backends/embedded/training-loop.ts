@@ -90,7 +90,7 @@ export async function runTraining(request: LoopRequest): Promise<LoopResult | un
   });
   const stepsPerEpoch = trainingBatches(dataset.count, training.batch, seed, 0).length;
   const total = Math.round(stepsPerEpoch * training.epochs);
-  const resumed = await loadResumeState(request.resumeFrom);
+  const resumed = await loadResumeState(request.resumeFrom, trainer.state);
   const epochs = [...(resumed?.epochs ?? [])];
   let sums: { [loss: string]: number } = { ...resumed?.lossSums };
   if (resumed !== undefined) trainer.restore(resumed.trainer);
