@@ -15,7 +15,7 @@ interface Running {
 const REDRAW_MS = 250;
 const BAR_CELLS = 16;
 
-export function liveSink(stream: NodeJS.WriteStream, colours: Colours): Sink {
+export function liveSink(stream: NodeJS.WritableStream & { readonly columns?: number }, colours: Colours): Sink {
   const block = createLogUpdate(stream);
   const running = new Map<string, Running>();
   const startedAt = Date.now();
