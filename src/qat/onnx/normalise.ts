@@ -1,6 +1,8 @@
-// Spellings of foreign exporters brought to one form: Constant nodes become initializers, nodes stand in topological order.
+// Spellings of foreign exporters brought to one form: nodes stand in topological order, Constant nodes and nodes that only
+// rearrange constants become initializers.
 // What headgate cannot quantise is refused with the node's name.
 import { OnnxError } from './codec.ts';
+import { foldConstants } from './fold-constants.ts';
 import type { GraphIr, IrNode, IrTensor } from './ir.ts';
 
 const refused: ReadonlyMap<string, string> = new Map([
@@ -24,11 +26,8 @@ export function normaliseImported(graph: GraphIr): GraphIr {
     if (node.op === 'Constant') initializers.set(node.outputs[0] as string, constantOf(node));
     else nodes.push(node);
   }
-  return {
-    ...graph,
-    nodes: ordered(nodes, new Set([...initializers.keys(), ...graph.inputs.map((input) => input.name)])),
-    initializers,
-  };
+  const known = new Set([...initializers.keys(), ...graph.inputs.map((input) => input.name)]);
+  return foldConstants({ ...graph, nodes: ordered(nodes, known), initializers });
 }
 
 function constantOf(node: IrNode): IrTensor {

@@ -4,10 +4,10 @@
 import { readFile } from 'node:fs/promises';
 import type { JobRequest } from '../../../events/job-protocol.ts';
 import { BACKBONE, recogniseNetwork, scopeMetadata } from '../../../qat/network/network.ts';
-import type { ScopeNames } from '../../../qat/network/network.ts';
+import type { Network, ScopeNames } from '../../../qat/network/network.ts';
 import { decodeModel, encodeModel } from '../../../qat/onnx/codec.ts';
 import { normaliseImported } from '../../../qat/onnx/normalise.ts';
-import type { GraphIr, IrTensor } from '../../../qat/onnx/ir.ts';
+import type { IrTensor } from '../../../qat/onnx/ir.ts';
 import { initialCheckpoint, LoadError } from '../../../qat/quantize/checkpoint.ts';
 import { writeFileAtomic } from '../../../support/atomic-file.ts';
 import { decodeSafetensors } from '../../../support/safetensors.ts';
@@ -25,7 +25,7 @@ interface ImportSettings {
 }
 
 interface Loaded {
-  readonly graph: GraphIr;
+  readonly network: Network;
   readonly loaded: number;
   /** In the weights file, with no place in the model. */
   readonly unexpected: readonly string[];
@@ -37,14 +37,13 @@ export async function runImport(request: JobRequest, context: JobContext): Promi
   const settings = settingsOf<ImportSettings>(request.settings);
   const scopes: ScopeNames = { backbone: { boundary: settings.boundary }, heads: settings.heads };
   const decoded = normaliseImported(decodeModel(await readFile(inputPath(request, 'onnx'))));
+  const scoped = { ...decoded, metadata: { ...decoded.metadata, ...scopeMetadata(scopes) } };
+  const plain = recogniseNetwork(scoped, scopes);
   const found =
     request.inputs['weights'] === undefined
-      ? fromModel(decoded)
-      : await fromWeights(inputPath(request, 'weights'), decoded, settings);
-  const network = recogniseNetwork(
-    { ...found.graph, metadata: { ...found.graph.metadata, ...scopeMetadata(scopes) } },
-    scopes,
-  );
+      ? fromModel(plain)
+      : await fromWeights(inputPath(request, 'weights'), plain, settings);
+  const { network } = found;
   const used = new Set(network.parameters.map((parameter) => parameter.name));
   const constants = [...network.graph.initializers]
     .filter(([name, tensor]) => !used.has(name) && tensor.dtype === 'float32' && elementCount(tensor.shape) > 16)
@@ -87,18 +86,22 @@ export async function runImport(request: JobRequest, context: JobContext): Promi
   };
 }
 
-function fromModel(graph: GraphIr): Loaded {
-  return { graph, loaded: graph.initializers.size, unexpected: [], missing: [] };
+function fromModel(network: Network): Loaded {
+  return { network, loaded: network.parameters.length, unexpected: [], missing: [] };
 }
+
+/** What PyTorch keeps beside a batch norm's statistics; no forward reads it. */
+const counter = 'num_batches_tracked';
 
 /** @throws LoadError listing every unmatched tensor when loading is strict, or a shape that does not fit in any case. */
 async function fromWeights(
   path: string,
-  graph: GraphIr,
+  network: Network,
   { strict = true, rename = {} }: ImportSettings,
 ): Promise<Loaded> {
   const decoded = decodeSafetensors(await readFile(path));
   if (!decoded.ok) throw new LoadError(`the weights file cannot be read: ${decoded.error}`);
+  const { graph, parameters, scopes } = network;
   const initializers = new Map<string, IrTensor>(graph.initializers);
   const unexpected: string[] = [];
   const given = new Set<string>();
@@ -106,7 +109,7 @@ async function fromWeights(
     const target = rename[name] ?? name;
     const place = initializers.get(target);
     if (place === undefined) {
-      unexpected.push(name);
+      if (!name.endsWith(counter)) unexpected.push(name);
       continue;
     }
     if (place.shape.join() !== tensor.shape.join() || place.dtype !== tensor.dtype) {
@@ -114,16 +117,15 @@ async function fromWeights(
         `tensor "${name}" is ${tensor.dtype}[${tensor.shape.join(', ')}], the model's "${target}" is ${place.dtype}[${place.shape.join(', ')}]`,
       );
     }
+    if (given.has(target)) throw new LoadError(`two tensors of the weights file are for the model's "${target}"`);
     initializers.set(target, tensor);
     given.add(target);
   }
-  const missing = [...graph.initializers]
-    .filter(([name, tensor]) => tensor.dtype === 'float32' && !given.has(name))
-    .map(([name]) => name);
+  const missing = parameters.map(({ name }) => name).filter((name) => !given.has(name));
   if (strict && unexpected.length + missing.length > 0) {
     throw new LoadError(
       `strict loading: ${unexpected.length} unmatched tensors in the weights file (${unexpected.join(', ')}), ${missing.length} of the model without weights (${missing.join(', ')}); use "rename", or "strict": false`,
     );
   }
-  return { graph: { ...graph, initializers }, loaded: given.size, unexpected, missing };
+  return { network: recogniseNetwork({ ...graph, initializers }, scopes), loaded: given.size, unexpected, missing };
 }
