@@ -1,5 +1,6 @@
 // Batch norm folded into the convolution before it: w' = w·γ/√(var + ε), b' = β + (b − mean)·γ/√(var + ε), per output
-// channel, computed in float64 and rounded once to float32.
+// channel, rounded to float32 after every operation, in the order of the QAT graph (train/forward.ts): both must agree to the
+// bit, because the weight that made a channel's scale stands on a rounding tie (127.5 or 7.5 steps) and its last bit decides.
 import { floatOf } from '../onnx/ir.ts';
 import type { FloatTensor } from '../../support/tensor.ts';
 import { floatTensor } from '../../support/tensor.ts';
@@ -23,12 +24,15 @@ export function foldLayer(unit: LayerUnit, parameters: Parameters): FoldedLayer 
   const [, gamma, beta, mean, variance] = unit.norm.inputs.map((name, index) =>
     index === 0 ? bias : parameterOf(parameters, name).data,
   ) as [Float32Array, Float32Array, Float32Array, Float32Array, Float32Array];
-  const epsilon = floatOf(unit.norm, 'epsilon', 1e-5);
+  const { fround } = Math;
+  const epsilon = fround(floatOf(unit.norm, 'epsilon', 1e-5));
   const folded = new Float32Array(weight.data.length);
   const foldedBias = new Float32Array(channels);
   for (let channel = 0; channel < channels; channel++) {
-    const factor = (gamma[channel] as number) / Math.sqrt((variance[channel] as number) + epsilon);
-    foldedBias[channel] = (beta[channel] as number) + ((bias[channel] as number) - (mean[channel] as number)) * factor;
+    const deviation = fround(Math.sqrt(fround((variance[channel] as number) + epsilon)));
+    const factor = fround((gamma[channel] as number) / deviation);
+    const shift = fround((bias[channel] as number) - (mean[channel] as number));
+    foldedBias[channel] = (beta[channel] as number) + fround(shift * factor);
     for (let index = channel * perChannel; index < (channel + 1) * perChannel; index++)
       folded[index] = (weight.data[index] as number) * factor;
   }
