@@ -85,7 +85,7 @@ describe('state VALIDATION', () => {
   ] as const)('equals the unoptimised QDQ export bit for bit: %s', async (_, profile) => {
     const scopes = quantisedScopes(await calibrate(network, profile));
     const reference = await runReference(network, { scopes, outputs: OUTPUTS }, image);
-    const exported = await runGraph(exportQdq(network, scopes).graph, image);
+    const exported = await runGraph(exportQdq(network, scopes, new Map()).graph, image);
     expect(compareOutputs(reference, exported).differences).toEqual([]);
   });
 
