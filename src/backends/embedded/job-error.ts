@@ -6,6 +6,7 @@ import { NetworkError } from '../../qat/network/network.ts';
 import { ExportError } from '../../qat/export/qdq.ts';
 import { MetricError } from '../../qat/metrics/metric.ts';
 import { OnnxError } from '../../qat/onnx/codec.ts';
+import { UnsupportedModelError } from '../../qat/onnx/normalise.ts';
 import { LoadError } from '../../qat/quantize/checkpoint.ts';
 import { RuntimeError } from '../../qat/runtime/onnxruntime.ts';
 
@@ -24,6 +25,7 @@ export function failureOf(cause: unknown): JobFailure {
   if (cause instanceof JobError) return cause.failure;
   if (cause instanceof DataError)
     return { reason: 'data', message: cause.message, ...(cause.remedy === undefined ? {} : { remedy: cause.remedy }) };
+  if (cause instanceof UnsupportedModelError) return { reason: 'unsupported-model', message: cause.message };
   if (cause instanceof OnnxError)
     return {
       reason: 'corrupt-onnx',

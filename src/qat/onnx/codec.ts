@@ -11,7 +11,7 @@ const modelType = protobuf.Root.fromJSON(onnxProto).lookupType('ModelProto');
 
 /** A model that cannot be read or is not supported: a user's problem, with its words. */
 export class OnnxError extends Error {
-  override readonly name = 'OnnxError';
+  override readonly name: string = 'OnnxError';
 }
 
 interface AttributeProto {

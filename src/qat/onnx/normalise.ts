@@ -16,13 +16,18 @@ const refused: ReadonlyMap<string, string> = new Map([
   ['GRU', 'recurrent operators are not supported: keep this part out of the model'],
 ]);
 
+/** A sound file that headgate has no way to quantise: nothing to repair, but to export otherwise. */
+export class UnsupportedModelError extends OnnxError {
+  override readonly name = 'UnsupportedModelError';
+}
+
 /** @throws OnnxError naming the node that cannot be taken. */
 export function normaliseImported(graph: GraphIr): GraphIr {
   const initializers = new Map<string, IrTensor>(graph.initializers);
   const nodes: IrNode[] = [];
   for (const node of graph.nodes) {
     const why = refused.get(node.op);
-    if (why !== undefined) throw new OnnxError(`node "${node.name}" (${node.op}): ${why}`);
+    if (why !== undefined) throw new UnsupportedModelError(`node "${node.name}" (${node.op}): ${why}`);
     if (node.op === 'Constant') initializers.set(node.outputs[0] as string, constantOf(node));
     else nodes.push(node);
   }
