@@ -64,12 +64,12 @@ export function liveSink(stream: NodeJS.WritableStream & { readonly columns?: nu
           if (event.cached) return;
           break;
         case 'stage-not-taken':
+        case 'stage-blocked':
           counts.ended++;
           return;
         case 'stage-succeeded':
         case 'stage-failed':
         case 'stage-cancelled':
-        case 'stage-blocked':
           counts.ended++;
           running.delete(event.stage);
           break;

@@ -44,6 +44,7 @@ export function quietStages(): (event: RunEvent) => boolean {
     if (event.type === 'run-started' || event.type === 'run-resumed') {
       for (const { id, kind } of event.stages ?? []) if (DECIDED_KINDS.has(kind)) decidedHere.add(id);
     }
+    if (event.type === 'stage-blocked') return true; // the summary counts them with the failure
     const passing =
       event.type === 'stage-started' || event.type === 'stage-succeeded' || event.type === 'stage-restored';
     return passing && decidedHere.has(event.stage);

@@ -5,7 +5,7 @@ import type { RunReport, StageReport } from '../report/run-report.ts';
 import type { Colours } from './colours.ts';
 import { failureWords } from './failure-words.ts';
 import { decidingLines, evidenceWords } from './gate-words.ts';
-import { byteSize, duration, metricValue } from './quantities.ts';
+import { byteSize, count, duration, metricValue } from './quantities.ts';
 import { renderTable } from './tables.ts';
 
 export interface DeliveredFile {
@@ -126,11 +126,15 @@ function warningLines(report: RunReport, { yellow }: Colours): readonly string[]
 }
 
 function failureLines(report: RunReport, { red, dim }: Colours): readonly string[] {
-  return report.stages.flatMap(({ id, state, failure, by }) => {
-    if (state === 'blocked') return [dim(`${id} is blocked by ${by ?? 'a failure'}`)];
+  return report.stages.flatMap(({ id, state, failure }) => {
     if (failure === undefined || (state !== 'failed' && state !== 'timed-out')) return [];
     const { message, help } = failureWords(failure);
-    return [`${red(id)}: ${message}`, ...(help === undefined ? [] : [dim(`  help: ${help}`)])];
+    const blocked = report.stages.filter((other) => other.state === 'blocked' && other.by === id).length;
+    return [
+      `${red(id)}: ${message}`,
+      ...(help === undefined ? [] : [dim(`  help: ${help}`)]),
+      ...(blocked === 0 ? [] : [dim(`  ${count(blocked, 'stage')} could not start without it`)]),
+    ];
   });
 }
 

@@ -129,6 +129,9 @@ async function openFiles(
   return ok(Object.fromEntries(entries));
 }
 
+/** A program that knows nothing of headgate has no resume state to write. */
+const COMMAND_GRACE_MS = 5000;
+
 type Launch = JobLaunch & { readonly outputs?: { readonly [port: string]: string } };
 
 async function launchOf(
@@ -152,7 +155,7 @@ async function launchOf(
   if (!line.ok) return line;
   for (const path of Object.values(line.value.outputs))
     await mkdir(dirname(join(outFolder, path)), { recursive: true });
-  return ok({ ...common, ...line.value, stdin: 'empty' });
+  return ok({ ...common, ...line.value, stdin: 'empty', graceMs: Math.min(context.graceMs, COMMAND_GRACE_MS) });
 }
 
 async function runJob(context: AttemptContext, key: Digest, launch: Launch): Promise<JobEnd> {

@@ -84,7 +84,10 @@ async function forecastStage(
       return { forecast: { stage: id, will: 'not-taken', gate, chosen }, view: { is: 'not-taken', gate, chosen } };
     }
     case 'blocked':
-      return { forecast: { stage: id, will: 'be-blocked', by: readiness.by }, view: { is: 'failed', by: id } };
+      return {
+        forecast: { stage: id, will: 'be-blocked', by: readiness.by },
+        view: { is: 'failed', by: readiness.by },
+      };
     case 'ready':
       return forecastReady(context, stage, readiness.inputs);
     case 'waiting': {

@@ -111,7 +111,7 @@ export class RunLoop {
           queue.push(...this.state.dependentsOf(id));
           break;
         case 'blocked':
-          this.state.move(id, 'blocked');
+          this.state.block(id, readiness.by);
           this.settings.recorder.emit({ type: 'stage-blocked', stage: id, by: readiness.by });
           queue.push(...this.state.dependentsOf(id));
           break;

@@ -80,7 +80,7 @@ export class RunState {
     const entry = this.entry(id);
     if (!MOVES[entry.state].includes(to)) throw new Error(`${id} cannot move from ${entry.state} to ${to}`);
     entry.state = to;
-    if (to === 'failed' || to === 'timed-out' || to === 'blocked') {
+    if (to === 'failed' || to === 'timed-out') {
       entry.view = { is: 'failed', by: id };
     }
     if (to === 'succeeded') entry.ran = true;
@@ -88,6 +88,12 @@ export class RunState {
 
   finish(id: StageId, outputs: Outputs, chosen: string | undefined): void {
     this.entry(id).view = { is: 'done', outputs, ...(chosen === undefined ? {} : { chosen }) };
+  }
+
+  /** @param by the stage that failed, however far before: that is the one to look at. */
+  block(id: StageId, by: StageId): void {
+    this.move(id, 'blocked');
+    this.entry(id).view = { is: 'failed', by };
   }
 
   skip(id: StageId, gate: StageId, chosen: string): void {

@@ -141,9 +141,11 @@ describe('an interrupted run', () => {
         // Waits at the pipe the first time; the second time there is none.
         slow: command(
           [
-            'sh',
-            '-c',
-            'if [ -p fifo ]; then echo here > fifo; sleep 600; fi; cp "$1" "$0"',
+            process.execPath,
+            '-e',
+            `const fs = require('fs'); const [, out, from] = process.argv;
+            if (fs.existsSync('fifo')) { fs.writeFileSync('fifo', 'here'); setInterval(() => {}, 1000); }
+            else fs.copyFileSync(from, out);`,
             '{output:out}',
             '{input:in}',
           ],
