@@ -1,6 +1,6 @@
 // One attempt at one stage's job: inputs verified, folder made, program started and followed, outputs taken into the store.
 // Knows nothing of other stages, of retries or of the plan's order.
-import { mkdir } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { StageFailure } from '../events/failures.ts';
 import { JOB_PROTOCOL, type JobEvent, type JobInput, type ProofSummary } from '../events/job-protocol.ts';
@@ -221,6 +221,8 @@ async function endOf(
   }
   const collected = await collectOutputs(context.store, stage, join(job.folder, 'out'), paths);
   if (!collected.ok) return failed(collected.error);
+  // The store has them now; kept twice, data sets would fill the disk.
+  await rm(join(job.folder, 'out'), { recursive: true });
   return { end: 'succeeded', ...collected.value, attempt: job.attempt, summary, proofs };
 }
 

@@ -53,7 +53,6 @@ test('the documents of a real job are valid', async () => {
   expect((await readdir(folder)).sort()).toEqual([
     'events.jsonl',
     'job.json',
-    'out',
     'result.json',
     'resume',
     'stderr.log',
