@@ -1,0 +1,85 @@
+// The program built from its sources as `npm run build` does, in a folder of its own, and the command line as a process.
+import { build } from 'esbuild';
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { RunEvent } from '../../src/events/run-events.ts';
+
+const repository = join(import.meta.dirname, '../..');
+
+export interface Ended {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class Installation {
+  private readonly folder: string;
+
+  private constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  static async build(): Promise<Installation> {
+    // Below node_modules, so that the bundles find the packages they leave out.
+    const folder = join(repository, 'node_modules/.cache/headgate-test', `installation-${process.pid}`);
+    await mkdir(folder, { recursive: true });
+    await build({
+      entryPoints: {
+        headgate: join(repository, 'src/cli/main.ts'),
+        worker: join(repository, 'src/backends/embedded/worker.ts'),
+      },
+      outdir: folder,
+      outExtension: { '.js': '.js' },
+      bundle: true,
+      packages: 'external',
+      platform: 'node',
+      format: 'esm',
+      target: 'node20.19',
+      charset: 'utf8',
+      logLevel: 'error',
+    });
+    const versionOf = async (path: string): Promise<string> =>
+      (JSON.parse(await readFile(join(repository, path), 'utf8')) as { readonly version: string }).version;
+    const manifest = {
+      headgate: await versionOf('package.json'),
+      onnxruntime: await versionOf('node_modules/onnxruntime-node/package.json'),
+    };
+    await writeFile(join(folder, 'package.json'), '{"type":"module"}');
+    await writeFile(join(folder, 'build.json'), JSON.stringify(manifest));
+    return new Installation(folder);
+  }
+
+  remove(): Promise<void> {
+    return rm(this.folder, { recursive: true, force: true });
+  }
+
+  start(
+    args: readonly string[],
+    env: NodeJS.ProcessEnv = {},
+  ): { readonly process: ChildProcess; readonly ended: Promise<Ended> } {
+    const child = spawn(process.execPath, [join(this.folder, 'headgate.js'), ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NO_COLOR: '1', CI: '1', ...env },
+    });
+    let [stdout, stderr] = ['', ''];
+    child.stdout.setEncoding('utf8').on('data', (part: string) => (stdout += part));
+    child.stderr.setEncoding('utf8').on('data', (part: string) => (stderr += part));
+    const ended = once(child, 'close').then(([exitCode]) => ({ exitCode: exitCode as number | null, stdout, stderr }));
+    return { process: child, ended };
+  }
+
+  run(args: readonly string[], env?: NodeJS.ProcessEnv): Promise<Ended> {
+    return this.start(args, env).ended;
+  }
+}
+
+/** The events of a run with `--log-format jsonl`, torn last lines left out. */
+export function eventsIn(stdout: string): readonly RunEvent[] {
+  return stdout
+    .split('\n')
+    .filter((line) => line.startsWith('{') && line.endsWith('}'))
+    .map((line) => JSON.parse(line) as RunEvent);
+}

@@ -1,0 +1,177 @@
+// The whole strategy, steps 0 to 5, from the shipped workflow through the command line, on tiny data and with real processes.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RunReport } from '../../src/report/run-report.ts';
+import { Installation } from './installation.ts';
+import { runUntilKilled } from './killed.ts';
+import { digestsIn, jobsRunIn, reportOf, succeeded } from './project-report.ts';
+import type { Digests } from './project-report.ts';
+import { makeProject, removeProject, writeWorkflow } from './tiny-project.ts';
+
+interface Forecast {
+  readonly stage: string;
+  readonly will: 'run' | 'run-unless-unchanged' | 'restore' | 'not-taken' | 'unknown' | 'blocked';
+}
+
+let installation: Installation;
+let root: string;
+let workflow: string;
+let first: RunReport;
+let expected: Digests;
+const call = (...args: readonly string[]) => installation.run([...args, '--root', root]);
+
+beforeAll(async () => {
+  installation = await Installation.build();
+  root = await makeProject();
+  workflow = await writeWorkflow(root, 'fashion-scenes.json');
+  succeeded(await call('run', workflow));
+  first = await reportOf(installation, root);
+  expected = digestsIn(first);
+}, 180_000);
+afterAll(async () => {
+  await removeProject(root);
+  await installation.remove();
+});
+
+async function forecasts(...set: readonly string[]): Promise<readonly Forecast[]> {
+  const { stdout } = succeeded(await call('plan', workflow, '--json', ...set));
+  return (JSON.parse(stdout) as { readonly stages: readonly Forecast[] }).stages;
+}
+
+describe('the first run', () => {
+  it('goes through every step: backbone QAT, both heads finetuned, QAT of both, merge and export', () => {
+    const ran = jobsRunIn(first);
+    for (const stage of [
+      'trunk',
+      'float-head[segmentation]',
+      'backbone-qat',
+      'finetune[detection]',
+      'finetune[segmentation]',
+      'head-qat[detection]',
+      'head-qat[segmentation]',
+      'merge',
+      'export',
+      'report-integer[detection]',
+    ])
+      expect(ran).toContain(stage);
+    expect(first.stages.filter(({ state }) => state === 'failed' || state === 'blocked')).toEqual([]);
+    expect(first.stages.find(({ id }) => String(id) === 'backbone-qat-fixed')?.state).toBe('not-taken');
+  });
+
+  it('holds every proof', () => {
+    const proofs = first.stages.flatMap(({ facts }) => facts.proofs);
+    expect(proofs.filter(({ held }) => !held)).toEqual([]);
+    expect([...new Set(proofs.map(({ name }) => name))].sort()).toEqual(['boundary', 'export', 'freeze', 'merge']);
+  });
+
+  it('measures the merged model as it measured backbone and head', () => {
+    for (const task of ['detection', 'segmentation'])
+      expect(expected[`merged-accuracy[${task}].metrics`]).toBe(expected[`head-accuracy[${task}].metrics`]);
+  });
+});
+
+describe('the second run', () => {
+  it('runs nothing and gives the same digests', async () => {
+    const announced = await forecasts();
+    expect(announced.filter(({ will }) => will !== 'restore' && will !== 'not-taken')).toEqual([]);
+    succeeded(await call('run', workflow));
+    const report = await reportOf(installation, root);
+    expect(jobsRunIn(report)).toEqual([]);
+    expect(digestsIn(report)).toEqual(expected);
+  });
+});
+
+describe("one head's QAT learning rate", () => {
+  const set = ['--set', 'heads.segmentation.qat.learningRate=0.0007'];
+  const branch = [
+    'head-qat[segmentation]',
+    'head-accuracy[segmentation]',
+    'merge',
+    'merged-accuracy[detection]',
+    'merged-accuracy[segmentation]',
+    'export',
+    'integer-accuracy[detection]',
+    'integer-accuracy[segmentation]',
+    'report-merged[detection]',
+    'report-merged[segmentation]',
+    'report-integer[detection]',
+    'report-integer[segmentation]',
+  ].sort();
+  const engine = new Set(['head', 'integer-gate']);
+
+  it("is announced to run that head's stages from there on, and merge, export and their validations", async () => {
+    const stages = (await forecasts(...set)).filter(({ will }) => will !== 'restore' && will !== 'not-taken');
+    expect(stages.find(({ stage }) => stage === 'head-qat[segmentation]')?.will).toBe('run');
+    const jobs = stages.map(({ stage }) => stage).filter((stage) => !engine.has(stage.replace(/\[.*/, '')));
+    expect(jobs.sort()).toEqual(branch);
+  });
+
+  it('is explained by the field with its old and its new value', async () => {
+    const { stdout } = succeeded(await call('explain', 'head-qat[segmentation]', '--file', workflow, ...set));
+    expect(stdout).toMatch(/learningRate.*0\.001.*0\.0007/);
+  });
+
+  it('runs exactly those, and nothing of the other head changes', async () => {
+    succeeded(await call('run', workflow, ...set));
+    const report = await reportOf(installation, root);
+    expect(jobsRunIn(report)).toEqual(branch);
+    const digests = digestsIn(report);
+    expect(digests['head-qat[segmentation].head']).not.toBe(expected['head-qat[segmentation].head']);
+    expect(digests['head-qat[detection].head']).toBe(expected['head-qat[detection].head']);
+    expect(digests['merged-accuracy[detection].metrics']).toBe(expected['merged-accuracy[detection].metrics']);
+  });
+});
+
+describe("a gate's threshold", () => {
+  it('that does not flip the branch is decided again without any job', async () => {
+    const set = ['--set', 'thresholds.admit=2'];
+    succeeded(await call('run', workflow, ...set));
+    const report = await reportOf(installation, root);
+    expect(jobsRunIn(report)).toEqual([]);
+    expect(report.stages.find(({ id }) => String(id) === 'admission')).toMatchObject({
+      state: 'succeeded',
+      chosen: 'admit',
+    });
+    const { 'admission.verdict': _new, ...others } = digestsIn(report);
+    const { 'admission.verdict': _old, ...before } = expected;
+    expect(others).toEqual(before);
+  });
+
+  it('that flips a branch runs that branch only', async () => {
+    const set = ['--set', 'thresholds.head=1'];
+    succeeded(await call('run', workflow, ...set));
+    const report = await reportOf(installation, root);
+    const ran = jobsRunIn(report);
+    expect(ran).toContain('head-calibrate[detection]');
+    expect(ran.filter((stage) => /^(trunk|float|backbone|finetune|check)/.test(stage))).toEqual([]);
+    const finetune = report.stages.filter(({ name }) => name === 'finetune').map(({ state }) => state);
+    expect(finetune).toEqual(['not-taken', 'not-taken']);
+  });
+});
+
+describe('kill -9 in the middle', () => {
+  it('of backbone QAT, finetuning and head QAT: each resume goes on, and the end is that of an uninterrupted run', async () => {
+    const other = await makeProject();
+    try {
+      const file = await writeWorkflow(other, 'fashion-scenes.json');
+      const points = [
+        { stage: 'backbone-qat', resumeStates: 2, jobsToo: true },
+        { stage: 'finetune[segmentation]', resumeStates: 1, jobsToo: true },
+        { stage: 'head-qat[segmentation]', resumeStates: 3, jobsToo: false },
+        { stage: 'head-qat[segmentation]', resumeStates: 1, jobsToo: true },
+      ] as const;
+      let args: readonly string[] = ['run', file];
+      for (const point of points) {
+        await runUntilKilled(installation, args, other, point);
+        args = ['resume'];
+      }
+      succeeded(await installation.run(['resume', '--root', other]));
+      const report = await reportOf(installation, other);
+      expect(digestsIn(report)).toEqual(expected);
+      expect(report.finished).toMatchObject({ outcome: 'succeeded', exitCode: 0 });
+      for (const { stage } of points)
+        expect(report.stages.find(({ id }) => String(id) === stage)?.resumed, stage).toBe(true);
+    } finally {
+      await removeProject(other);
+    }
+  }, 180_000);
+});
