@@ -7,7 +7,7 @@ import { encodeModel } from '../../qat/onnx/codec.ts';
 import { initialCheckpoint } from '../../qat/quantize/checkpoint.ts';
 import { createSession } from '../../qat/runtime/onnxruntime.ts';
 import type { Session } from '../../qat/runtime/onnxruntime.ts';
-import { elementCount, floatTensor } from '../../support/tensor.ts';
+import { zeros } from '../../support/tensor.ts';
 import type { Tensor } from '../../support/tensor.ts';
 
 export interface RunnerRequest {
@@ -83,16 +83,12 @@ export async function outputShapesOf(
   return new Map([...outputs].map(([name, tensor]) => [name, tensor.shape]));
 }
 
-/** [C, H, W] of each boundary tensor, read off one run on zeros. */
-export async function boundaryShapesOf(
+/** [C, H, W] of each value that the runner returns, read off one run on zero images. */
+export async function valueShapesOf(
   network: Network,
-  backbone: ForwardRunner,
+  runner: ForwardRunner,
   batch: number,
 ): Promise<ReadonlyMap<string, readonly number[]>> {
-  const features = await backbone.run(new Map([[network.input.name, zeros([batch, ...network.input.shape])]]));
+  const features = await runner.run(new Map([[network.input.name, zeros([batch, ...network.input.shape])]]));
   return new Map([...features].map(([name, tensor]) => [name, tensor.shape.slice(1)]));
-}
-
-function zeros(shape: readonly number[]): Tensor {
-  return floatTensor(shape, new Float32Array(elementCount(shape)));
 }

@@ -14,55 +14,41 @@ import { initialCheckpoint } from '../../qat/quantize/checkpoint.ts';
 import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
 import { floatTensor } from '../../support/tensor.ts';
 import type { Tensor } from '../../support/tensor.ts';
-import { inputPath, readCheckpointFile, writeCheckpoint } from './artifacts.ts';
 import { startBackbone } from './forward-runner.ts';
-import type { ForwardRunner } from './forward-runner.ts';
+import type { FrozenBackbone } from './frozen-backbone.ts';
+import { inputPath, readCheckpointFile } from './inputs.ts';
 import type { JobContext } from './job-context.ts';
 import { JobError } from './job-error.ts';
+import { writeCheckpoint } from './outputs.ts';
 
-export interface FrozenBackbone {
+export interface BackboneProof {
   readonly request: JobRequest;
   readonly context: JobContext;
   readonly network: Network;
   readonly dataset: Dataset;
-  readonly port: string;
-  /** The state that the strategy declares for the frozen scope. */
-  readonly declared: ScopeForward['state'];
-  /** What the stage held and ran. */
-  readonly used: ScopeForward;
-  readonly stage: ForwardRunner;
-  readonly batch: number;
+  readonly backbone: FrozenBackbone;
+  /** What the stage's own graph took gradients of. */
   readonly differentiated: readonly string[];
 }
 
-/** @throws JobError 'freeze-violated'. */
-export async function proveFrozenBackbone(proof: FrozenBackbone): Promise<void> {
-  const { request, context, network, used } = proof;
-  const artifact = await artifactOf(request, network, proof.port, used.checkpoint.scope);
+/** The last use of the held backbone, which it releases. @throws JobError 'freeze-violated'. */
+export async function proveFrozenBackbone(proof: BackboneProof): Promise<void> {
+  const { request, context, network } = proof;
+  const { declared, used, runner, batch } = proof.backbone;
+  const artifact = await artifactOf(request, network, 'backbone', used.checkpoint.scope);
   const scope = artifact.scope;
-  if (used.state !== proof.declared)
-    throw violated(scope, [{ tensor: 'state', index: -1, before: proof.declared, after: used.state }]);
+  if (used.state !== declared)
+    throw violated(scope, [{ tensor: 'state', index: -1, before: declared, after: used.state }]);
   const held = await comparedWithWritten(context, artifact, used.checkpoint);
   refuse(scope, held);
   refuseGradients(scope, artifact, proof.differentiated);
-  const images = probeImages(proof.dataset, network, proof.batch);
-  const reference = await startBackbone(
-    network,
-    { state: proof.declared, checkpoint: artifact },
-    proof.batch,
-    request.threads,
-  );
-  const outputs = compareOutputs(await reference.run(images), await proof.stage.run(images));
-  await reference.release();
+  const images = probeImages(proof.dataset, network, batch);
+  const reference = await startBackbone(network, { state: declared, checkpoint: artifact }, batch, request.threads);
+  const outputs = compareOutputs(await reference.run(images), await runner.run(images));
+  await Promise.all([reference.release(), runner.release()]);
   refuse(scope, outputs);
-  context.emit({
-    type: 'proof',
-    proof: {
-      name: 'freeze',
-      held: true,
-      text: `${scope}: ${held.tensors} tensors, ${held.values} values bit-equal, state ${used.state}, ${outputs.values} boundary values of a ${proof.batch}-image probe bit-equal`,
-    },
-  });
+  const text = `${scope}: ${held.tensors} tensors, ${held.values} values bit-equal, state ${used.state}, ${outputs.values} boundary values of a ${batch}-image probe bit-equal`;
+  context.emit({ type: 'proof', proof: { name: 'freeze', held: true, text } });
 }
 
 export interface FrozenConstants {
@@ -77,7 +63,10 @@ export interface FrozenConstants {
   readonly differentiated: readonly string[];
 }
 
-/** For a scope that is frozen inside the training graph: its tensors are read back from that graph's own bytes. */
+/**
+ * For a scope that is frozen inside the training graph: its tensors are read back from that graph's own bytes.
+ * @throws JobError 'freeze-violated'.
+ */
 export async function proveFrozenConstants(proof: FrozenConstants): Promise<void> {
   const artifact = await artifactOf(proof.request, proof.network, proof.port, proof.used.scope);
   const held = await comparedWithWritten(proof.context, artifact, proof.used);
@@ -92,14 +81,8 @@ export async function proveFrozenConstants(proof: FrozenConstants): Promise<void
   }
   const graph = compareTensors(artifact.parameters, inGraph);
   refuse(artifact.scope, graph);
-  proof.context.emit({
-    type: 'proof',
-    proof: {
-      name: 'freeze',
-      held: true,
-      text: `${artifact.scope}: ${held.tensors} tensors, ${held.values} values bit-equal, in the artifact and in the graph that ran; no gradient`,
-    },
-  });
+  const text = `${artifact.scope}: ${held.tensors} tensors, ${held.values} values bit-equal, in the artifact and in the graph that ran; no gradient`;
+  proof.context.emit({ type: 'proof', proof: { name: 'freeze', held: true, text } });
 }
 
 /** For scopes that are only put together: each as its artifact, tensor by tensor, since outputs hide what rounding hides. */
@@ -135,9 +118,8 @@ async function comparedWithWritten(
   artifact: ScopeCheckpoint,
   used: ScopeCheckpoint,
 ): Promise<Comparison> {
-  const path = join(context.outDir, `frozen-${used.scope}.safetensors`);
-  await writeCheckpoint(path, used);
-  return compareCheckpoints(artifact, await readCheckpointFile(path));
+  const file = await writeCheckpoint(context.outDir, `frozen-${used.scope}`, used);
+  return compareCheckpoints(artifact, await readCheckpointFile(join(context.outDir, file)));
 }
 
 function probeImages(dataset: Dataset, network: Network, batch: number): ReadonlyMap<string, Tensor> {

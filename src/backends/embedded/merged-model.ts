@@ -1,16 +1,16 @@
 // The `merged` artifact: a folder with the float graph and one checkpoint per scope. Reading it checks that every head was
 // made on this very backbone.
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BACKBONE, headNames, networkOf } from '../../qat/network/network.ts';
 import type { Network } from '../../qat/network/network.ts';
 import type { ScopeForward } from '../../qat/network/reference.ts';
-import { decodeModel, encodeModel } from '../../qat/onnx/codec.ts';
+import { decodeModel } from '../../qat/onnx/codec.ts';
 import { scopeDigest } from '../../qat/quantize/checkpoint.ts';
 import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
-import { writeFileAtomic } from '../../support/atomic-file.ts';
-import { readCheckpointFile, writeCheckpoint } from './artifacts.ts';
+import { readCheckpointFile } from './inputs.ts';
 import { JobError } from './job-error.ts';
+import { writeCheckpoint, writeModel } from './outputs.ts';
 import { checkFits } from './load-order.ts';
 
 export interface MergedModel {
@@ -24,9 +24,8 @@ export async function writeMerged(
   network: Network,
   scopes: ReadonlyMap<string, ScopeCheckpoint>,
 ): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  await writeFileAtomic(join(folder, 'graph.onnx'), encodeModel(network.graph));
-  for (const [scope, checkpoint] of scopes) await writeCheckpoint(join(folder, `${scope}.safetensors`), checkpoint);
+  await writeModel(folder, 'graph.onnx', network.graph);
+  for (const [scope, checkpoint] of scopes) await writeCheckpoint(folder, scope, checkpoint);
 }
 
 export async function readMerged(folder: string): Promise<MergedModel> {

@@ -3,9 +3,19 @@ import { evaluationBatches, ImageBatcher } from '../../data/batches.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { compareOutputs } from '../../qat/freeze/compare.ts';
 import type { Difference } from '../../qat/freeze/compare.ts';
+import type { NetworkInterface } from '../../qat/network/network.ts';
 import type { Tensor } from '../../support/tensor.ts';
 
+/** Images [N, C, H, W] in, values by name out. */
 export type Forward = (images: Tensor) => Promise<ReadonlyMap<string, Tensor>>;
+
+export interface Runnable {
+  run(feeds: ReadonlyMap<string, Tensor>): Promise<ReadonlyMap<string, Tensor>>;
+}
+
+export function forwardOf({ input }: NetworkInterface, runnable: Runnable): Forward {
+  return (images) => runnable.run(new Map([[input.name, images]]));
+}
 
 export interface ProbeResult {
   readonly images: number;

@@ -3,6 +3,7 @@ import { BACKBONE } from '../../qat/network/network.ts';
 import type { Network } from '../../qat/network/network.ts';
 import type { Parameters } from '../../qat/network/fold.ts';
 import { weightScalesOf } from '../../qat/quantize/deploy.ts';
+import type { Observation } from '../../qat/quantize/observers.ts';
 import type { Placement } from '../../qat/quantize/placement.ts';
 import { EPSILON } from '../../qat/quantize/scheme.ts';
 import type { Range } from '../../qat/quantize/checkpoint.ts';
@@ -25,6 +26,26 @@ export function scopeWeightScales(
       scales.set(unit.weight, weightScalesOf(unit, parameters, quantizer.format));
   }
   return scales;
+}
+
+/** @throws JobError 'empty-scale' naming an activation that showed no finite value. */
+export function observedRanges(
+  placement: Placement,
+  observations: ReadonlyMap<string, Observation>,
+): ReadonlyMap<string, Range> {
+  const ranges = new Map<string, Range>();
+  for (const [value, observation] of observations) {
+    const format = placement.activations.get(value)?.format;
+    const range = format === undefined ? undefined : observation.range(format);
+    if (range === undefined) {
+      throw new JobError({
+        reason: 'empty-scale',
+        message: `the observer of activation "${value}" saw no finite value (min ${observation.min}, max ${observation.max})`,
+      });
+    }
+    ranges.set(value, range);
+  }
+  return ranges;
 }
 
 /** A scale that calibration left at nothing is an error that names the tensor; a dead weight channel is a warning. */

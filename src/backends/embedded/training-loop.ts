@@ -1,73 +1,42 @@
 // The loop that `train`, `finetune` and `qat` share: epochs over seeded batches, a frozen backbone run as its own reference
 // graph, progress, resume state after every epoch and on interruption, a finite loss or a failure.
-import { evaluationBatches, ImageBatcher, trainingBatches } from '../../data/batches.ts';
-import type { Dataset } from '../../data/dataset.ts';
-import { BACKBONE } from '../../qat/network/network.ts';
-import type { Network } from '../../qat/network/network.ts';
-import type { Parameters } from '../../qat/network/fold.ts';
+import { trainingBatches } from '../../data/batches.ts';
 import type { Range } from '../../qat/quantize/checkpoint.ts';
-import type { Placement } from '../../qat/quantize/placement.ts';
 import { compileProgram } from '../../qat/train/program.ts';
-import type { LossSpec } from '../../qat/train/losses.ts';
-import type { TargetSpec, TrainingProgram } from '../../qat/train/program.ts';
-import type { TrainState } from '../../qat/train/forward.ts';
+import type { TrainingProgram } from '../../qat/train/program.ts';
 import { learningRateAt } from '../../qat/train/schedule.ts';
 import { Trainer } from '../../qat/train/trainer.ts';
-import type { FloatTensor, Tensor } from '../../support/tensor.ts';
-import { boundaryShapesOf, outputShapesOf } from './forward-runner.ts';
-import type { ForwardRunner } from './forward-runner.ts';
-import type { JobContext } from './job-context.ts';
+import type { FloatTensor } from '../../support/tensor.ts';
+import { BatchFeeder } from './batch-feeder.ts';
+import { outputShapesOf } from './forward-runner.ts';
 import { JobError } from './job-error.ts';
 import { loadResumeState, saveResumeState } from './resume-state.ts';
 import { headOf } from './settings.ts';
-import type { TrainingSettings } from './settings.ts';
-import { checkOutputFits, lossFor, outputOf, targetName, targetsFor, targetSpec } from './tasks.ts';
-import type { TaskSettings } from './settings.ts';
+import { checkOutputFits, outputOf } from './tasks.ts';
+import { TrainingProgress } from './training-progress.ts';
+import type { TrainingRequest } from './training-request.ts';
 
-/** A float network whose values the trained one is pulled towards. */
-export interface Teacher {
-  readonly runner: ForwardRunner;
-  readonly values: readonly string[];
-  readonly weight: number;
-}
-
-export interface LoopRequest {
-  readonly context: JobContext;
-  readonly network: Network;
-  readonly scopes: ReadonlyMap<string, TrainState>;
-  readonly placement: Placement;
-  /** Parameters of the trained scopes at the start, and of frozen ones for good. */
-  readonly parameters: Parameters;
-  readonly ranges: ReadonlyMap<string, Range>;
-  readonly activationScales: 'fixed' | 'follow';
-  readonly averagingConstant: number;
-  readonly tasks: readonly { readonly task: TaskSettings; readonly weight: number }[];
-  readonly dataset: Dataset;
-  readonly training: TrainingSettings;
-  readonly seed: number;
-  readonly threads: number;
-  readonly resumeFrom: string | undefined;
-  /** Runs the frozen backbone where it is not part of `scopes`. */
-  readonly backbone?: ForwardRunner;
-  readonly teacher?: Teacher;
-}
-
-export interface LoopResult {
+export interface TrainingResult {
   readonly parameters: ReadonlyMap<string, FloatTensor>;
   readonly ranges: ReadonlyMap<string, Range>;
   /** Mean losses per epoch. */
   readonly epochs: readonly { readonly [loss: string]: number }[];
+  /** The last epoch's mean of the weighted sum of all losses. */
+  readonly loss: number;
   readonly steps: number;
   /** The graph that ran: what it differentiated and what it held constant. */
   readonly program: TrainingProgram;
 }
 
 const STATISTICS_MOMENTUM = 0.1;
-const PROGRESS_MS = 500;
 
-/** @returns undefined when the job was interrupted (its resume state is saved). */
-export async function runTraining(request: LoopRequest): Promise<LoopResult | undefined> {
-  const { context, dataset, training, seed, network } = request;
+/**
+ * @returns undefined when the job was interrupted (its resume state is saved).
+ * @throws JobError when a loss is not finite, or a head's output does not fit its target.
+ */
+export async function runTraining(request: TrainingRequest): Promise<TrainingResult | undefined> {
+  const { context, dataset, training, network } = request;
+  const { seed, threads, resumeFrom } = request.request;
   await checkHeadsFit(request);
   const feeder = await BatchFeeder.start(request);
   const program = await compileProgram({
@@ -84,13 +53,10 @@ export async function runTraining(request: LoopRequest): Promise<LoopResult | un
     optimizer: training.optimizer,
     momentum: STATISTICS_MOMENTUM,
   });
-  const trainer = await Trainer.start(program, training.optimizer, request.threads, {
-    parameters: request.parameters,
-    ranges: request.ranges,
-  });
+  const trainer = await Trainer.start(program, training.optimizer, threads, request);
   const stepsPerEpoch = trainingBatches(dataset.count, training.batch, seed, 0).length;
   const total = Math.round(stepsPerEpoch * training.epochs);
-  const resumed = await loadResumeState(request.resumeFrom, trainer.state);
+  const resumed = await loadResumeState(resumeFrom, trainer.state);
   const epochs = [...(resumed?.epochs ?? [])];
   let sums: { [loss: string]: number } = { ...resumed?.lossSums };
   if (resumed !== undefined) trainer.restore(resumed.trainer);
@@ -98,7 +64,7 @@ export async function runTraining(request: LoopRequest): Promise<LoopResult | un
     await saveResumeState(context.resumeDir, { trainer: trainer.state, lossSums: sums, epochs });
     context.emit({ type: 'resume-state', step: trainer.state.step });
   };
-  const progress = new ProgressReporter(context, total, stepsPerEpoch, training, trainer.state.step);
+  const progress = new TrainingProgress(context, total, stepsPerEpoch, training, trainer.state.step);
 
   while (trainer.state.step < total) {
     const epoch = Math.floor(trainer.state.step / stepsPerEpoch);
@@ -133,6 +99,7 @@ export async function runTraining(request: LoopRequest): Promise<LoopResult | un
     parameters: trainer.parameters(),
     ranges: trainer.ranges(request.placement),
     epochs,
+    loss: epochs.at(-1)?.['loss'] ?? 0,
     steps: total,
     program,
   };
@@ -140,11 +107,11 @@ export async function runTraining(request: LoopRequest): Promise<LoopResult | un
   return result;
 }
 
-async function checkHeadsFit({ network, dataset, tasks, threads }: LoopRequest): Promise<void> {
+async function checkHeadsFit({ request, network, dataset, tasks }: TrainingRequest): Promise<void> {
   const outputs = tasks.map(({ task }) => outputOf(network, task));
   const heads = tasks.map(({ task }) => headOf(task));
   const shapes =
-    heads.length === 0 ? new Map<string, readonly number[]>() : await outputShapesOf(network, heads, threads);
+    heads.length === 0 ? new Map<string, readonly number[]>() : await outputShapesOf(network, heads, request.threads);
   for (const [index, { task }] of tasks.entries())
     checkOutputFits(task, dataset, shapes.get(outputs[index] as string) ?? []);
 }
@@ -155,125 +122,4 @@ function lossNotFinite(name: string, value: number, step: number, epoch: number)
     message: `${name} became ${value} at step ${step} (epoch ${epoch + 1})`,
     remedy: 'Lower the learning rate, or add a warm-up.',
   });
-}
-
-/** Assembles what a step is fed: images or boundary features, targets, a teacher's values. */
-class BatchFeeder {
-  private readonly request: LoopRequest;
-  private readonly batcher: ImageBatcher;
-  readonly losses: readonly LossSpec[];
-  readonly targets: readonly TargetSpec[];
-  readonly boundaryShapes: ReadonlyMap<string, readonly number[]>;
-
-  private constructor(
-    request: LoopRequest,
-    batcher: ImageBatcher,
-    losses: readonly LossSpec[],
-    targets: readonly TargetSpec[],
-    boundaryShapes: ReadonlyMap<string, readonly number[]>,
-  ) {
-    this.request = request;
-    this.batcher = batcher;
-    this.losses = losses;
-    this.targets = targets;
-    this.boundaryShapes = boundaryShapes;
-  }
-
-  static async start(request: LoopRequest): Promise<BatchFeeder> {
-    const { network, dataset, training, backbone, teacher } = request;
-    const boundaryShapes =
-      backbone === undefined
-        ? new Map<string, readonly number[]>()
-        : await boundaryShapesOf(network, backbone, training.batch);
-    const losses = request.tasks.map(({ task, weight }) => lossFor(network, task, weight));
-    const targets = request.tasks.map(({ task }) => targetSpec(dataset, task, training.batch));
-    const feeder = new BatchFeeder(request, new ImageBatcher(dataset), losses, targets, boundaryShapes);
-    if (teacher === undefined) return feeder;
-    const first = evaluationBatches(dataset.count, training.batch)[0];
-    const values = await feeder.teach(teacher, await feeder.inputs(first?.indices ?? []));
-    const lessons = [...values].map(([name, tensor]): TargetSpec => ({ name, dtype: 'float32', shape: tensor.shape }));
-    const distances = teacher.values.map((value): LossSpec => ({
-      kind: 'distill',
-      output: value,
-      target: `teacher.${value}`,
-      weight: teacher.weight,
-    }));
-    return new BatchFeeder(
-      request,
-      feeder.batcher,
-      [...losses, ...distances],
-      [...targets, ...lessons],
-      boundaryShapes,
-    );
-  }
-
-  async feed(indices: Uint32Array): Promise<ReadonlyMap<string, Tensor>> {
-    const inputs = await this.inputs(indices);
-    const feeds = new Map(
-      this.request.scopes.has(BACKBONE) || this.request.backbone === undefined ? inputs : [...inputs].slice(1),
-    );
-    for (const { task } of this.request.tasks)
-      feeds.set(targetName(task), targetsFor(this.request.dataset, task, indices));
-    if (this.request.teacher !== undefined)
-      for (const [name, tensor] of await this.teach(this.request.teacher, inputs)) feeds.set(name, tensor);
-    return feeds;
-  }
-
-  /** The image batch first, then boundary features where the backbone is frozen. */
-  private async inputs(indices: ArrayLike<number>): Promise<ReadonlyMap<string, Tensor>> {
-    const images = new Map<string, Tensor>([[this.request.network.input.name, this.batcher.images(indices)]]);
-    if (this.request.backbone === undefined) return images;
-    return new Map([...images, ...(await this.request.backbone.run(images))]);
-  }
-
-  private async teach(teacher: Teacher, inputs: ReadonlyMap<string, Tensor>): Promise<ReadonlyMap<string, Tensor>> {
-    const values = await teacher.runner.run(inputs);
-    return new Map(teacher.values.map((value) => [`teacher.${value}`, values.get(value) as Tensor]));
-  }
-}
-
-class ProgressReporter {
-  private last = 0;
-  private readonly started = performance.now();
-  private smoothed: number | undefined;
-
-  private readonly context: JobContext;
-  private readonly total: number;
-  private readonly stepsPerEpoch: number;
-  private readonly training: TrainingSettings;
-  private readonly firstStep: number;
-
-  constructor(
-    context: JobContext,
-    total: number,
-    stepsPerEpoch: number,
-    training: TrainingSettings,
-    firstStep: number,
-  ) {
-    this.context = context;
-    this.total = total;
-    this.stepsPerEpoch = stepsPerEpoch;
-    this.training = training;
-    this.firstStep = firstStep;
-  }
-
-  step(step: number, loss: number, learningRate: number): void {
-    this.smoothed = this.smoothed === undefined ? loss : 0.95 * this.smoothed + 0.05 * loss;
-    const now = performance.now();
-    if (now - this.last < PROGRESS_MS && step < this.total) return;
-    this.last = now;
-    const perStep = (now - this.started) / (step - this.firstStep) / 1000;
-    this.context.emit({
-      type: 'progress',
-      unit: 'epoch',
-      done: Math.floor(step / this.stepsPerEpoch),
-      total: this.training.epochs,
-      step: step % this.stepsPerEpoch,
-      steps: this.stepsPerEpoch,
-      loss: this.smoothed,
-      learningRate,
-      rate: this.training.batch / perStep,
-      secondsLeft: perStep * (this.total - step),
-    });
-  }
 }

@@ -9,24 +9,17 @@ import type { ScopeForward } from '../../../qat/network/reference.ts';
 import { Observation } from '../../../qat/quantize/observers.ts';
 import { placeQuantizers } from '../../../qat/quantize/placement.ts';
 import type { Placement } from '../../../qat/quantize/placement.ts';
-import type { Range, ScopeCheckpoint } from '../../../qat/quantize/checkpoint.ts';
+import type { ScopeCheckpoint } from '../../../qat/quantize/checkpoint.ts';
 import type { Profile } from '../../../qat/quantize/scheme.ts';
 import type { Tensor } from '../../../support/tensor.ts';
-import {
-  checkImages,
-  inputPath,
-  outPath,
-  readCheckpointFile,
-  readDataset,
-  readNetwork,
-  writeJson,
-} from '../artifacts.ts';
 import { ForwardRunner } from '../forward-runner.ts';
+import { dataPort, inputPath, readCheckpointFile, readDataset, readNetwork } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { JobError } from '../job-error.ts';
 import { measure } from '../measure.ts';
-import type { Forward } from '../probe.ts';
-import { scopeName, scopeWeightScales } from '../quantised-scope.ts';
+import { writeReport } from '../outputs.ts';
+import { forwardOf } from '../probe.ts';
+import { observedRanges, scopeName, scopeWeightScales } from '../quantised-scope.ts';
 import { headOf, settingsOf } from '../settings.ts';
 import type { TaskSettings } from '../settings.ts';
 import { outputOf } from '../tasks.ts';
@@ -52,11 +45,7 @@ export async function runAnalyze(request: JobRequest, context: JobContext): Prom
   const settings = settingsOf<AnalyzeSettings>(request.settings);
   const { task, batch, images } = settings;
   const network = await readNetwork(request);
-  const dataset = await readDataset(
-    request,
-    Object.keys(request.inputs).find((port) => port.startsWith('data[')) ?? 'data',
-  );
-  checkImages(dataset, network);
+  const dataset = await readDataset(request, dataPort(request), network);
   const analysed = scopeName(settings.scope, task);
   const head = headOf(task);
   const float = await floatScopes(request, head);
@@ -78,16 +67,12 @@ export async function runAnalyze(request: JobRequest, context: JobContext): Prom
 
   const reference = await start(float);
   const quantised = await calibrated(network, dataset, reference, placement, float, analysed, settings);
-  const forwardOf =
-    (runner: ForwardRunner): Forward =>
-    (input) =>
-      runner.run(new Map([[network.input.name, input]]));
-  const baseline = await measure(context, { task, dataset, output, batch, images }, forwardOf(reference));
+  const baseline = await measure(context, { task, dataset, output, batch, images }, forwardOf(network, reference));
   if (baseline === undefined) return { status: 'interrupted' };
   const rows: LayerSensitivity[] = [];
   for (const [index, unit] of layers.entries()) {
     const runner = await start(quantised, new Set([unit.output]));
-    const measured = await measure(context, { task, dataset, output, batch, images }, forwardOf(runner));
+    const measured = await measure(context, { task, dataset, output, batch, images }, forwardOf(network, runner));
     if (measured === undefined) return { status: 'interrupted' };
     const sqnr = await sqnrOf(network, dataset, Math.min(images, 4 * batch), batch, reference, runner, [
       unit.output,
@@ -111,9 +96,7 @@ export async function runAnalyze(request: JobRequest, context: JobContext): Prom
       (left.layer < right.layer ? -1 : 1),
   );
   const metric = baseline.primary;
-  await writeJson(outPath(context.outDir, 'report.json'), {
-    format: 'headgate-sensitivity',
-    version: 1,
+  const report = await writeReport(context, 'sensitivity', {
     scope: analysed,
     metric,
     float: baseline.values[metric] ?? 0,
@@ -122,7 +105,7 @@ export async function runAnalyze(request: JobRequest, context: JobContext): Prom
   });
   return {
     status: 'succeeded',
-    outputs: { report: 'report.json' },
+    outputs: { report },
     summary: { scope: analysed, worst: rows[0]?.layer ?? '', drop: rows[0]?.drop ?? 0 },
   };
 }
@@ -164,13 +147,7 @@ async function calibrated(
     const seen = await reference.run(new Map([[network.input.name, batcher.images(indices)]]));
     for (const [value, observation] of observations) observation.observe(seen.get(value)?.data as Float32Array);
   }
-  const activations = new Map<string, Range>();
-  for (const [value, quantizer] of placement.activations) {
-    const range = observations.get(value)?.range(quantizer.format);
-    if (range === undefined)
-      throw new JobError({ reason: 'empty-scale', message: `activation "${value}" shows no finite value` });
-    activations.set(value, range);
-  }
+  const activations = observedRanges(placement, observations);
   const { checkpoint } = float.get(scope) as ScopeForward;
   const weights = scopeWeightScales(network, placement, scope, checkpoint.parameters);
   const quantised: ScopeCheckpoint = { ...checkpoint, state: 'calibrated', quant: { profile, activations, weights } };

@@ -3,49 +3,40 @@
 import { evaluationBatches, ImageBatcher } from '../../../data/batches.ts';
 import type { JobRequest } from '../../../events/job-protocol.ts';
 import { BACKBONE } from '../../../qat/network/network.ts';
-import type { Network } from '../../../qat/network/network.ts';
 import type { ScopeForward } from '../../../qat/network/reference.ts';
 import { scopeDigest } from '../../../qat/quantize/checkpoint.ts';
-import type { Range } from '../../../qat/quantize/checkpoint.ts';
 import { Observation } from '../../../qat/quantize/observers.ts';
 import type { Observer } from '../../../qat/quantize/observers.ts';
 import { placeQuantizers } from '../../../qat/quantize/placement.ts';
-import type { Placement } from '../../../qat/quantize/placement.ts';
 import type { Tensor } from '../../../support/tensor.ts';
-import {
-  checkImages,
-  outPath,
-  readCheckpoint,
-  readDataset,
-  readNetwork,
-  writeCheckpoint,
-  writeJson,
-} from '../artifacts.ts';
-import { withFault } from '../faults.ts';
-import { ForwardRunner, startBackbone } from '../forward-runner.ts';
+import { ForwardRunner } from '../forward-runner.ts';
 import { proveFrozenBackbone } from '../freeze-proof.ts';
+import { holdBackbone, readQuantisedBackbone } from '../frozen-backbone.ts';
+import { readCheckpoint, readDataset, readNetwork } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { JobError } from '../job-error.ts';
-import { checkScales, scopeName, scopeWeightScales } from '../quantised-scope.ts';
+import { writeCheckpoint, writeReport } from '../outputs.ts';
+import { checkScales, observedRanges, scopeName, scopeWeightScales } from '../quantised-scope.ts';
 import { settingsOf } from '../settings.ts';
 import type { CalibrateSettings, ObserverSettings } from '../settings.ts';
 
 export async function runCalibrate(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const settings = settingsOf<CalibrateSettings>(request.settings);
   const network = await readNetwork(request);
-  const dataset = await readDataset(request, 'data[calibration]');
-  checkImages(dataset, network);
+  const dataset = await readDataset(request, 'data[calibration]', network);
   const scope = scopeName(settings.scope, settings.task);
   const checkpoint = await readCheckpoint(request, network, settings.scope, scope, ['float']);
   const backbone =
     settings.scope === 'backbone'
       ? undefined
-      : withFault(request, {
-          state: 'VALIDATION',
-          checkpoint: await readCheckpoint(request, network, 'backbone', BACKBONE, ['calibrated', 'qat']),
-        });
+      : await holdBackbone(
+          { request, network },
+          'VALIDATION',
+          await readQuantisedBackbone(request, network),
+          settings.batch,
+        );
   const profiles = new Map([[scope, settings.profile]]);
-  if (backbone?.checkpoint.quant !== undefined) profiles.set(BACKBONE, backbone.checkpoint.quant.profile);
+  if (backbone?.used.checkpoint.quant !== undefined) profiles.set(BACKBONE, backbone.used.checkpoint.quant.profile);
   const placement = placeQuantizers(network, profiles);
   const values = [...placement.activations.values()]
     .filter((quantizer) => quantizer.scope === scope)
@@ -61,7 +52,7 @@ export async function runCalibrate(request: JobRequest, context: JobContext): Pr
     });
   }
   const scopes = new Map<string, ScopeForward>([[scope, { state: 'FLOAT', checkpoint }]]);
-  if (backbone !== undefined) scopes.set(BACKBONE, backbone);
+  if (backbone !== undefined) scopes.set(BACKBONE, backbone.used);
   const runner = await ForwardRunner.start({
     network,
     scopes,
@@ -91,68 +82,28 @@ export async function runCalibrate(request: JobRequest, context: JobContext): Pr
   }
   await runner.release();
 
-  const activations = rangesOf(placement, observations);
+  const activations = observedRanges(placement, observations);
   const weights = scopeWeightScales(network, placement, scope, checkpoint.parameters);
   checkScales(context, activations, weights);
-  await writeCheckpoint(outPath(context.outDir, `${settings.scope}.safetensors`), {
+  const file = await writeCheckpoint(context.outDir, settings.scope, {
     ...checkpoint,
     state: 'calibrated',
     quant: { profile: settings.profile, activations, weights },
-    ...(backbone === undefined ? {} : { backbone: scopeDigest(backbone.checkpoint) }),
+    ...(backbone === undefined ? {} : { backbone: scopeDigest(backbone.used.checkpoint) }),
   });
-  if (backbone !== undefined) await proveBackbone(request, context, network, backbone, settings.batch, dataset);
-  await writeJson(outPath(context.outDir, 'report.json'), {
-    format: 'headgate-calibration',
-    version: 1,
+  if (backbone !== undefined)
+    await proveFrozenBackbone({ request, context, network, dataset, backbone, differentiated: [] });
+  const images = batches.length * settings.batch;
+  const report = await writeReport(context, 'calibration', {
     scope,
-    images: batches.length * settings.batch,
+    images,
     activations: Object.fromEntries([...activations].map(([value, range]) => [value, { ...range }])),
   });
   return {
     status: 'succeeded',
-    outputs: { [settings.scope]: `${settings.scope}.safetensors`, report: 'report.json' },
-    summary: { scope, activations: activations.size, weights: weights.size, images: batches.length * settings.batch },
+    outputs: { [settings.scope]: file, report },
+    summary: { scope, activations: activations.size, weights: weights.size, images },
   };
-}
-
-function rangesOf(placement: Placement, observations: ReadonlyMap<string, Observation>): ReadonlyMap<string, Range> {
-  const ranges = new Map<string, Range>();
-  for (const [value, observation] of observations) {
-    const format = placement.activations.get(value)?.format;
-    const range = format === undefined ? undefined : observation.range(format);
-    if (range === undefined) {
-      throw new JobError({
-        reason: 'empty-scale',
-        message: `the observer of activation "${value}" saw no finite value (min ${observation.min}, max ${observation.max})`,
-      });
-    }
-    ranges.set(value, range);
-  }
-  return ranges;
-}
-
-async function proveBackbone(
-  request: JobRequest,
-  context: JobContext,
-  network: Network,
-  used: ScopeForward,
-  batch: number,
-  dataset: Parameters<typeof checkImages>[0],
-): Promise<void> {
-  const stage = await startBackbone(network, used, batch, request.threads);
-  await proveFrozenBackbone({
-    request,
-    context,
-    network,
-    dataset,
-    port: 'backbone',
-    declared: 'VALIDATION',
-    used,
-    stage,
-    batch,
-    differentiated: [],
-  });
-  await stage.release();
 }
 
 function observerOf(settings: ObserverSettings): Observer {

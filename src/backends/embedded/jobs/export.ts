@@ -4,18 +4,16 @@ import type { JobRequest } from '../../../events/job-protocol.ts';
 import { ImageBatcher, evaluationBatches } from '../../../data/batches.ts';
 import type { Dataset } from '../../../data/dataset.ts';
 import { exportQdq } from '../../../qat/export/qdq.ts';
-import { encodeModel } from '../../../qat/onnx/codec.ts';
 import { createSession } from '../../../qat/runtime/onnxruntime.ts';
-import type { Session } from '../../../qat/runtime/onnxruntime.ts';
-import { writeFileAtomic } from '../../../support/atomic-file.ts';
 import type { JsonObject } from '../../../support/json.ts';
 import type { Tensor } from '../../../support/tensor.ts';
-import { inputPath, outPath, readDataset, writeJson } from '../artifacts.ts';
 import { ForwardRunner } from '../forward-runner.ts';
+import { inputPath, readDataset } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { JobError } from '../job-error.ts';
 import { readMerged } from '../merged-model.ts';
-import { compareForwards, describeDifference } from '../probe.ts';
+import { writeJson, writeModel, writeReport } from '../outputs.ts';
+import { compareForwards, describeDifference, forwardOf } from '../probe.ts';
 import type { Forward } from '../probe.ts';
 import { settingsOf } from '../settings.ts';
 import type { TaskSettings } from '../settings.ts';
@@ -30,29 +28,24 @@ interface ExportSettings {
 export async function runExport(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const { batch, probe, tasks } = settingsOf<ExportSettings>(request.settings);
   const { network, scopes } = await readMerged(inputPath(request, 'merged'));
+  const outputs = Object.values(network.scopes.heads).flatMap((head) => head.outputs);
+  const reference = await ForwardRunner.start({ network, scopes, outputs, batch, threads: request.threads });
   const { graph, scales } = exportQdq(network, scopes);
-  const bytes = encodeModel(graph);
-  await writeFileAtomic(outPath(context.outDir, 'model.onnx'), bytes);
-  await writeJson(outPath(context.outDir, 'scales.json'), {
+  const bytes = await writeModel(context.outDir, 'model.onnx', graph);
+  const table = await writeJson(context.outDir, 'scales.json', {
     format: 'headgate-scales',
     version: 1,
     scales: scales.map((row) => ({ ...row })),
   });
 
-  const outputs = Object.values(network.scopes.heads).flatMap((head) => head.outputs);
-  const reference = await ForwardRunner.start({ network, scopes, outputs, batch, threads: request.threads });
   const plain = await createSession(bytes, { threads: request.threads, optimisation: 'disabled' });
   const optimised = await createSession(bytes, { threads: request.threads, optimisation: 'all' });
-  const forward =
-    (session: Session): Forward =>
-    (images) =>
-      session.run(new Map([[network.input.name, images]]));
-  const validation: Forward = (images) => reference.run(new Map([[network.input.name, images]]));
+  const validation = forwardOf(network, reference);
   const heads: { [head: string]: JsonObject } = {};
   for (const [index, task] of tasks.entries()) {
     if (context.interrupted()) return { status: 'interrupted' };
-    const dataset = await readDataset(request, `data[${task.name}.gate]`);
-    const proof = await compareForwards(dataset, batch, probe, validation, forward(plain));
+    const dataset = await readDataset(request, `data[${task.name}.gate]`, network);
+    const proof = await compareForwards(dataset, batch, probe, validation, forwardOf(network, plain));
     const [difference] = proof.differences;
     if (difference !== undefined) {
       throw new JobError({
@@ -61,7 +54,14 @@ export async function runExport(request: JobRequest, context: JobContext): Promi
         details: { ...difference },
       });
     }
-    const gap = await measureGap(dataset, batch, probe, outputOf(network, task), validation, forward(optimised));
+    const gap = await measureGap(
+      dataset,
+      batch,
+      probe,
+      outputOf(network, task),
+      validation,
+      forwardOf(network, optimised),
+    );
     heads[task.name] = { images: proof.images, values: proof.values, optimised: gap };
     context.emit({
       type: 'proof',
@@ -74,10 +74,10 @@ export async function runExport(request: JobRequest, context: JobContext): Promi
     context.emit({ type: 'progress', unit: 'step', done: index + 1, total: tasks.length });
   }
   await Promise.all([reference.release(), plain.release(), optimised.release()]);
-  await writeJson(outPath(context.outDir, 'report.json'), { format: 'headgate-export', version: 1, heads });
+  const report = await writeReport(context, 'export', { heads });
   return {
     status: 'succeeded',
-    outputs: { onnx: 'model.onnx', scales: 'scales.json', report: 'report.json' },
+    outputs: { onnx: 'model.onnx', scales: table, report },
     summary: { bytes: bytes.length, quantisers: scales.length },
   };
 }

@@ -5,15 +5,15 @@ import { readFile } from 'node:fs/promises';
 import type { JobRequest } from '../../../events/job-protocol.ts';
 import { BACKBONE, recogniseNetwork, scopeMetadata } from '../../../qat/network/network.ts';
 import type { Network, ScopeNames } from '../../../qat/network/network.ts';
-import { decodeModel, encodeModel } from '../../../qat/onnx/codec.ts';
+import { decodeModel } from '../../../qat/onnx/codec.ts';
 import { normaliseImported } from '../../../qat/onnx/normalise.ts';
 import type { IrTensor } from '../../../qat/onnx/ir.ts';
 import { initialCheckpoint, LoadError } from '../../../qat/quantize/checkpoint.ts';
-import { writeFileAtomic } from '../../../support/atomic-file.ts';
 import { decodeSafetensors } from '../../../support/safetensors.ts';
 import { elementCount } from '../../../support/tensor.ts';
-import { inputPath, outPath, writeCheckpoint, writeJson } from '../artifacts.ts';
+import { inputPath } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
+import { writeCheckpoint, writeModel, writeReport } from '../outputs.ts';
 import { settingsOf } from '../settings.ts';
 
 interface ImportSettings {
@@ -57,19 +57,15 @@ export async function runImport(request: JobRequest, context: JobContext): Promi
       text: `tensor of the model without weights (its own value is kept): ${name}`,
     });
 
-  await writeFileAtomic(outPath(context.outDir, 'model.onnx'), encodeModel(network.graph));
-  await writeCheckpoint(outPath(context.outDir, 'backbone.safetensors'), initialCheckpoint(network, BACKBONE));
+  await writeModel(context.outDir, 'model.onnx', network.graph);
   const outputs: { [port: string]: string } = {
     model: 'model.onnx',
-    backbone: 'backbone.safetensors',
-    report: 'report.json',
+    backbone: await writeCheckpoint(context.outDir, 'backbone', initialCheckpoint(network, BACKBONE)),
   };
-  for (const { name, head } of settings.tasks) {
-    await writeCheckpoint(outPath(context.outDir, `head-${name}.safetensors`), initialCheckpoint(network, head));
-    outputs[`head[${name}]`] = `head-${name}.safetensors`;
-  }
+  for (const { name, head } of settings.tasks)
+    outputs[`head[${name}]`] = await writeCheckpoint(context.outDir, `head-${name}`, initialCheckpoint(network, head));
   const parameters = network.parameters.reduce((sum, parameter) => sum + elementCount(parameter.shape), 0);
-  const report = {
+  outputs['report'] = await writeReport(context, 'import', {
     opset: network.graph.opset,
     nodes: network.graph.nodes.length,
     parameters,
@@ -77,8 +73,7 @@ export async function runImport(request: JobRequest, context: JobContext): Promi
     unexpected: found.unexpected,
     missing: found.missing,
     unusedConstants: constants,
-  };
-  await writeJson(outPath(context.outDir, 'report.json'), { format: 'headgate-import', version: 1, ...report });
+  });
   return {
     status: 'succeeded',
     outputs,

@@ -1,19 +1,21 @@
 // The `merge` job: one backbone with all heads, and the merge proof: every tensor of every scope is the artifact's, on the
 // gate images every output of the merged forward equals, bit for bit, that of backbone and head run separately, and the
 // backbone's nodes stand in the merged graph once.
+import { join } from 'node:path';
 import type { JobRequest } from '../../../events/job-protocol.ts';
 import { BACKBONE, headNames } from '../../../qat/network/network.ts';
 import type { Network } from '../../../qat/network/network.ts';
 import { buildReference } from '../../../qat/network/reference.ts';
 import type { ScopeForward } from '../../../qat/network/reference.ts';
-import { outPath, readCheckpoint, readDataset, readNetwork, writeJson } from '../artifacts.ts';
 import { withFault } from '../faults.ts';
 import { ForwardRunner } from '../forward-runner.ts';
 import { proveKept } from '../freeze-proof.ts';
+import { readCheckpoint, readDataset, readNetwork } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { JobError } from '../job-error.ts';
 import { checkSameBackbone, readMerged, writeMerged } from '../merged-model.ts';
-import { compareForwards, describeDifference } from '../probe.ts';
+import { writeReport } from '../outputs.ts';
+import { compareForwards, describeDifference, forwardOf } from '../probe.ts';
 import { headOf, settingsOf } from '../settings.ts';
 import type { TaskSettings } from '../settings.ts';
 
@@ -43,16 +45,17 @@ export async function runMerge(request: JobRequest, context: JobContext): Promis
     throw new JobError({ reason: 'model', message: `no checkpoint was given for head "${missing.join('", "')}"` });
   checkSameBackbone(scopes);
   await writeMerged(
-    outPath(context.outDir, 'merged'),
+    join(context.outDir, 'merged'),
     network,
     new Map([...scopes].map(([scope, forward]) => [scope, forward.checkpoint])),
   );
-  const merged = await readMerged(outPath(context.outDir, 'merged'));
+  const merged = await readMerged(join(context.outDir, 'merged'));
   const held = new Map([...merged.scopes].map(([scope, forward]) => [scope, withFault(request, forward)]));
   proveKept(context, scopes, held);
 
   const units = provedOnce(network, held, batch);
   const all = await startAll(network, held, tasks, batch, request.threads);
+  const together = forwardOf(network, all);
   const proofs: { [task: string]: { images: number; values: number } } = {};
   for (const [index, task] of tasks.entries()) {
     if (context.interrupted()) return { status: 'interrupted' };
@@ -64,18 +67,12 @@ export async function runMerge(request: JobRequest, context: JobContext): Promis
       batch,
       threads: request.threads,
     });
-    const dataset = await readDataset(request, `data[${task.name}.gate]`);
+    const dataset = await readDataset(request, `data[${task.name}.gate]`, network);
     const outputs = network.scopes.heads[head]?.outputs ?? [];
-    const result = await compareForwards(
-      dataset,
-      batch,
-      probe,
-      (images) => separate.run(new Map([[network.input.name, images]])),
-      async (images) => {
-        const everything = await all.run(new Map([[network.input.name, images]]));
-        return new Map([...everything].filter(([name]) => outputs.includes(name)));
-      },
-    );
+    const result = await compareForwards(dataset, batch, probe, forwardOf(network, separate), async (images) => {
+      const everything = await together(images);
+      return new Map([...everything].filter(([name]) => outputs.includes(name)));
+    });
     await separate.release();
     const [difference] = result.differences;
     if (difference !== undefined) {
@@ -105,15 +102,10 @@ export async function runMerge(request: JobRequest, context: JobContext): Promis
       text: `${network.scopes.backbone.boundary.length} boundary quantisers, owned by the backbone; ${units} backbone layers, each stored and run once`,
     },
   });
-  await writeJson(outPath(context.outDir, 'report.json'), {
-    format: 'headgate-merge',
-    version: 1,
-    backboneLayers: units,
-    heads: proofs,
-  });
+  const report = await writeReport(context, 'merge', { backboneLayers: units, heads: proofs });
   return {
     status: 'succeeded',
-    outputs: { merged: 'merged', report: 'report.json' },
+    outputs: { merged: 'merged', report },
     summary: { heads: tasks.map(headOf), backboneLayers: units },
   };
 }

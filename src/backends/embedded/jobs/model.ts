@@ -1,13 +1,11 @@
 // The `model` job: writes a built-in architecture as a float ONNX model with seeded weights and its scopes.
 import type { JobRequest } from '../../../events/job-protocol.ts';
 import { networkOf } from '../../../qat/network/network.ts';
-import { encodeModel } from '../../../qat/onnx/codec.ts';
 import { buildDepthwiseSeparable } from '../../../qat/models/depthwise-separable.ts';
 import type { HeadSettings } from '../../../qat/models/depthwise-separable.ts';
-import { writeFileAtomic } from '../../../support/atomic-file.ts';
 import { elementCount } from '../../../support/tensor.ts';
-import { outPath } from '../artifacts.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
+import { writeModel } from '../outputs.ts';
 import { settingsOf } from '../settings.ts';
 
 interface ModelSettings {
@@ -20,7 +18,7 @@ interface ModelSettings {
 export async function runModel(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const { input, width, heads } = settingsOf<ModelSettings>(request.settings);
   const graph = buildDepthwiseSeparable({ input, width, heads, seed: request.seed });
-  await writeFileAtomic(outPath(context.outDir, 'model.onnx'), encodeModel(graph));
+  await writeModel(context.outDir, 'model.onnx', graph);
   const parameters = networkOf(graph).parameters.reduce((sum, parameter) => sum + elementCount(parameter.shape), 0);
   return { status: 'succeeded', outputs: { model: 'model.onnx' }, summary: { parameters, heads: Object.keys(heads) } };
 }

@@ -9,28 +9,24 @@ import type { QuantState, ScopeCheckpoint } from '../../../qat/quantize/checkpoi
 import { placeQuantizers } from '../../../qat/quantize/placement.ts';
 import type { Placement } from '../../../qat/quantize/placement.ts';
 import type { Profile } from '../../../qat/quantize/scheme.ts';
+import type { TrainState } from '../../../qat/train/forward.ts';
 import { canonicalJson } from '../../../support/canonical-json.ts';
-import {
-  checkImages,
-  outPath,
-  readCheckpoint,
-  readDataset,
-  readNetwork,
-  writeCheckpoint,
-  writeJson,
-} from '../artifacts.ts';
 import { withFault } from '../faults.ts';
-import { boundaryShapesOf, ForwardRunner, startBackbone } from '../forward-runner.ts';
 import { proveFrozenBackbone, proveFrozenConstants } from '../freeze-proof.ts';
+import { holdBackbone, readQuantisedBackbone } from '../frozen-backbone.ts';
+import { readCheckpoint, readDataset, readNetwork } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { JobError } from '../job-error.ts';
+import { writeCheckpoint, writeReport } from '../outputs.ts';
 import { checkScales, scopeName, scopeWeightScales } from '../quantised-scope.ts';
 import { headOf, settingsOf } from '../settings.ts';
 import type { QatSettings, TaskSettings } from '../settings.ts';
 import { outputOf } from '../tasks.ts';
+import { startBackboneTeacher, startHeadTeacher } from '../teachers.ts';
+import type { Lesson } from '../teachers.ts';
 import { runTraining } from '../training-loop.ts';
-import type { TrainState } from '../../../qat/train/forward.ts';
-import type { LoopRequest, LoopResult, Teacher } from '../training-loop.ts';
+import type { TrainingResult } from '../training-loop.ts';
+import type { TrainingRequest } from '../training-request.ts';
 
 export async function runQat(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const settings = settingsOf<QatSettings>(request.settings);
@@ -46,28 +42,20 @@ export async function runQat(request: JobRequest, context: JobContext): Promise<
   const activations = new Map([...quant.activations, ...result.ranges]);
   const weights = scopeWeightScales(network, placement, scope, result.parameters);
   checkScales(context, activations, weights);
-  await writeCheckpoint(outPath(context.outDir, `${settings.scope}.safetensors`), {
+  const file = await writeCheckpoint(context.outDir, settings.scope, {
     ...start,
     state: 'qat',
     parameters: result.parameters,
     quant: { profile: settings.profile, activations, weights },
     ...(backbone === undefined ? {} : { backbone: scopeDigest(backbone) }),
   });
-  await writeJson(outPath(context.outDir, 'report.json'), {
-    format: 'headgate-training',
-    version: 1,
-    steps: result.steps,
-    epochs: result.epochs,
-  });
+  const { steps, loss, epochs } = result;
+  const report = await writeReport(context, 'training', { steps, epochs });
+  const { activationScales } = settings;
   return {
     status: 'succeeded',
-    outputs: { [settings.scope]: `${settings.scope}.safetensors`, report: 'report.json' },
-    summary: {
-      scope,
-      steps: result.steps,
-      loss: result.epochs.at(-1)?.['loss'] ?? 0,
-      activationScales: settings.activationScales,
-    },
+    outputs: { [settings.scope]: file, report },
+    summary: { scope, steps, loss, activationScales },
   };
 }
 
@@ -82,7 +70,7 @@ interface Work {
 }
 
 interface Trained {
-  readonly result: LoopResult;
+  readonly result: TrainingResult;
   readonly placement: Placement;
   /** The frozen backbone a head was trained on. */
   readonly backbone?: ScopeCheckpoint;
@@ -92,8 +80,7 @@ async function trainBackbone(work: Work): Promise<Trained | undefined> {
   const { request, context, settings, network, start } = work;
   const weights = settings.objective.tasks ?? {};
   const tasks = (settings.tasks ?? []).filter((task) => (weights[task.name] ?? 0) > 0);
-  const dataset = await readDataset(request, commonData(request, tasks));
-  checkImages(dataset, network);
+  const dataset = await readDataset(request, commonData(request, tasks), network);
   const heads = new Map<string, ScopeCheckpoint>();
   for (const task of tasks) {
     const head = headOf(task);
@@ -101,7 +88,8 @@ async function trainBackbone(work: Work): Promise<Trained | undefined> {
     heads.set(head, withFault(request, { state: 'FLOAT', checkpoint: loaded }).checkpoint);
   }
   const placement = placeQuantizers(network, new Map([[BACKBONE, settings.profile]]));
-  const teacher = await backboneTeacher(work);
+  const lesson = await lessonOf(work);
+  const teacher = lesson === undefined ? undefined : await startBackboneTeacher(lesson, settings.training.batch);
   const result = await runTraining({
     ...common(work, placement),
     scopes: new Map<string, TrainState>([
@@ -127,57 +115,45 @@ async function trainBackbone(work: Work): Promise<Trained | undefined> {
 async function trainHead(work: Work): Promise<Trained | undefined> {
   const { request, context, settings, network, scope, start } = work;
   const task = settings.task as TaskSettings;
-  const dataset = await readDataset(request, 'data[train]');
-  checkImages(dataset, network);
-  const loaded = await readCheckpoint(request, network, 'backbone', BACKBONE, ['calibrated', 'qat']);
+  const dataset = await readDataset(request, 'data[train]', network);
+  const loaded = await readQuantisedBackbone(request, network);
   if (start.backbone !== scopeDigest(loaded)) {
     throw new LoadError(
       `head "${scope}" was calibrated on another backbone (${start.backbone?.slice(0, 12) ?? 'none'}, here ${scopeDigest(loaded).slice(0, 12)}): calibrate it on this one`,
     );
   }
-  const used = withFault(request, { state: 'VALIDATION', checkpoint: loaded });
-  const backbone = await startBackbone(network, used, settings.training.batch, request.threads);
-  const backboneProfile = used.checkpoint.quant?.profile as Profile;
+  const backbone = await holdBackbone(work, 'VALIDATION', loaded, settings.training.batch);
+  const { checkpoint } = backbone.used;
   const placement = placeQuantizers(
     network,
     new Map([
-      [BACKBONE, backboneProfile],
+      [BACKBONE, checkpoint.quant?.profile as Profile],
       [scope, settings.profile],
     ]),
   );
-  const teacher = await headTeacher(work, task, backbone);
+  const lesson = await lessonOf(work);
+  const teacher = lesson === undefined ? undefined : await startHeadTeacher(lesson, outputOf(network, task), backbone);
   const result = await runTraining({
     ...common(work, placement),
     scopes: new Map([[scope, { state: 'QAT', trained: true, batchNorm: settings.bn }]]),
     parameters: start.parameters,
     tasks: [{ task, weight: 1 }],
     dataset,
-    backbone,
+    backbone: backbone.runner,
     ...(teacher === undefined ? {} : { teacher }),
   });
   if (result === undefined) return undefined;
-  const { differentiated } = result.program;
-  await proveFrozenBackbone({
-    request,
-    context,
-    network,
-    dataset,
-    port: 'backbone',
-    declared: 'VALIDATION',
-    used,
-    stage: backbone,
-    batch: settings.training.batch,
-    differentiated,
-  });
-  return { result, placement, backbone: used.checkpoint };
+  await proveFrozenBackbone({ request, context, network, dataset, backbone, ...result.program });
+  return { result, placement, backbone: checkpoint };
 }
 
 function common(
   { request, context, settings, network, quant }: Work,
   placement: Placement,
-): Omit<LoopRequest, 'scopes' | 'parameters' | 'tasks' | 'dataset'> {
+): Omit<TrainingRequest, 'scopes' | 'parameters' | 'tasks' | 'dataset'> {
   const fixed = settings.activationScales === 'fixed';
   return {
+    request,
     context,
     network,
     placement,
@@ -185,9 +161,6 @@ function common(
     activationScales: settings.activationScales,
     averagingConstant: fixed ? 0 : settings.averagingConstant,
     training: settings.training,
-    seed: request.seed,
-    threads: request.threads,
-    resumeFrom: request.resumeFrom,
   };
 }
 
@@ -217,32 +190,9 @@ function commonData(request: JobRequest, tasks: readonly TaskSettings[]): string
   return ports[0] as string;
 }
 
-async function backboneTeacher({ request, settings, network }: Work): Promise<Teacher | undefined> {
+/** The float scope to stay near; undefined where the objective does not ask for it. */
+async function lessonOf({ request, settings, network, scope }: Work): Promise<Lesson | undefined> {
   const weight = settings.objective.distill ?? 0;
   if (weight === 0) return undefined;
-  const checkpoint = await readCheckpoint(request, network, 'teacher', BACKBONE, ['float']);
-  const runner = await startBackbone(network, { state: 'FLOAT', checkpoint }, settings.training.batch, request.threads);
-  return { runner, values: network.scopes.backbone.boundary, weight };
-}
-
-async function headTeacher(
-  { request, settings, network, scope }: Work,
-  task: TaskSettings,
-  backbone: ForwardRunner,
-): Promise<Teacher | undefined> {
-  const weight = settings.objective.distill ?? 0;
-  if (weight === 0) return undefined;
-  const checkpoint = await readCheckpoint(request, network, 'teacher', scope, ['float']);
-  const { batch } = settings.training;
-  const values = [outputOf(network, task)];
-  const boundaryShapes = await boundaryShapesOf(network, backbone, batch);
-  const runner = await ForwardRunner.start({
-    network,
-    scopes: new Map([[scope, { state: 'FLOAT', checkpoint }]]),
-    outputs: values,
-    batch,
-    threads: request.threads,
-    boundaryShapes,
-  });
-  return { runner, values, weight };
+  return { request, network, checkpoint: await readCheckpoint(request, network, 'teacher', scope, ['float']), weight };
 }

@@ -8,17 +8,18 @@ import type { ScopeForward } from '../../../qat/network/reference.ts';
 import { decodeModel } from '../../../qat/onnx/codec.ts';
 import { LoadError, scopeDigest } from '../../../qat/quantize/checkpoint.ts';
 import { createSession } from '../../../qat/runtime/onnxruntime.ts';
-import { checkImages, inputPath, outPath, readCheckpoint, readDataset, readNetwork, writeJson } from '../artifacts.ts';
 import { ForwardRunner } from '../forward-runner.ts';
+import { dataPort, inputPath, readCheckpoint, readDataset, readNetwork } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { JobError } from '../job-error.ts';
 import { measure } from '../measure.ts';
 import { readMerged } from '../merged-model.ts';
+import { writeJson } from '../outputs.ts';
+import { forwardOf } from '../probe.ts';
 import type { Forward } from '../probe.ts';
 import { headOf, settingsOf } from '../settings.ts';
 import type { ValidateSettings } from '../settings.ts';
 import { outputOf } from '../tasks.ts';
-import type { Dataset } from '../../../data/dataset.ts';
 
 interface Ready {
   readonly network: NetworkInterface;
@@ -30,8 +31,8 @@ interface Ready {
 export async function runValidate(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const settings = settingsOf<ValidateSettings>(request.settings);
   const { task, batch } = settings;
-  const dataset = await readDataset(request, dataPort(request));
-  const { network, forward, states, release } = await ready(request, settings, dataset);
+  const { network, forward, states, release } = await ready(request, settings);
+  const dataset = await readDataset(request, dataPort(request), network);
   const measured = await measure(context, { task, dataset, output: outputOf(network, task), batch }, forward);
   await release();
   if (measured === undefined) return { status: 'interrupted' };
@@ -44,7 +45,7 @@ export async function runValidate(request: JobRequest, context: JobContext): Pro
       remedy: "Look for NaN in the head's outputs, or for a split without ground truth.",
     });
   }
-  await writeJson(outPath(context.outDir, 'metrics.json'), {
+  const file = await writeJson(context.outDir, 'metrics.json', {
     format: 'headgate-metrics',
     version: 1,
     task: task.name,
@@ -55,7 +56,7 @@ export async function runValidate(request: JobRequest, context: JobContext): Pro
     perClass,
     count: dataset.count,
   });
-  await writeJson(outPath(context.outDir, 'details.json'), {
+  const details = await writeJson(context.outDir, 'details.json', {
     format: 'headgate-per-image',
     version: 1,
     task: task.name,
@@ -64,18 +65,17 @@ export async function runValidate(request: JobRequest, context: JobContext): Pro
   context.emit({ type: 'metrics', at: request.stage, values });
   return {
     status: 'succeeded',
-    outputs: { metrics: 'metrics.json', details: 'details.json' },
+    outputs: { metrics: file, details },
     summary: { task: task.name, primary, value: values[primary] ?? 0, states },
   };
 }
 
-async function ready(request: JobRequest, settings: ValidateSettings, dataset: Dataset): Promise<Ready> {
-  if (request.inputs['exported'] !== undefined) return integerRuntime(request, settings, dataset);
+async function ready(request: JobRequest, settings: ValidateSettings): Promise<Ready> {
+  if (request.inputs['exported'] !== undefined) return integerRuntime(request, settings);
   const { network, scopes } =
     request.inputs['merged'] === undefined
       ? await fromScopes(request, settings)
       : await readMerged(inputPath(request, 'merged'));
-  checkImages(dataset, network);
   const head = headOf(settings.task);
   const outputs = [outputOf(network, settings.task)];
   const used = new Map([...scopes].filter(([scope]) => scope === BACKBONE || scope === head));
@@ -89,7 +89,7 @@ async function ready(request: JobRequest, settings: ValidateSettings, dataset: D
   return {
     network,
     states: Object.fromEntries([...used].map(([scope, { state }]) => [scope, state])),
-    forward: (images) => runner.run(new Map([[network.input.name, images]])),
+    forward: forwardOf(network, runner),
     release: () => runner.release(),
   };
 }
@@ -125,10 +125,9 @@ async function fromScopes(request: JobRequest, { task, quantized }: ValidateSett
   return { network, scopes };
 }
 
-async function integerRuntime(request: JobRequest, settings: ValidateSettings, dataset: Dataset): Promise<Ready> {
+async function integerRuntime(request: JobRequest, settings: ValidateSettings): Promise<Ready> {
   const bytes = await readFile(inputPath(request, 'exported'));
   const network = interfaceOf(decodeModel(bytes));
-  checkImages(dataset, network);
   const session = await createSession(bytes, {
     threads: request.threads,
     optimisation: settings.runtime === 'integer' ? 'all' : 'disabled',
@@ -136,13 +135,7 @@ async function integerRuntime(request: JobRequest, settings: ValidateSettings, d
   return {
     network,
     states: { model: settings.runtime },
-    forward: (images) => session.run(new Map([[network.input.name, images]])),
+    forward: forwardOf(network, session),
     release: () => session.release(),
   };
-}
-
-function dataPort(request: JobRequest): string {
-  const port = Object.keys(request.inputs).find((name) => name.startsWith('data['));
-  if (port === undefined) throw new JobError({ reason: 'protocol', message: 'the job was given no data set' });
-  return port;
 }

@@ -1,31 +1,29 @@
-// Inputs of a job opened, outputs written: the only place of the backend that knows their file forms.
+// Inputs of a job opened: the model, checkpoints that fit where they are loaded, data sets that the model can take.
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { openPackedDataset } from '../../data/packed-dataset.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import type { JobRequest } from '../../events/job-protocol.ts';
 import { networkOf } from '../../qat/network/network.ts';
 import type { Network, NetworkInterface } from '../../qat/network/network.ts';
 import { decodeModel } from '../../qat/onnx/codec.ts';
-import { decodeCheckpoint, encodeCheckpoint, LoadError } from '../../qat/quantize/checkpoint.ts';
+import { decodeCheckpoint, LoadError } from '../../qat/quantize/checkpoint.ts';
 import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
-import { writeFileAtomic } from '../../support/atomic-file.ts';
-import { canonicalJson } from '../../support/canonical-json.ts';
-import type { Json } from '../../support/json.ts';
-import { decodeSafetensors, encodeSafetensors } from '../../support/safetensors.ts';
+import { decodeSafetensors } from '../../support/safetensors.ts';
 import { JobError } from './job-error.ts';
 import { checkFits } from './load-order.ts';
 
+/** @throws JobError when the engine gave no such input. */
 export function inputPath(request: JobRequest, port: string): string {
   const input = request.inputs[port];
   if (input === undefined) throw new JobError({ reason: 'protocol', message: `the job was given no input "${port}"` });
   return input.path;
 }
 
-export async function readNetwork(request: JobRequest, port = 'model'): Promise<Network> {
-  return networkOf(decodeModel(await readFile(inputPath(request, port))));
+export async function readNetwork(request: JobRequest): Promise<Network> {
+  return networkOf(decodeModel(await readFile(inputPath(request, 'model'))));
 }
 
+/** Whatever it holds: `readCheckpoint` is for one that will be used. @throws LoadError when it cannot be read. */
 export async function readCheckpointFile(path: string): Promise<ScopeCheckpoint> {
   const decoded = decodeSafetensors(await readFile(path));
   if (!decoded.ok) throw new LoadError(`the checkpoint cannot be read: ${decoded.error}`);
@@ -45,29 +43,22 @@ export async function readCheckpoint(
   return checkpoint;
 }
 
-export async function writeCheckpoint(path: string, checkpoint: ScopeCheckpoint): Promise<void> {
-  await writeFileAtomic(path, encodeSafetensors(encodeCheckpoint(checkpoint)));
-}
-
-export async function writeJson(path: string, value: Json): Promise<void> {
-  await writeFileAtomic(path, `${canonicalJson(value)}\n`);
-}
-
-export async function readDataset(request: JobRequest, port: string): Promise<Dataset> {
-  return openPackedDataset(inputPath(request, port));
-}
-
-/** A data set whose images the model cannot take is refused before any work. */
-export function checkImages(dataset: Dataset, network: NetworkInterface): void {
+/** @throws JobError when the model cannot take its images, before any work is done on them. */
+export async function readDataset(request: JobRequest, port: string, network: NetworkInterface): Promise<Dataset> {
+  const dataset = await openPackedDataset(inputPath(request, port));
   const found = [dataset.channels, dataset.height, dataset.width];
-  if (found.join() === network.input.shape.join()) return;
+  const { name, shape } = network.input;
+  if (found.join() === shape.join()) return dataset;
   throw new JobError({
     reason: 'wrong-shape',
-    message: `data set "${dataset.name}" has images [${found.join(', ')}], the model's input "${network.input.name}" is [${network.input.shape.join(', ')}]`,
+    message: `data set "${dataset.name}" has images [${found.join(', ')}], the model's input "${name}" is [${shape.join(', ')}]`,
     remedy: 'Set `resize` on the dataset stage, or give the model this input shape.',
   });
 }
 
-export function outPath(outDir: string, name: string): string {
-  return join(outDir, name);
+/** The port of a job that reads one data set, whatever its split. */
+export function dataPort(request: JobRequest): string {
+  const port = Object.keys(request.inputs).find((name) => name.startsWith('data['));
+  if (port === undefined) throw new JobError({ reason: 'protocol', message: 'the job was given no data set' });
+  return port;
 }

@@ -1,0 +1,43 @@
+// Float networks whose values a training pulls towards (distillation).
+import type { JobRequest } from '../../events/job-protocol.ts';
+import type { Network } from '../../qat/network/network.ts';
+import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
+import { valueShapesOf, ForwardRunner, startBackbone } from './forward-runner.ts';
+import type { FrozenBackbone } from './frozen-backbone.ts';
+
+export interface Teacher {
+  readonly runner: ForwardRunner;
+  /** Values of the float graph whose distance counts. */
+  readonly values: readonly string[];
+  readonly weight: number;
+}
+
+export interface Lesson {
+  readonly request: JobRequest;
+  readonly network: Network;
+  readonly checkpoint: ScopeCheckpoint;
+  readonly weight: number;
+}
+
+/** Teaches boundary features from images. */
+export async function startBackboneTeacher(lesson: Lesson, batch: number): Promise<Teacher> {
+  const { request, network, checkpoint, weight } = lesson;
+  const runner = await startBackbone(network, { state: 'FLOAT', checkpoint }, batch, request.threads);
+  return { runner, values: network.scopes.backbone.boundary, weight };
+}
+
+/** Teaches the head's `output` from the features of the backbone that the taught head stands on. */
+export async function startHeadTeacher(lesson: Lesson, output: string, backbone: FrozenBackbone): Promise<Teacher> {
+  const { request, network, checkpoint, weight } = lesson;
+  const { batch } = backbone;
+  const values = [output];
+  const runner = await ForwardRunner.start({
+    network,
+    scopes: new Map([[checkpoint.scope, { state: 'FLOAT', checkpoint }]]),
+    outputs: values,
+    batch,
+    threads: request.threads,
+    boundaryShapes: await valueShapesOf(network, backbone.runner, batch),
+  });
+  return { runner, values, weight };
+}
