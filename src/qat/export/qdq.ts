@@ -32,8 +32,15 @@ export interface QdqModel {
   readonly scales: readonly ScaleRow[];
 }
 
-/** @param scopes every scope of the network, in VALIDATION. */
-export function exportQdq(network: Network, scopes: ReadonlyMap<string, ScopeForward>): QdqModel {
+/**
+ * @param scopes every scope of the network, in VALIDATION.
+ * @param outputShapes [C, H, W] of every head output; ONNX's checker asks for them.
+ */
+export function exportQdq(
+  network: Network,
+  scopes: ReadonlyMap<string, ScopeForward>,
+  outputShapes: ReadonlyMap<string, readonly number[]>,
+): QdqModel {
   const writer = new QdqWriter(network, scopes, placementFor(network, scopes));
   writer.quantize(network.input.name, network.input.name);
   for (const unit of network.units) {
@@ -46,7 +53,11 @@ export function exportQdq(network: Network, scopes: ReadonlyMap<string, ScopeFor
     name: network.graph.name,
     opset: EXPORT_OPSET,
     inputs: [{ name: network.input.name, dtype: 'float32', shape: ['N', ...network.input.shape] }],
-    outputs: outputs.map((name): ValueInfo => ({ name, dtype: 'float32' })),
+    outputs: outputs.map((name): ValueInfo => ({
+      name,
+      dtype: 'float32',
+      shape: ['N', ...(outputShapes.get(name) ?? [])],
+    })),
     metadata: scopeMetadata(network.scopes),
   });
   return { graph, scales: writer.scales };

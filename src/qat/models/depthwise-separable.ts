@@ -64,9 +64,11 @@ export function buildDepthwiseSeparable(settings: DepthwiseSettings): GraphIr {
     name: 'depthwise-separable',
     opset: MODEL_OPSET,
     inputs: [{ name: 'image', dtype: 'float32', shape: ['N', channels, height, width] }],
-    outputs: Object.values(heads).flatMap((head) =>
-      head.outputs.map((output) => ({ name: output, dtype: 'float32' as const })),
-    ),
+    outputs: Object.entries(settings.heads).map(([name, { classes, stride }]) => ({
+      name: heads[name]?.outputs[0] ?? '',
+      dtype: 'float32' as const,
+      shape: ['N', classes, height / stride, width / stride],
+    })),
     metadata: scopeMetadata(scopes),
   });
 }

@@ -7,7 +7,7 @@ import { exportQdq } from '../../../qat/export/qdq.ts';
 import { createSession } from '../../../qat/runtime/onnxruntime.ts';
 import type { JsonObject } from '../../../support/json.ts';
 import type { Tensor } from '../../../support/tensor.ts';
-import { ForwardRunner } from '../forward-runner.ts';
+import { ForwardRunner, valueShapesOf } from '../forward-runner.ts';
 import { inputPath, readDataset } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { JobError } from '../job-error.ts';
@@ -16,21 +16,15 @@ import { writeJson, writeModel, writeReport } from '../outputs.ts';
 import { compareForwards, describeDifference, forwardOf } from '../probe.ts';
 import type { Forward } from '../probe.ts';
 import { settingsOf } from '../settings.ts';
-import type { TaskSettings } from '../settings.ts';
+import type { WholeModelSettings } from '../settings.ts';
 import { outputOf } from '../tasks.ts';
 
-interface ExportSettings {
-  readonly batch: number;
-  readonly probe: number;
-  readonly tasks: readonly TaskSettings[];
-}
-
 export async function runExport(request: JobRequest, context: JobContext): Promise<JobOutcome> {
-  const { batch, probe, tasks } = settingsOf<ExportSettings>(request.settings);
+  const { batch, probe, tasks } = settingsOf<WholeModelSettings>(request.settings);
   const { network, scopes } = await readMerged(inputPath(request, 'merged'));
   const outputs = Object.values(network.scopes.heads).flatMap((head) => head.outputs);
   const reference = await ForwardRunner.start({ network, scopes, outputs, batch, threads: request.threads });
-  const { graph, scales } = exportQdq(network, scopes);
+  const { graph, scales } = exportQdq(network, scopes, await valueShapesOf(network, reference, batch));
   const bytes = await writeModel(context.outDir, 'model.onnx', graph);
   const table = await writeJson(context.outDir, 'scales.json', {
     format: 'headgate-scales',
