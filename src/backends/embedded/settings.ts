@@ -82,6 +82,14 @@ export interface ValidateSettings {
   readonly role?: string;
 }
 
+/** Of `merge` and `export`, which look at all heads at once. */
+export interface WholeModelSettings {
+  readonly batch: number;
+  /** Images of each task's gate data that the proof runs. */
+  readonly probe: number;
+  readonly tasks: readonly TaskSettings[];
+}
+
 /** The one cast from checked JSON to its type. */
 export function settingsOf<T>(settings: JsonObject): T {
   return settings as T;

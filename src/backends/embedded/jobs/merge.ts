@@ -17,16 +17,10 @@ import { checkSameBackbone, readMerged, writeMerged } from '../merged-model.ts';
 import { writeReport } from '../outputs.ts';
 import { compareForwards, describeDifference, forwardOf } from '../probe.ts';
 import { headOf, settingsOf } from '../settings.ts';
-import type { TaskSettings } from '../settings.ts';
-
-interface MergeSettings {
-  readonly batch: number;
-  readonly probe: number;
-  readonly tasks: readonly TaskSettings[];
-}
+import type { TaskSettings, WholeModelSettings } from '../settings.ts';
 
 export async function runMerge(request: JobRequest, context: JobContext): Promise<JobOutcome> {
-  const { batch, probe, tasks } = settingsOf<MergeSettings>(request.settings);
+  const { batch, probe, tasks } = settingsOf<WholeModelSettings>(request.settings);
   const network = await readNetwork(request);
   const scopes = new Map<string, ScopeForward>();
   scopes.set(BACKBONE, {
