@@ -26,6 +26,7 @@ export function draftName(of: string): string {
   return `${of}.draft-${process.pid}-${randomBytes(6).toString('hex')}`;
 }
 
+/** For a file that something else has written. */
 export async function syncFile(path: string): Promise<void> {
   const file = await open(path, 'r');
   try {

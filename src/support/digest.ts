@@ -7,6 +7,7 @@ import type { Json } from './json.ts';
 /** 64 lower-case hex digits. */
 export type Digest = string & { readonly __brand: 'sha256' };
 
+/** SHA-256; text as UTF-8. */
 export function digestBytes(bytes: Uint8Array | string): Digest {
   return createHash('sha256').update(bytes).digest('hex') as Digest;
 }
@@ -16,6 +17,7 @@ export function digestJson(tag: string, version: number, body: Json): Digest {
   return digestBytes(canonicalJson([tag, version, body]));
 }
 
+/** SHA-256 of the content, read as a stream. */
 export async function digestFile(path: string): Promise<Digest> {
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {

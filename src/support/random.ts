@@ -4,6 +4,7 @@ export interface RandomState {
   readonly words: readonly [number, number, number, number];
 }
 
+/** Not for secrets. */
 export class Random {
   private a: number;
   private b: number;

@@ -28,10 +28,12 @@ export interface FloatTensor extends Tensor {
   readonly data: Float32Array;
 }
 
+/** 1 for a scalar. */
 export function elementCount(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
 }
 
+/** @throws Error when the shape does not hold the data. */
 export function floatTensor(shape: readonly number[], data: Float32Array): FloatTensor {
   if (data.length !== elementCount(shape)) {
     throw new Error(`shape [${shape.join(', ')}] does not hold ${data.length} values`);
@@ -39,6 +41,7 @@ export function floatTensor(shape: readonly number[], data: Float32Array): Float
   return { dtype: 'float32', shape, data };
 }
 
+/** All zero, float32. */
 export function zeros(shape: readonly number[]): FloatTensor {
   return floatTensor(shape, new Float32Array(elementCount(shape)));
 }

@@ -28,6 +28,7 @@ export const gradientRules: ReadonlyMap<string, GradientRule> = new Map([
   ['headgate.MeanSquaredError', meanSquaredError],
 ]);
 
+/** The key of the table. */
 export function ruleKey(op: string, domain: string): string {
   return domain === '' ? op : `${domain}.${op}`;
 }

@@ -20,6 +20,7 @@ export interface Comparison {
   readonly differences: readonly Difference[];
 }
 
+/** Every tensor by name, bit for bit: a missing, added or reshaped one is a difference, and so is -0 for 0. */
 export function compareTensors(before: ReadonlyMap<string, Tensor>, after: ReadonlyMap<string, Tensor>): Comparison {
   const differences: Difference[] = [];
   let values = 0;

@@ -40,6 +40,7 @@ export interface DetectionStatistics {
 
 const defaultMost = 64;
 
+/** Collects batches of heat maps; `finish` gives `mAP` as a fraction, and per class. */
 export class CentreMapPrecision {
   private readonly settings: CentreMapSettings;
   private readonly images: number[] = [];

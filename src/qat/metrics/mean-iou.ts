@@ -21,6 +21,7 @@ export interface IouStatistics {
 
 const columns = 3;
 
+/** Collects batches of class maps; `finish` gives `mIoU` and `pixelAccuracy` as fractions, and IoU per class. */
 export class MeanIou {
   private readonly classes: readonly string[];
   private readonly ignore: number;

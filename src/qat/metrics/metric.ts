@@ -29,6 +29,7 @@ export function requireFinite(data: Float32Array, perImage: number, images: Arra
   }
 }
 
+/** NaN over nothing: no gate accepts it. */
 export function meanOf(values: readonly number[]): number {
   return values.length === 0 ? Number.NaN : values.reduce((sum, value) => sum + value, 0) / values.length;
 }

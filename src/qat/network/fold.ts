@@ -15,6 +15,7 @@ export interface FoldedLayer {
   readonly bias: FloatTensor;
 }
 
+/** A layer's weight and bias with its batch norm folded in; without one, as they are (a missing bias is zeros). */
 export function foldLayer(unit: LayerUnit, parameters: Parameters): FoldedLayer {
   const weight = parameterOf(parameters, unit.weight);
   const channels = weight.shape[0] as number;
@@ -39,6 +40,7 @@ export function foldLayer(unit: LayerUnit, parameters: Parameters): FoldedLayer 
   return { weight: floatTensor(weight.shape, folded), bias: floatTensor([channels], foldedBias) };
 }
 
+/** @throws Error when it is not loaded: a bug, since loading checks for every parameter. */
 export function parameterOf(parameters: Parameters, name: string): FloatTensor {
   const tensor = parameters.get(name);
   if (tensor === undefined) throw new Error(`parameter "${name}" is not loaded`);

@@ -58,6 +58,7 @@ export class NetworkError extends Error {
 
 const METADATA_KEY = 'headgate.scopes';
 
+/** The model metadata that `networkOf` reads scopes from. */
 export function scopeMetadata(scopes: ScopeNames): { readonly [key: string]: string } {
   return { [METADATA_KEY]: JSON.stringify(scopes) };
 }
@@ -70,6 +71,7 @@ export function networkOf(graph: GraphIr): Network {
 /** What a model takes and gives, without looking inside: enough to run an exported file. */
 export type NetworkInterface = Pick<Network, 'scopes' | 'input'>;
 
+/** @throws NetworkError when the model carries no scopes or does not have one image input. */
 export function interfaceOf(graph: GraphIr): NetworkInterface {
   return { scopes: scopesOf(graph), input: inputOf(graph) };
 }
@@ -130,6 +132,7 @@ function inputOf(graph: GraphIr): Network['input'] {
   return { name: input.name, shape: [channels, height, width] };
 }
 
+/** In the model's order. */
 export function headNames(network: Network): readonly string[] {
   return Object.keys(network.scopes.heads);
 }

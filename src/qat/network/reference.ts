@@ -49,6 +49,10 @@ export function placementFor(network: Network, scopes: ReadonlyMap<string, Scope
   return placeQuantizers(network, profiles);
 }
 
+/**
+ * Inputs: the image [N, C, H, W], or the boundary tensors. Outputs: `out.<value>` for every asked value, dequantised float.
+ * @throws LoadError when a scope is to run quantised and holds no scales.
+ */
 export function buildReference(network: Network, request: ReferenceRequest): GraphIr {
   const placement = placementFor(network, request.scopes);
   const emitter = new ReferenceEmitter(network, request.scopes, placement, request.only);

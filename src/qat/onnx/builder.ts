@@ -9,6 +9,7 @@ export interface EmitOptions {
   readonly domain?: string;
 }
 
+/** Nodes are appended in execution order. */
 export class GraphBuilder {
   readonly nodes: IrNode[] = [];
   readonly initializers = new Map<string, IrTensor>();

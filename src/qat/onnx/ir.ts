@@ -51,6 +51,7 @@ export const float = (value: number): Attribute => ({ kind: 'float', value });
 export const text = (value: string): Attribute => ({ kind: 'string', value });
 export const ints = (value: readonly number[]): Attribute => ({ kind: 'ints', value });
 
+/** An attribute's value; `fallback` where it is absent or of another kind. The same for the three below. */
 export function intOf(node: IrNode, name: string, fallback: number): number {
   const attribute = node.attributes[name];
   return attribute?.kind === 'int' ? attribute.value : fallback;

@@ -39,6 +39,7 @@ export function unpackTensor(proto: TensorProto): IrTensor | string {
   return typeof data === 'string' ? data : { dtype, shape, data };
 }
 
+/** A TensorProto as protobufjs takes it, without a name. */
 export function packTensor(tensor: IrTensor): object {
   const bits4 = tensor.dtype === 'int4' || tensor.dtype === 'uint4';
   const rawData = bits4

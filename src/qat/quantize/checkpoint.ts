@@ -48,6 +48,7 @@ export class LoadError extends Error {
 
 const FORMAT = 'headgate-checkpoint';
 
+/** Tensors `parameter.<name>`, `activation.<value>.min|max|scale` ([1]) and `weight.<name>.scale` ([O]). */
 export function encodeCheckpoint(checkpoint: ScopeCheckpoint): NamedTensors {
   const tensors = new Map<string, Tensor>();
   for (const [name, tensor] of checkpoint.parameters) tensors.set(`parameter.${name}`, tensor);

@@ -17,6 +17,7 @@ export type Profile = {
 /** float32's machine epsilon, 2⁻²³: no scale is smaller. */
 export const EPSILON = 2 ** -23;
 
+/** The smallest and the largest integer step. */
 export function limits({ bits, signed }: Format): { readonly qmin: number; readonly qmax: number } {
   return signed ? { qmin: -(2 ** (bits - 1)), qmax: 2 ** (bits - 1) - 1 } : { qmin: 0, qmax: 2 ** bits - 1 };
 }
@@ -48,6 +49,7 @@ export function quantizeValue(value: number, scale: number, format: Format): num
   return Math.min(Math.max(roundHalfEven(Math.fround(value / scale)), qmin), qmax);
 }
 
+/** The value that `quantizeValue` stands for, in float32. */
 export function fakeQuantValue(value: number, scale: number, format: Format): number {
   return Math.fround(quantizeValue(value, scale, format) * scale);
 }

@@ -35,6 +35,7 @@ const dtypes: ReadonlySet<string> = new Set([
   'int64',
 ]);
 
+/** @throws RuntimeError when the runtime refuses the model. */
 export async function createSession(model: Uint8Array, options: SessionOptions): Promise<Session> {
   const session = await InferenceSession.create(model, {
     executionProviders: ['cpu'],

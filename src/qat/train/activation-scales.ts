@@ -8,6 +8,7 @@ import type { ForwardEmitter } from './forward.ts';
 import { emitPack } from './layout.ts';
 import type { Layout } from './layout.ts';
 
+/** Asked once per quantiser, in forward order; then `emitNext` gives the moved ranges. */
 export class ActivationScales {
   private readonly placement: Placement;
   private readonly ranges: ReadonlyMap<string, Range>;

@@ -54,6 +54,7 @@ interface NodeOptions {
   readonly domain?: string;
 }
 
+/** Call `emitInput` (where the backbone is trained here), then `emitUnit` for every unit in execution order. */
 export class ForwardEmitter {
   /** Un-lowered nodes; constants go to `b`. */
   readonly nodes: IrNode[] = [];

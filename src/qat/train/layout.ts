@@ -14,10 +14,12 @@ export interface Layout {
   readonly length: number;
 }
 
+/** The slots one after another. */
 export function layoutOf(slots: readonly Slot[]): Layout {
   return { slots, length: slots.reduce((sum, slot) => sum + elementCount(slot.shape), 0) };
 }
 
+/** @throws Error when a slot has no value. */
 export function pack(layout: Layout, values: ReadonlyMap<string, FloatTensor>): Float32Array {
   const flat = new Float32Array(layout.length);
   let offset = 0;
@@ -30,6 +32,7 @@ export function pack(layout: Layout, values: ReadonlyMap<string, FloatTensor>): 
   return flat;
 }
 
+/** The inverse of `pack`: copies, by name. */
 export function unpack(layout: Layout, flat: Float32Array): ReadonlyMap<string, FloatTensor> {
   const values = new Map<string, FloatTensor>();
   let offset = 0;

@@ -21,6 +21,7 @@ export type LossSpec =
 
 const lossOperators: ReadonlySet<string> = new Set(['FocalHeatmap', 'CrossEntropy', 'MeanSquaredError']);
 
+/** Whether a node of the forward graph is one of the losses, before it is lowered. */
 export function isLoss({ op, domain }: IrNode): boolean {
   return domain === HEADGATE_DOMAIN && lossOperators.has(op);
 }

@@ -32,6 +32,7 @@ export interface OptimizerOutputs {
   readonly second: string;
 }
 
+/** One update. All vectors are [P] in the layout of the parameters. */
 export function emitOptimizer(b: GraphBuilder, settings: OptimizerSettings, i: OptimizerInputs): OptimizerOutputs {
   const decay = b.emit('Mul', [i.decayMask, b.scalar(settings.weightDecay)]);
   if (settings.kind === 'sgd') {

@@ -20,6 +20,7 @@ export interface StateLayouts {
 
 const trainableRoles: ReadonlySet<ParameterRole> = new Set(['weight', 'bias', 'gamma', 'beta'] as const);
 
+/** Slots in the order of the network's parameters, so that equal requests give equal vectors. */
 export function layoutState(
   network: Network,
   scopes: ReadonlyMap<string, TrainState>,

@@ -28,6 +28,7 @@ export interface StepRates {
   readonly averagingConstant: number;
 }
 
+/** Equal programs, states, data and threads give equal bits, step by step. */
 export class Trainer {
   private readonly session: Session;
   private readonly program: TrainingProgram;

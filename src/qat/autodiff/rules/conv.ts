@@ -34,6 +34,7 @@ export const conv: GradientRule = {
   },
 };
 
+/** Of a 2-D NCHW convolution node, from the shapes of its input, weight and output. @throws Error on any other form. */
 export function convGeometry(
   node: IrNode,
   x: readonly number[],
