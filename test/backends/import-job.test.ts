@@ -106,7 +106,7 @@ describe('a trained float ONNX file', () => {
     }
   });
 
-  it.each([
+  it.each<readonly [string, JsonObject, RegExp]>([
     [
       'a boundary tensor that is not there',
       { boundary: ['backbone.relu7'] },
@@ -114,7 +114,7 @@ describe('a trained float ONNX file', () => {
     ],
     [
       'a head output that is not there',
-      { heads: { ...HEADS, detection: { outputs: ['boxes'] } } },
+      { heads: { segmentation: { outputs: ['segmentation.out'] }, detection: { outputs: ['boxes'] } } },
       /output of head "detection" "boxes" is not a tensor/,
     ],
     [
@@ -128,9 +128,7 @@ describe('a trained float ONNX file', () => {
       /head "segmentation" reads "backbone.block1.pointwise.relu" from inside the backbone; name it/,
     ],
   ])('is refused with %s', async (_what, more, message) => {
-    const { result } = await world.rig.run(
-      importOrder({ onnx: await foreign('plain') }, more as unknown as JsonObject),
-    );
+    const { result } = await world.rig.run(importOrder({ onnx: await foreign('plain') }, more));
     expect(result).toMatchObject({
       status: 'failed',
       failure: { reason: 'model', message: expect.stringMatching(message) as string },
