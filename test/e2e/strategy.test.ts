@@ -1,6 +1,9 @@
 // The whole strategy, steps 0 to 5, from the shipped workflow through the command line, on tiny data and with real processes.
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunReport } from '../../src/report/run-report.ts';
+import { openStore } from '../../src/store/store.ts';
+import type { Digest } from '../../src/support/digest.ts';
 import { Installation } from './installation.ts';
 import { runUntilKilled } from './killed.ts';
 import { digestsIn, jobsRunIn, reportOf, succeeded } from './project-report.ts';
@@ -145,6 +148,37 @@ describe("a gate's threshold", () => {
     expect(ran.filter((stage) => /^(trunk|float|backbone|finetune|check)/.test(stage))).toEqual([]);
     const finetune = report.stages.filter(({ name }) => name === 'finetune').map(({ state }) => state);
     expect(finetune).toEqual(['not-taken', 'not-taken']);
+  });
+});
+
+describe('a fault', () => {
+  it('injected into a frozen scope fails its stage with exit code 1 and names the number; the next run is clean', async () => {
+    const tensor = 'parameter.backbone.stem.weight';
+    const fault = JSON.stringify({ scope: 'backbone', tensor, index: 7, bit: 0 });
+    const args = ['run', workflow, '--root', root, '--force', 'merge', '--fault', `merge=${fault}`];
+    const refused = await installation.run(args);
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stdout).toContain('fault injection is off');
+    const failed = await installation.run(args, { HEADGATE_FAULTS: '1' });
+    expect(failed.exitCode).toBe(1);
+    expect(failed.stdout).toMatch(new RegExp(`frozen scope "backbone" changed: ${tensor} at index 7: \\S+ → \\S+`));
+    succeeded(await call('run', workflow, '--force', 'merge'));
+    const report = await reportOf(installation, root);
+    expect(jobsRunIn(report)).toEqual(['merge']);
+    expect(digestsIn(report)).toEqual(expected);
+  });
+
+  it('of one bit in a stored checkpoint is found, quarantined, and its producer run again', async () => {
+    const path = openStore(root).objects.pathOf(expected['trunk.backbone'] as Digest);
+    const bytes = await readFile(path);
+    bytes.writeUInt8(bytes.readUInt8(bytes.length - 3) ^ 4, bytes.length - 3);
+    await chmod(path, 0o644);
+    await writeFile(path, bytes);
+    succeeded(await call('run', workflow));
+    const report = await reportOf(installation, root);
+    expect(report.quarantined.map(({ digest }) => digest)).toEqual([expected['trunk.backbone']]);
+    expect(jobsRunIn(report)).toEqual(['trunk']);
+    expect(digestsIn(report)).toEqual(expected);
   });
 });
 
