@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { digestsOf } from './artifacts.ts';
 import { altered } from './altered.ts';
-import { finetune, qat, train, training } from './orders.ts';
+import { calibrate, finetune, qat, train, training } from './orders.ts';
 import { outputsOf } from './worker-rig.ts';
 import type { DoneJob, JobOrder, SteppedJob } from './worker-rig.ts';
 import { World } from './world.ts';
@@ -166,5 +166,14 @@ describe('a resume state', () => {
     expect(await digestsOf(await world.rig.outputs({ ...order, resumeFrom: folder }))).toEqual(
       await digestsOf(await world.rig.outputs(order)),
     );
+  });
+});
+
+describe('a job without a resume state', () => {
+  it('stops between batches and says so', async () => {
+    const inputs = { ...(await world.calibrationBase()), backbone: await world.backbone() };
+    const job = await world.rig.step(calibrate('backbone', 'detection', inputs, { batches: 4 }));
+    job.process.stdin?.end();
+    expect((await job.ended()).result.status).toBe('interrupted');
   });
 });

@@ -1,11 +1,13 @@
 // The whole strategy, steps 0 to 5, from the shipped workflow through the command line, on tiny data and with real processes.
 import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunReport } from '../../src/report/run-report.ts';
 import { openStore } from '../../src/store/store.ts';
 import type { Digest } from '../../src/support/digest.ts';
 import { Installation } from './installation.ts';
-import { runUntilKilled } from './killed.ts';
+import type { Ended } from './installation.ts';
+import { runUntilStopped } from './stopped.ts';
 import { digestsIn, jobsRunIn, reportOf, succeeded } from './project-report.ts';
 import type { Digests } from './project-report.ts';
 import { makeProject, removeProject, writeWorkflow } from './tiny-project.ts';
@@ -182,20 +184,56 @@ describe('a fault', () => {
   });
 });
 
-describe('kill -9 in the middle', () => {
+describe('a workflow that plans, but cannot run', () => {
+  interface Document {
+    readonly stages: {
+      readonly [stage: string]: { inputs?: { [port: string]: unknown }; with?: { [field: string]: unknown } };
+    };
+  }
+
+  async function runAltered(name: string, change: (stages: Document['stages']) => void): Promise<Ended> {
+    const document = JSON.parse(await readFile(workflow, 'utf8')) as Document;
+    change(document.stages);
+    const file = join(root, `${name}.json`);
+    await writeFile(file, JSON.stringify(document));
+    return call('run', file);
+  }
+
+  it('ends with exit code 1 when heads made on one backbone are merged with another', async () => {
+    const { exitCode, stdout } = await runAltered('mixed', ({ merge }) => {
+      if (merge?.inputs !== undefined) merge.inputs['backbone'] = 'backbone-calibrate.backbone';
+    });
+    expect(exitCode).toBe(1);
+    expect(stdout).toMatch(
+      /head "detection" was made on backbone [0-9a-f]{12}, but is merged with backbone [0-9a-f]{12}/,
+    );
+    expect(jobsRunIn(await reportOf(installation, root))).toEqual([]);
+  });
+
+  it('ends with exit code 1 when the data do not fit the network', async () => {
+    const { exitCode, stdout } = await runAltered('large', ({ net }) => {
+      if (net?.with !== undefined) net.with['input'] = [1, 64, 64];
+    });
+    expect(exitCode).toBe(1);
+    expect(stdout).toContain('data set "tiny/train" has images [1, 32, 32], the model\'s input "image" is [1, 64, 64]');
+    expect(jobsRunIn(await reportOf(installation, root))).toEqual(['net']);
+  });
+});
+
+describe('kill -9 and Ctrl-C in the middle', () => {
   it('of backbone QAT, finetuning and head QAT: each resume goes on, and the end is that of an uninterrupted run', async () => {
     const other = await makeProject();
     try {
       const file = await writeWorkflow(other, 'fashion-scenes.json');
       const points = [
-        { stage: 'backbone-qat', resumeStates: 2, jobsToo: true },
-        { stage: 'finetune[segmentation]', resumeStates: 1, jobsToo: true },
-        { stage: 'head-qat[segmentation]', resumeStates: 3, jobsToo: false },
-        { stage: 'head-qat[segmentation]', resumeStates: 1, jobsToo: true },
+        { stage: 'backbone-qat', resumeStates: 2, how: 'all-killed' },
+        { stage: 'finetune[segmentation]', resumeStates: 1, how: 'interrupted' },
+        { stage: 'head-qat[segmentation]', resumeStates: 3, how: 'engine-killed' },
+        { stage: 'head-qat[segmentation]', resumeStates: 1, how: 'all-killed' },
       ] as const;
       let args: readonly string[] = ['run', file];
       for (const point of points) {
-        await runUntilKilled(installation, args, other, point);
+        await runUntilStopped(installation, args, other, point);
         args = ['resume'];
       }
       succeeded(await installation.run(['resume', '--root', other]));

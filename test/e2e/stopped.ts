@@ -1,4 +1,5 @@
-// Kills an engine, and the process groups of its jobs, once a stage's job has come to a given point.
+// Stops an engine, and the process groups of its jobs, once a stage's job has come to a given point.
+import type { ChildProcess } from 'node:child_process';
 import { readdirSync, readFileSync, watch } from 'node:fs';
 import type { FSWatcher } from 'node:fs';
 import { join } from 'node:path';
@@ -10,12 +11,12 @@ export interface Point {
   readonly stage: string;
   /** Resume states that its job has written before. */
   readonly resumeStates: number;
-  /** Whether the jobs are killed too, or only lose their engine. */
-  readonly jobsToo: boolean;
+  /** SIGKILL of the engine and its jobs, of the engine alone (its jobs lose their engine), or Ctrl-C. */
+  readonly how: 'all-killed' | 'engine-killed' | 'interrupted';
 }
 
-/** Starts a command and kills it at the point. @throws when it ends before. */
-export async function runUntilKilled(
+/** Starts a command and stops it at the point, once. @throws when it ends before. */
+export async function runUntilStopped(
   installation: Installation,
   args: readonly string[],
   root: string,
@@ -23,6 +24,7 @@ export async function runUntilKilled(
 ): Promise<readonly RunEvent[]> {
   const { process: engine, ended } = installation.start([...args, '--root', root, '--log-format', 'jsonl']);
   let watcher: FSWatcher | undefined;
+  let stopped = false;
   let text = '';
   engine.stdout?.on('data', (part: string) => {
     text += part;
@@ -30,15 +32,17 @@ export async function runUntilKilled(
     if (started?.type !== 'stage-started') return;
     const folder = join(root, '.headgate/runs', started.run, 'jobs', point.stage, String(started.attempt));
     const look = (): void => {
-      if (engine.exitCode === null && resumeStatesIn(folder) >= point.resumeStates)
-        kill(root, point.jobsToo, () => engine.kill('SIGKILL'));
+      if (stopped || engine.exitCode !== null || resumeStatesIn(folder) < point.resumeStates) return;
+      stopped = true; // a second Ctrl-C would mean more than the first
+      stop(root, point.how, engine);
     };
     watcher = watch(folder, look);
     look();
   });
   const end = await ended;
   watcher?.close();
-  if (end.exitCode !== null) throw new Error(`the engine ended by itself: ${tail(end)}`);
+  if (end.exitCode !== (point.how === 'interrupted' ? 130 : null))
+    throw new Error(`the engine ended by itself: ${tail(end)}`);
   return eventsIn(text);
 }
 
@@ -54,7 +58,8 @@ function resumeStatesIn(jobFolder: string): number {
   }
 }
 
-function kill(root: string, jobsToo: boolean, killEngine: () => void): void {
+function stop(root: string, how: Point['how'], engine: ChildProcess): void {
+  if (how === 'interrupted') return void engine.kill('SIGINT');
   const claims = join(root, '.headgate/claims');
   const groups = readdirSync(claims)
     .filter((name) => name.endsWith('.json'))
@@ -62,8 +67,8 @@ function kill(root: string, jobsToo: boolean, killEngine: () => void): void {
       (name) =>
         (JSON.parse(readFileSync(join(claims, name), 'utf8')) as { readonly job?: { readonly pid: number } }).job?.pid,
     );
-  killEngine();
-  if (!jobsToo) return;
+  engine.kill('SIGKILL');
+  if (how === 'engine-killed') return;
   for (const group of groups) {
     try {
       if (group !== undefined) process.kill(-group, 'SIGKILL');
