@@ -86,6 +86,27 @@ describe('the train job', () => {
     }
   });
 
+  it('trains by SGD with a warm-up too', async () => {
+    const inputs = { ...(await world.base()), backbone: await world.backbone() };
+    const job = await world.rig.step(
+      train(['head'], 'segmentation', inputs, {
+        training: {
+          epochs: 2,
+          batch: 16,
+          learningRate: 0.08,
+          schedule: { kind: 'constant', warmupEpochs: 1 },
+          optimizer: { kind: 'sgd', weightDecay: 0.001, momentum: 0.9 },
+        },
+      }),
+    );
+    const { result, events } = await job.ended();
+    expect(result.status).toBe('succeeded');
+    const rates = events.flatMap((event) => (event.type === 'progress' ? [event.learningRate] : []));
+    // Which steps are told depends on the clock; the last one always is.
+    for (const rate of rates) expect([0.02, 0.04, 0.06, 0.08]).toContain(rate);
+    expect(rates.at(-1)).toBe(0.08);
+  });
+
   it('gives equal bytes when run again, and other ones with another seed', async () => {
     const order = train(['head'], 'segmentation', { ...(await world.base()), backbone: await world.backbone() });
     const first = await digestsOf(await world.rig.outputs(order));

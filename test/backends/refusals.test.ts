@@ -101,6 +101,11 @@ describe('data that the model cannot take', () => {
     await expectFailure(train(['head'], 'detection', inputs, other), 'data', /mask/);
     const few = await written('few', tinyDataset('few', 4, 1));
     await expectFailure(
+      train(['head'], 'detection', { ...inputs, 'data[train]': few }),
+      'data',
+      /the data set has 4 images, fewer than one batch of 16/,
+    );
+    await expectFailure(
       calibrate('backbone', 'detection', { ...inputs, 'data[calibration]': few }),
       'data',
       /the calibration set has 4 images, fewer than one batch of 16/,
