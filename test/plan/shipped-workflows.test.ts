@@ -34,12 +34,28 @@ describe.each(workflows)('workflows/%s', (file) => {
 
   it.each([
     ['finetune.policy=all'],
-    ['finetune.onShort=continue'],
-    ['integer.onShort=stop'],
+    ['finetune.continueShort=true'],
+    ['integer.stopShort=true'],
     ['objective.distill=0.5'],
-    ['objective.tasks.segmentation=1'],
+    ['objective.tasks={"detection":1,"segmentation":1}'],
   ])('plans with %s', async (setting) => {
     await load(file, { set: [setting] });
+  });
+
+  it.each([
+    ['finetune.policy=al', '"policy" cannot be "al"'],
+    ['finetune.continueShort=continue', '"finetune.continueShort" is true or false; it cannot become a string'],
+    ['integer.stopShort=report', '"integer.stopShort" is true or false; it cannot become a string'],
+  ])('refuses %s', async (setting, message) => {
+    await expect(load(file, { set: [setting] })).rejects.toThrow(message);
+  });
+
+  it('trains the backbone for the tasks of the objective, by default for its own', async () => {
+    const objectiveOf = async (set: readonly string[]): Promise<unknown> =>
+      stageOf(await load(file, { set }), 'backbone-qat').settings['objective'];
+    expect(await objectiveOf([])).toEqual({ tasks: { segmentation: 1 }, distill: 0 });
+    const both = { detection: 1, segmentation: 1 };
+    expect(await objectiveOf([`objective.tasks=${JSON.stringify(both)}`])).toEqual({ tasks: both, distill: 0 });
   });
 });
 

@@ -75,6 +75,11 @@ describe('what enters a job', () => {
     expect(settings(0.01)).toEqual(settings(0.5));
   });
 
+  it('is how a gate counts heads, in the words of its verdict', () => {
+    expect(kind('gate').jobSettings(context({ policy: 'failing' }))).toEqual({ policy: 'own' });
+    expect(kind('gate').jobSettings(context({ policy: 'all' }))).toEqual({ policy: 'all' });
+  });
+
   it('names no folder and no file: their content is keyed instead', () => {
     const source = { kind: 'npy', folder: 'mine', description: 'dataset.json', splits: { train: {} } };
     expect(kind('dataset').jobSettings(context({ source }))).toEqual({
@@ -108,7 +113,7 @@ describe('the ports of', () => {
     const settings = { scope: 'backbone', objective: { tasks: { detection: 1, lanes: 0 }, distill: 0 } };
     const ports = kind('qat').ports(context(settings));
     expect(ports.inputs.find((port) => port.name === 'heads')?.keys).toEqual(['detection']);
-    expect(ports.data?.map((data) => data.port)).toEqual(['data[train]', 'data[gate]']);
+    expect(ports.data?.map((data) => data.port)).toEqual(['data[train]']);
     expect(inputsOf('qat', settings)).toEqual(['model:one', 'backbone:one', 'heads:collect']);
     expect(inputsOf('qat', { ...settings, objective: { tasks: {}, distill: 1 } })).toEqual([
       'model:one',
@@ -123,7 +128,7 @@ describe('the ports of', () => {
       kind('qat')
         .ports(context(settings))
         .data?.map((data) => data.port),
-    ).toEqual(['data[detection.train]', 'data[detection.gate]', 'data[lanes.train]', 'data[lanes.gate]']);
+    ).toEqual(['data[detection.train]', 'data[lanes.train]']);
   });
 
   it('validate follow what the stage was given', () => {

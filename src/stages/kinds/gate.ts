@@ -23,5 +23,5 @@ export const gate: StageKind = {
       outputs: [{ name: 'verdict', type: { artifact: 'verdict' }, help: 'the chosen case with its evidence' }],
     };
   },
-  jobSettings: ({ settings }) => ({ policy: settings['policy'] ?? 'own' }),
+  jobSettings: ({ settings }) => ({ policy: settings['policy'] === 'all' ? 'all' : 'own' }),
 };
