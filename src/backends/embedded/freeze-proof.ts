@@ -7,14 +7,16 @@ import type { Dataset } from '../../data/dataset.ts';
 import type { JobRequest } from '../../events/job-protocol.ts';
 import { compareCheckpoints, compareOutputs, compareTensors } from '../../qat/freeze/compare.ts';
 import type { Comparison, Difference } from '../../qat/freeze/compare.ts';
+import { BACKBONE } from '../../qat/network/network.ts';
 import type { Network } from '../../qat/network/network.ts';
 import type { ScopeForward } from '../../qat/network/reference.ts';
 import { decodeModel } from '../../qat/onnx/codec.ts';
 import { initialCheckpoint } from '../../qat/quantize/checkpoint.ts';
 import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
+import type { TrainState } from '../../qat/train/forward.ts';
 import { floatTensor } from '../../support/tensor.ts';
-import type { Tensor } from '../../support/tensor.ts';
-import { startBackbone } from './forward-runner.ts';
+import type { FloatTensor, Tensor } from '../../support/tensor.ts';
+import { ForwardRunner, startBackbone } from './forward-runner.ts';
 import type { FrozenBackbone } from './frozen-backbone.ts';
 import { inputPath, readCheckpointFile } from './inputs.ts';
 import type { JobContext } from './job-context.ts';
@@ -61,10 +63,15 @@ export interface FrozenConstants {
   readonly model: Uint8Array;
   readonly frozenInitializers: ReadonlyMap<string, string>;
   readonly differentiated: readonly string[];
+  /** How that graph ran each scope. */
+  readonly states: ReadonlyMap<string, TrainState>;
+  readonly dataset: Dataset;
+  readonly batch: number;
 }
 
 /**
- * For a scope that is frozen inside the training graph: its tensors are read back from that graph's own bytes.
+ * For a head that is frozen inside the training graph, in FLOAT: its tensors are read back from that graph's own bytes, and
+ * give the artifact's outputs on a probe batch (over the model's own initial backbone: any fixed features will do).
  * @throws JobError 'freeze-violated'.
  */
 export async function proveFrozenConstants(proof: FrozenConstants): Promise<void> {
@@ -73,7 +80,7 @@ export async function proveFrozenConstants(proof: FrozenConstants): Promise<void
   refuse(artifact.scope, held);
   refuseGradients(artifact.scope, artifact, proof.differentiated);
   const { initializers } = decodeModel(proof.model);
-  const inGraph = new Map<string, Tensor>();
+  const inGraph = new Map<string, FloatTensor>();
   for (const [parameter, initializer] of proof.frozenInitializers) {
     const tensor = initializers.get(initializer);
     if (artifact.parameters.has(parameter) && tensor !== undefined)
@@ -81,8 +88,38 @@ export async function proveFrozenConstants(proof: FrozenConstants): Promise<void
   }
   const graph = compareTensors(artifact.parameters, inGraph);
   refuse(artifact.scope, graph);
-  const text = `${artifact.scope}: ${held.tensors} tensors, ${held.values} values bit-equal, in the artifact and in the graph that ran; no gradient`;
+  refuseState(artifact.scope, proof.states.get(artifact.scope));
+  const outputs = await probeHead(proof, artifact, inGraph);
+  refuse(artifact.scope, outputs);
+  const text = `${artifact.scope}: ${held.tensors} tensors, ${held.values} values bit-equal, in the artifact and in the graph that ran; state FLOAT, no gradient; ${outputs.values} output values of a ${proof.batch}-image probe bit-equal`;
   proof.context.emit({ type: 'proof', proof: { name: 'freeze', held: true, text } });
+}
+
+/** A head that is frozen in a training graph runs in FLOAT, with constant statistics. */
+function refuseState(scope: string, ran: TrainState | undefined): void {
+  if (ran?.state === 'FLOAT' && !ran.trained && ran.batchNorm === 'frozen') return;
+  const after =
+    ran === undefined ? 'not run' : `${ran.state}, ${ran.trained ? 'trained' : 'frozen'}, batch norm ${ran.batchNorm}`;
+  throw violated(scope, [{ tensor: 'state', index: -1, before: 'FLOAT, frozen, batch norm frozen', after }]);
+}
+
+async function probeHead(
+  { network, dataset, batch, request }: FrozenConstants,
+  artifact: ScopeCheckpoint,
+  inGraph: ReadonlyMap<string, FloatTensor>,
+): Promise<Comparison> {
+  const outputsOf = async (head: ScopeCheckpoint): Promise<ReadonlyMap<string, Tensor>> => {
+    const scopes = new Map<string, ScopeForward>([
+      [BACKBONE, { state: 'FLOAT', checkpoint: initialCheckpoint(network, BACKBONE) }],
+      [head.scope, { state: 'FLOAT', checkpoint: head }],
+    ]);
+    const outputs = network.scopes.heads[head.scope]?.outputs ?? [];
+    const runner = await ForwardRunner.start({ network, scopes, outputs, batch, threads: request.threads });
+    const values = await runner.run(probeImages(dataset, network, batch));
+    await runner.release();
+    return values;
+  };
+  return compareOutputs(await outputsOf(artifact), await outputsOf({ ...artifact, parameters: inGraph }));
 }
 
 /** For scopes that are only put together: each as its artifact, tensor by tensor, since outputs hide what rounding hides. */

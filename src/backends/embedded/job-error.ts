@@ -25,17 +25,39 @@ export function failureOf(cause: unknown): JobFailure {
   if (cause instanceof JobError) return cause.failure;
   if (cause instanceof DataError)
     return { reason: 'data', message: cause.message, ...(cause.remedy === undefined ? {} : { remedy: cause.remedy }) };
-  if (cause instanceof UnsupportedModelError) return { reason: 'unsupported-model', message: cause.message };
+  if (cause instanceof UnsupportedModelError)
+    return {
+      reason: 'unsupported-model',
+      message: cause.message,
+      remedy: 'Import the float model up to this node, or replace the node.',
+    };
   if (cause instanceof OnnxError)
     return {
       reason: 'corrupt-onnx',
       message: cause.message,
       remedy: 'Export the model again, or check the file with onnx.checker.',
     };
-  if (cause instanceof LoadError) return { reason: 'load-order', message: cause.message };
-  if (cause instanceof NetworkError) return { reason: 'model', message: cause.message };
-  if (cause instanceof MetricError) return { reason: 'metric-not-finite', message: cause.message };
-  if (cause instanceof ExportError) return { reason: 'export', message: cause.message };
+  if (cause instanceof LoadError)
+    return {
+      reason: 'load-order',
+      message: cause.message,
+      remedy:
+        'Link the stage that makes what is needed here: float before prepare, calibrated or QAT after it, heads on their own backbone.',
+    };
+  if (cause instanceof NetworkError)
+    return {
+      reason: 'model',
+      message: cause.message,
+      remedy: 'Name other boundary or output tensors, or change the model; `headgate inspect FILE` lists its tensors.',
+    };
+  if (cause instanceof MetricError)
+    return {
+      reason: 'metric-not-finite',
+      message: cause.message,
+      remedy: 'Look at the training before it: a lower learning rate or a warm-up, or data without ground truth.',
+    };
+  if (cause instanceof ExportError)
+    return { reason: 'export', message: cause.message, remedy: 'Choose 4, 8 or 16 bits in the profile.' };
   if (cause instanceof GradientError)
     return {
       reason: 'gradient',
@@ -43,7 +65,11 @@ export function failureOf(cause: unknown): JobFailure {
       remedy: 'Freeze the part of the model that holds this node, or cut the model before it.',
     };
   if (cause instanceof RuntimeError)
-    return { reason: 'runtime', message: `onnxruntime refused the graph: ${cause.message}` };
+    return {
+      reason: 'runtime',
+      message: `onnxruntime refused the graph: ${cause.message}`,
+      remedy: 'Check the model with onnx.checker; if it is sound, this is a bug in headgate.',
+    };
   const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
   return {
     reason: 'internal',

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BACKBONE, headNames, networkOf } from '../../qat/network/network.ts';
 import type { Network } from '../../qat/network/network.ts';
+import { activationScale, placementFor } from '../../qat/network/reference.ts';
 import type { ScopeForward } from '../../qat/network/reference.ts';
 import { decodeModel } from '../../qat/onnx/codec.ts';
 import { scopeDigest } from '../../qat/quantize/checkpoint.ts';
@@ -54,4 +55,32 @@ export function checkSameBackbone(scopes: ReadonlyMap<string, ScopeForward>): vo
       remedy: 'Calibrate and train this head on the backbone that is merged.',
     });
   }
+}
+
+/**
+ * The backbone's boundary scales as the heads meet them in the merged model, compared with the backbone's artifact.
+ * @returns the scales by boundary tensor.
+ * @throws JobError 'boundary-differs' naming the tensor, old and new scale; or where a boundary is not the backbone's to scale.
+ */
+export function proveBoundary(
+  network: Network,
+  artifact: ScopeCheckpoint,
+  merged: ReadonlyMap<string, ScopeForward>,
+): ReadonlyMap<string, number> {
+  const placement = placementFor(network, merged);
+  const scales = new Map<string, number>();
+  for (const value of network.scopes.backbone.boundary) {
+    const source = placement.sourceOf(value);
+    const before = source === undefined ? undefined : artifact.quant?.activations.get(source.value)?.scale;
+    const after = source?.scope === BACKBONE ? activationScale(source, merged) : undefined;
+    if (after === undefined || !Object.is(before, after)) {
+      throw new JobError({
+        reason: 'boundary-differs',
+        message: `the scale of boundary tensor "${value}" changed: ${before ?? 'none'} → ${after ?? 'none of the backbone'}`,
+        remedy: 'Merge heads and backbone as they were saved; heads never scale a boundary themselves.',
+      });
+    }
+    scales.set(value, after);
+  }
+  return scales;
 }

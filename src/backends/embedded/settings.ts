@@ -11,6 +11,7 @@ export interface TaskSettings {
   /** Name of the target in the data set. */
   readonly target: string;
   readonly stride: number;
+  readonly classes?: number;
   readonly loss: { readonly kind: 'focal-heatmap' } | { readonly kind: 'cross-entropy'; readonly ignore?: number };
   readonly metric:
     | {

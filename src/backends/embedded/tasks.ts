@@ -54,6 +54,13 @@ export function checkOutputFits(task: TaskSettings, dataset: Dataset, output: re
       remedy,
     });
   }
+  if (task.classes !== undefined && classes !== undefined && task.classes !== classes) {
+    throw new JobError({
+      reason: 'wrong-shape',
+      message: `task "${task.name}" says ${task.classes} classes, target "${task.target}" of data set "${dataset.name}" has ${classes}`,
+      remedy,
+    });
+  }
   if (output.slice(-2).join() === target.slice(-2).join()) return;
   throw new JobError({
     reason: 'wrong-shape',

@@ -34,6 +34,7 @@ const quantised: ReadonlySet<string> = new Set([
   'Add',
   'Sub',
   'Mul',
+  'Div',
   'Concat',
   'Relu',
   'Sigmoid',

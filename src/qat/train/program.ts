@@ -61,6 +61,8 @@ export interface TrainingProgram extends StateLayouts {
   readonly differentiated: readonly string[];
   /** Frozen parameter → the initializer of `model` that holds it. */
   readonly frozenInitializers: ReadonlyMap<string, string>;
+  /** How each scope was emitted. */
+  readonly states: ReadonlyMap<string, TrainState>;
 }
 
 /** @throws GradientError when an operator without a gradient lies between a trained parameter and a loss. */
@@ -126,6 +128,7 @@ export async function compileProgram(request: ProgramRequest): Promise<TrainingP
     dataInputs,
     differentiated: parameters.slots.map((slot) => slot.name),
     frozenInitializers: emitter.frozenInitializers,
+    states: request.scopes,
   };
 }
 

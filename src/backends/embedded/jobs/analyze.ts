@@ -9,8 +9,9 @@ import type { ScopeForward } from '../../../qat/network/reference.ts';
 import { Observation } from '../../../qat/quantize/observers.ts';
 import { placeQuantizers } from '../../../qat/quantize/placement.ts';
 import type { Placement } from '../../../qat/quantize/placement.ts';
-import type { ScopeCheckpoint } from '../../../qat/quantize/checkpoint.ts';
+import type { QuantState, Range, ScopeCheckpoint } from '../../../qat/quantize/checkpoint.ts';
 import type { Profile } from '../../../qat/quantize/scheme.ts';
+import { canonicalJson } from '../../../support/canonical-json.ts';
 import type { Tensor } from '../../../support/tensor.ts';
 import { ForwardRunner } from '../forward-runner.ts';
 import { dataPort, inputPath, readCheckpointFile, readDataset, readNetwork } from '../inputs.ts';
@@ -32,6 +33,12 @@ interface AnalyzeSettings {
   readonly batch: number;
 }
 
+/** Every scope in FLOAT, and the scales of those that came with some. */
+interface Given {
+  readonly scopes: ReadonlyMap<string, ScopeForward>;
+  readonly quant: ReadonlyMap<string, QuantState>;
+}
+
 interface LayerSensitivity {
   readonly layer: string;
   /** Decibels: signal power over error power; null where nothing changed. */
@@ -48,7 +55,7 @@ export async function runAnalyze(request: JobRequest, context: JobContext): Prom
   const dataset = await readDataset(request, dataPort(request), network);
   const analysed = scopeName(settings.scope, task);
   const head = headOf(task);
-  const float = await floatScopes(request, head);
+  const given = await floatScopes(request, head);
   const output = outputOf(network, task);
   const placement = placeQuantizers(network, new Map([[analysed, settings.profile]]));
   const layers = network.units.filter(
@@ -65,8 +72,8 @@ export async function runAnalyze(request: JobRequest, context: JobContext): Prom
       ...(only === undefined ? {} : { only }),
     });
 
-  const reference = await start(float);
-  const quantised = await calibrated(network, dataset, reference, placement, float, analysed, settings);
+  const reference = await start(given.scopes);
+  const quantised = await calibrated(network, dataset, reference, placement, given, analysed, settings);
   const baseline = await measure(context, { task, dataset, output, batch, images }, forwardOf(network, reference));
   if (baseline === undefined) return { status: 'interrupted' };
   const rows: LayerSensitivity[] = [];
@@ -110,9 +117,10 @@ export async function runAnalyze(request: JobRequest, context: JobContext): Prom
   };
 }
 
-/** The weights as they are, whatever state they were saved in: the analysis quantises them itself. */
-async function floatScopes(request: JobRequest, head: string): Promise<ReadonlyMap<string, ScopeForward>> {
+/** The weights as they are, whatever state they were saved in: the analysis switches quantisers on one by one. */
+async function floatScopes(request: JobRequest, head: string): Promise<Given> {
   const scopes = new Map<string, ScopeForward>();
+  const quant = new Map<string, QuantState>();
   for (const [port, scope] of [
     ['backbone', BACKBONE],
     ['head', head],
@@ -122,23 +130,42 @@ async function floatScopes(request: JobRequest, head: string): Promise<ReadonlyM
         reason: 'protocol',
         message: `analysing through task head "${head}" needs input "${port}"`,
       });
-    const { scope: held, graph, parameters } = await readCheckpointFile(inputPath(request, port));
+    const { scope: held, graph, parameters, quant: scales } = await readCheckpointFile(inputPath(request, port));
     if (held !== scope)
       throw new JobError({ reason: 'load-order', message: `input "${port}" holds scope "${held}", not "${scope}"` });
     scopes.set(scope, { state: 'FLOAT', checkpoint: { scope, state: 'float', graph, parameters } });
+    if (scales !== undefined) quant.set(scope, scales);
   }
-  return scopes;
+  return { scopes, quant };
 }
 
+/** With the scales that the scope was calibrated with in this profile, else with the extremes of these images. */
 async function calibrated(
   network: Network,
   dataset: Dataset,
   reference: ForwardRunner,
   placement: Placement,
-  float: ReadonlyMap<string, ScopeForward>,
+  { scopes: float, quant }: Given,
   scope: string,
-  { images, batch, profile }: AnalyzeSettings,
+  settings: AnalyzeSettings,
 ): Promise<ReadonlyMap<string, ScopeForward>> {
+  const { profile } = settings;
+  const saved = quant.get(scope);
+  const fits = saved !== undefined && canonicalJson(saved.profile) === canonicalJson(profile);
+  const activations = fits ? saved.activations : await extremes(network, dataset, reference, placement, settings);
+  const { checkpoint } = float.get(scope) as ScopeForward;
+  const weights = scopeWeightScales(network, placement, scope, checkpoint.parameters);
+  const quantised: ScopeCheckpoint = { ...checkpoint, state: 'calibrated', quant: { profile, activations, weights } };
+  return new Map([...float, [scope, { state: 'VALIDATION', checkpoint: quantised }]]);
+}
+
+async function extremes(
+  network: Network,
+  dataset: Dataset,
+  reference: ForwardRunner,
+  placement: Placement,
+  { images, batch }: AnalyzeSettings,
+): Promise<ReadonlyMap<string, Range>> {
   const observations = new Map(
     [...placement.activations.keys()].map((value) => [value, new Observation({ kind: 'min-max' })]),
   );
@@ -147,11 +174,7 @@ async function calibrated(
     const seen = await reference.run(new Map([[network.input.name, batcher.images(indices)]]));
     for (const [value, observation] of observations) observation.observe(seen.get(value)?.data as Float32Array);
   }
-  const activations = observedRanges(placement, observations);
-  const { checkpoint } = float.get(scope) as ScopeForward;
-  const weights = scopeWeightScales(network, placement, scope, checkpoint.parameters);
-  const quantised: ScopeCheckpoint = { ...checkpoint, state: 'calibrated', quant: { profile, activations, weights } };
-  return new Map([...float, [scope, { state: 'VALIDATION', checkpoint: quantised }]]);
+  return observedRanges(placement, observations);
 }
 
 async function sqnrOf(

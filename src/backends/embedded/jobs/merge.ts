@@ -13,7 +13,7 @@ import { proveKept } from '../freeze-proof.ts';
 import { readCheckpoint, readDataset, readNetwork } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { JobError } from '../job-error.ts';
-import { checkSameBackbone, readMerged, writeMerged } from '../merged-model.ts';
+import { checkSameBackbone, proveBoundary, readMerged, writeMerged } from '../merged-model.ts';
 import { writeReport } from '../outputs.ts';
 import { compareForwards, describeDifference, forwardOf } from '../probe.ts';
 import { headOf, settingsOf } from '../settings.ts';
@@ -46,6 +46,7 @@ export async function runMerge(request: JobRequest, context: JobContext): Promis
   const merged = await readMerged(join(context.outDir, 'merged'));
   const held = new Map([...merged.scopes].map(([scope, forward]) => [scope, withFault(request, forward)]));
   proveKept(context, scopes, held);
+  const boundary = proveBoundary(network, (scopes.get(BACKBONE) as ScopeForward).checkpoint, held);
 
   const units = provedOnce(network, held, batch);
   const all = await startAll(network, held, tasks, batch, request.threads);
@@ -93,7 +94,7 @@ export async function runMerge(request: JobRequest, context: JobContext): Promis
     proof: {
       name: 'boundary',
       held: true,
-      text: `${network.scopes.backbone.boundary.length} boundary quantisers, owned by the backbone; ${units} backbone layers, each stored and run once`,
+      text: `${boundary.size} boundary scales equal in artifact and merged model, owned by the backbone (${[...boundary.values()].map((scale) => scale.toPrecision(6)).join(', ')}); ${units} backbone layers, each stored and run once`,
     },
   });
   const report = await writeReport(context, 'merge', { backboneLayers: units, heads: proofs });

@@ -107,7 +107,9 @@ async function trainBackbone(work: Work): Promise<Trained | undefined> {
   if (result === undefined) return undefined;
   for (const task of tasks) {
     const used = heads.get(headOf(task)) as ScopeCheckpoint;
-    await proveFrozenConstants({ request, context, network, port: `heads[${task.name}]`, used, ...result.program });
+    const { batch } = settings.training;
+    const proof = { request, context, network, dataset, batch, port: `heads[${task.name}]`, used };
+    await proveFrozenConstants({ ...proof, ...result.program });
   }
   return { result, placement };
 }

@@ -59,7 +59,8 @@ export async function runTrain(request: JobRequest, context: JobContext): Promis
     await proveFrozenBackbone({ request, context, network, dataset, backbone, ...result.program });
   if (!trained.includes(head)) {
     const used = start.get(head) as ScopeCheckpoint;
-    await proveFrozenConstants({ request, context, network, port: 'head', used, ...result.program });
+    const proof = { request, context, network, dataset, batch: training.batch, port: 'head', used };
+    await proveFrozenConstants({ ...proof, ...result.program });
   }
   const { steps, loss, epochs } = result;
   outputs['report'] = await writeReport(context, 'training', { steps, epochs });
