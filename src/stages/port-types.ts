@@ -1,5 +1,4 @@
 // The port types and settings that several kinds share. Nothing here belongs to one kind alone.
-import { jsonText } from '../support/json.ts';
 import type { JsonObject } from '../support/json.ts';
 import type {
   Finding,
@@ -52,7 +51,13 @@ export function profileSettings(context: StageContext): JsonObject {
 
 export function needsTask(context: StageContext, kind: string): readonly Finding[] {
   if (context.task !== undefined) return [];
-  return [{ path: [], message: `a ${kind} stage needs a task`, help: 'give it "task": "name" or "forEach": "tasks"' }];
+  return [
+    {
+      path: [],
+      message: `${withArticle(kind)} stage needs a task`,
+      help: 'give it "task": "name" or "forEach": "tasks"',
+    },
+  ];
 }
 
 export function needsProfile(context: StageContext, kind: string): readonly Finding[] {
@@ -60,22 +65,33 @@ export function needsProfile(context: StageContext, kind: string): readonly Find
   return [
     {
       path: [],
-      message: `a ${kind} stage needs a profile`,
+      message: `${withArticle(kind)} stage needs a profile`,
       help: 'give it `with.profile`, or the workflow a parameter "profile"',
     },
   ];
 }
 
-/** The scopes that must not change; a scope cannot be trained and frozen at once. */
-export function frozenScopes(settings: JsonObject): readonly string[] {
-  const other = settings['scope'] === 'head' ? 'backbone' : 'head';
-  return Array.isArray(settings['freeze']) ? (settings['freeze'] as readonly string[]) : [other];
+function withArticle(kind: string): string {
+  return `${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`;
 }
 
-export function freezesItself(settings: JsonObject): readonly Finding[] {
-  const at = frozenScopes(settings).indexOf(jsonText(settings['scope']));
-  if (at === -1) return [];
-  return [{ path: ['freeze', at], message: `"${jsonText(settings['scope'])}" cannot be the scope and frozen at once` }];
+/** `freeze` says for the reader what holds anyway: the scope that is not worked on must not change. */
+export function freezesTheOther(settings: JsonObject): readonly Finding[] {
+  if (settings['freeze'] === undefined) return [];
+  const scope = settings['scope'] === 'head' ? 'head' : 'backbone';
+  const other = scope === 'head' ? 'backbone' : 'head';
+  const frozen = scopesIn(settings, 'freeze');
+  const itself = frozen.indexOf(scope);
+  if (itself !== -1)
+    return [{ path: ['freeze', itself], message: `"${scope}" cannot be the scope and frozen at once` }];
+  if (frozen.includes(other)) return [];
+  return [
+    {
+      path: ['freeze'],
+      message: `"${other}" cannot change while "${scope}" does`,
+      help: `write ["${other}"], or leave "freeze" out`,
+    },
+  ];
 }
 
 export function scopesIn(settings: JsonObject, key: string): readonly string[] {

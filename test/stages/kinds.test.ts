@@ -80,6 +80,14 @@ describe('what enters a job', () => {
     expect(kind('gate').jobSettings(context({ policy: 'all' }))).toEqual({ policy: 'all' });
   });
 
+  it('is not what is frozen, which follows from the scope', () => {
+    for (const name of ['calibrate', 'qat']) {
+      const settings = (freeze?: JsonObject): JsonObject =>
+        kind(name).jobSettings(context({ scope: 'head', ...freeze }));
+      expect(settings({ freeze: ['backbone'] })).toEqual(settings());
+    }
+  });
+
   it('names no folder and no file: their content is keyed instead', () => {
     const source = { kind: 'npy', folder: 'mine', description: 'dataset.json', splits: { train: {} } };
     expect(kind('dataset').jobSettings(context({ source }))).toEqual({
@@ -137,6 +145,21 @@ describe('the ports of', () => {
     expect(inputsOf('validate', { runtime: 'integer' }, { given: ['exported'] })).toEqual(['exported:one']);
   });
 
+  it('validate run in float what was trained in float only', () => {
+    const { inputs } = kind('validate').ports(context({ quantized: ['backbone'] }));
+    expect(inputs.find((port) => port.name === 'head')?.type).toEqual({
+      artifact: 'checkpoint',
+      scope: 'head',
+      states: ['float'],
+    });
+  });
+
+  it('analyze and calibrate take a head where it is read', () => {
+    expect(inputsOf('analyze', { scope: 'backbone' })).toEqual(['model:one', 'backbone:one', 'head:one']);
+    expect(inputsOf('calibrate', { scope: 'backbone' })).toEqual(['model:one', 'backbone:one']);
+    expect(inputsOf('calibrate', { scope: 'head' })).toEqual(['model:one', 'backbone:one', 'head:one']);
+  });
+
   it('import offer the head of every task, by the name it has in the network', () => {
     const settings = { heads: { detection: { outputs: ['d'] }, 'lane-head': { outputs: ['l'] } } };
     expect(
@@ -165,6 +188,20 @@ describe('a kind refuses', () => {
       { scope: 'head', freeze: ['head'] },
       {},
       '"head" cannot be the scope and frozen at once',
+    ],
+    [
+      'a frozen scope that is not frozen',
+      'qat',
+      { scope: 'head', freeze: [] },
+      {},
+      '"backbone" cannot change while "head" does',
+    ],
+    [
+      'the same in calibration',
+      'calibrate',
+      { scope: 'backbone', freeze: [] },
+      {},
+      '"head" cannot change while "backbone" does',
     ],
     [
       'an empty objective',
@@ -236,5 +273,6 @@ describe('a kind refuses', () => {
       .check?.(bare)
       .map((finding) => finding.message);
     expect(messages).toEqual(['a calibrate stage needs a task', 'a calibrate stage needs a profile']);
+    expect(kind('analyze').check?.(bare)[0]?.message).toBe('an analyze stage needs a task');
   });
 });

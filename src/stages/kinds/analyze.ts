@@ -25,7 +25,7 @@ export const analyze: StageKind = {
       inputs: [
         modelPort,
         input('backbone', checkpoint('backbone'), 'the backbone'),
-        input('head', checkpoint('head'), 'the head', settings['scope'] === 'head' ? 'one' : 'optional'),
+        input('head', checkpoint('head'), 'the head that measures'),
       ],
       outputs: [reportPort],
       data: [{ port: `data[${split}]`, task: task?.name ?? '', split }],

@@ -4,8 +4,7 @@ import schema from '../../../schemas/stages/calibrate.schema.json' with { type: 
 import { jsonModule } from '../../support/json-module.ts';
 import {
   checkpoint,
-  freezesItself,
-  frozenScopes,
+  freezesTheOther,
   input,
   modelPort,
   needsProfile,
@@ -25,18 +24,14 @@ export const calibrate: StageKind = {
   check: (context) => [
     ...needsTask(context, 'calibrate'),
     ...needsProfile(context, 'calibrate'),
-    ...freezesItself(context.settings),
+    ...freezesTheOther(context.settings),
   ],
   ports: ({ settings, task }) => {
     const scope = settings['scope'] === 'head' ? 'head' : 'backbone';
     return {
       inputs:
         scope === 'backbone'
-          ? [
-              modelPort,
-              input('backbone', checkpoint('backbone', ['float']), 'the float backbone'),
-              input('head', checkpoint('head', ['float']), 'a float head that stays as it is', 'optional'),
-            ]
+          ? [modelPort, input('backbone', checkpoint('backbone', ['float']), 'the float backbone')]
           : [
               modelPort,
               input('backbone', checkpoint('backbone', quantizedStates), 'the frozen backbone with its scales'),
@@ -53,7 +48,6 @@ export const calibrate: StageKind = {
     const { scope, observer, batches, batch } = context.settings;
     return {
       scope: scope ?? null,
-      freeze: [...frozenScopes(context.settings)].sort(),
       profile: profileSettings(context),
       observer: observer ?? null,
       batches: batches ?? null,

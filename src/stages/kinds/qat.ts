@@ -6,8 +6,7 @@ import type { JsonObject } from '../../support/json.ts';
 import { jsonModule } from '../../support/json-module.ts';
 import {
   checkpoint,
-  freezesItself,
-  frozenScopes,
+  freezesTheOther,
   input,
   modelPort,
   needsProfile,
@@ -28,7 +27,7 @@ export const qat: StageKind = {
   check: (context) => [
     ...needsTask(context, 'qat'),
     ...needsProfile(context, 'qat'),
-    ...freezesItself(context.settings),
+    ...freezesTheOther(context.settings),
     ...checkObjective(context),
   ],
   ports: (context) => {
@@ -47,7 +46,6 @@ export const qat: StageKind = {
     const scope = scopeOf(context);
     return {
       scope,
-      freeze: [...frozenScopes(context.settings)].sort(),
       profile: profileSettings(context),
       training: training ?? {},
       activationScales: activationScales ?? null,

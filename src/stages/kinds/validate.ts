@@ -66,7 +66,7 @@ function inputsOf(context: StageContext): readonly InputPort[] {
       const scope = (name: 'backbone' | 'head'): InputPort =>
         quantized.includes(name)
           ? input(name, checkpoint(name, quantizedStates), `the ${name} with its scales`)
-          : input(name, checkpoint(name), `the ${name}, run in float`);
+          : input(name, checkpoint(name, ['float']), `the ${name}, run in float`);
       return [modelPort, scope('backbone'), scope('head')];
     }
   }
