@@ -51,6 +51,8 @@ export function makePlan(spec: WorkflowSpec, options: PlanOptions = {}): Result<
   const params = mergeParams(spec.params, options.params ?? [], options.set ?? [], problems);
   if (problems.length > 0) return err(sortDiagnostics(problems));
   const declarations = resolveDeclarations(spec, params, problems);
+  // Without its profile every stage that needs one would be refused too, which says nothing new.
+  if (problems.some(({ code }) => code === 'HG1210')) return err(sortDiagnostics(problems));
   const fanOuts = expandStages(declarations, problems);
   if (problems.length > 0) return err(sortDiagnostics(problems));
   const linked = linkStages(declarations, fanOuts, problems);

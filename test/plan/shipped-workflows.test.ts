@@ -50,6 +50,11 @@ describe.each(workflows)('workflows/%s', (file) => {
     await expect(load(file, { set: [setting] })).rejects.toThrow(message);
   });
 
+  it('says once that the profile is unknown', async () => {
+    const refused = await loadWorkflow(join('workflows', file), { root, set: ['profile=w8a9'] });
+    expect(refused.ok ? [] : refused.error.map(({ code }) => code)).toEqual(['HG1210']);
+  });
+
   it('trains the backbone for the tasks of the objective, by default for its own', async () => {
     const objectiveOf = async (set: readonly string[]): Promise<unknown> =>
       stageOf(await load(file, { set }), 'backbone-qat').settings['objective'];
