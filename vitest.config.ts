@@ -11,6 +11,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 10_000,
+    // Tests of real processes share two cores with everything else; a second failure in a row is a failure.
+    retry: process.env['CI'] === undefined ? 0 : 1,
     // A colour code in an expected text would depend on the terminal.
     env: { NO_COLOR: '1' },
     restoreMocks: true,

@@ -37,6 +37,10 @@ test.each(headgateLines)('%s names a command and options that exist', async (lin
   for (const path of rest.filter((word) => word.startsWith('workflows/'))) await stat(join(project, path));
 });
 
+test('no placeholder is left in the README', () => {
+  expect(readme).not.toMatch(/^[A-Z]+_[A-Z]+$/m);
+});
+
 test('every npm script that the README names exists', async () => {
   const { scripts } = JSON.parse(await readFile(join(project, 'package.json'), 'utf8')) as {
     scripts: { readonly [name: string]: string };
