@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { JsonObject } from '../../src/support/json.ts';
 import { altered } from './altered.ts';
 import { jsonAt } from './artifacts.ts';
-import { analyze } from './orders.ts';
+import { analyze, w8a16, w8a8 } from './orders.ts';
 import type { Inputs } from './orders.ts';
 import { outputsOf } from './worker-rig.ts';
 import { World } from './world.ts';
@@ -82,14 +83,17 @@ describe('the analyze job', () => {
     expect(sound.layers[0]?.layer).not.toBe(`${bad}.weight`);
   });
 
-  it('analyses calibrated scopes by their weights alone', async () => {
-    const calibrated = await inputs({
+  it('uses the scales that the scope was calibrated with, where the profile is the same', async () => {
+    const scopes = await inputs({
       backbone: await world.calibratedBackbone(),
       head: await world.calibratedHead('segmentation'),
     });
-    const one = await world.rig.outputs(analyze('head', 'segmentation', calibrated));
-    const other = await world.rig.outputs(analyze('head', 'segmentation', await inputs()));
-    expect(await jsonAt(one['report'] as string)).toEqual(await jsonAt(other['report'] as string));
+    const layersOf = async (given: Inputs, profile: JsonObject): Promise<Sensitivity['layers']> => {
+      const { report } = await world.rig.outputs(analyze('head', 'segmentation', given, { profile }));
+      return (await jsonAt<Sensitivity>(report as string)).layers;
+    };
+    expect(await layersOf(scopes, w8a8)).not.toEqual(await layersOf(await inputs(), w8a8));
+    expect(await layersOf(scopes, w8a16)).toEqual(await layersOf(await inputs(), w8a16));
   });
 
   it('needs both scopes', async () => {

@@ -4,6 +4,9 @@ import { readdirSync, readFileSync, watch } from 'node:fs';
 import type { FSWatcher } from 'node:fs';
 import { join } from 'node:path';
 import type { RunEvent } from '../../src/events/run-events.ts';
+import { isProcessAlive } from '../../src/process/process-identity.ts';
+import type { ProcessIdentity } from '../../src/process/process-identity.ts';
+import { signalGroup } from '../../src/process/start-process.ts';
 import { eventsIn } from './installation.ts';
 import type { Ended, Installation } from './installation.ts';
 
@@ -24,7 +27,8 @@ export async function runUntilStopped(
 ): Promise<readonly RunEvent[]> {
   const { process: engine, ended } = installation.start([...args, '--root', root, '--log-format', 'jsonl']);
   let watcher: FSWatcher | undefined;
-  let stopped = false;
+  // Once: a second Ctrl-C would mean more than the first.
+  let stopping: Promise<void> | undefined;
   let text = '';
   engine.stdout?.on('data', (part: string) => {
     text += part;
@@ -32,14 +36,14 @@ export async function runUntilStopped(
     if (started?.type !== 'stage-started') return;
     const folder = join(root, '.headgate/runs', started.run, 'jobs', point.stage, String(started.attempt));
     const look = (): void => {
-      if (stopped || engine.exitCode !== null || resumeStatesIn(folder) < point.resumeStates) return;
-      stopped = true; // a second Ctrl-C would mean more than the first
-      stop(root, point.how, engine);
+      if (stopping !== undefined || engine.exitCode !== null || resumeStatesIn(folder) < point.resumeStates) return;
+      stopping = stop(root, point.how, engine);
     };
     watcher = watch(folder, look);
     look();
   });
   const end = await ended;
+  await stopping;
   watcher?.close();
   if (end.exitCode !== (point.how === 'interrupted' ? 130 : null))
     throw new Error(`the engine ended by itself: ${tail(end)}`);
@@ -58,23 +62,17 @@ function resumeStatesIn(jobFolder: string): number {
   }
 }
 
-function stop(root: string, how: Point['how'], engine: ChildProcess): void {
+async function stop(root: string, how: Point['how'], engine: ChildProcess): Promise<void> {
   if (how === 'interrupted') return void engine.kill('SIGINT');
   const claims = join(root, '.headgate/claims');
-  const groups = readdirSync(claims)
+  const jobs = readdirSync(claims)
     .filter((name) => name.endsWith('.json'))
-    .map(
-      (name) =>
-        (JSON.parse(readFileSync(join(claims, name), 'utf8')) as { readonly job?: { readonly pid: number } }).job?.pid,
-    );
+    .map((name) => (JSON.parse(readFileSync(join(claims, name), 'utf8')) as { readonly job?: ProcessIdentity }).job);
   engine.kill('SIGKILL');
   if (how === 'engine-killed') return;
-  for (const group of groups) {
-    try {
-      if (group !== undefined) process.kill(-group, 'SIGKILL');
-    } catch {
-      // It has ended in the meantime.
-    }
+  for (const job of jobs) {
+    // A claim may be older than its number: another process can have it by now.
+    if (job !== undefined && (await isProcessAlive(job))) signalGroup(job.pid, 'SIGKILL');
   }
 }
 
