@@ -3,9 +3,19 @@ import type { JobFailure } from './job-protocol.ts';
 
 export type StageFailure =
   | { readonly reason: 'job-failed'; readonly failure: JobFailure }
-  | { readonly reason: 'command-exited'; readonly exitCode: number | null; readonly signal: string | null; readonly stderrTail: string }
+  | {
+      readonly reason: 'command-exited';
+      readonly exitCode: number | null;
+      readonly signal: string | null;
+      readonly stderrTail: string;
+    }
   | { readonly reason: 'command-not-found'; readonly command: string }
-  | { readonly reason: 'result-missing'; readonly exitCode: number | null; readonly signal: string | null; readonly stderrTail: string }
+  | {
+      readonly reason: 'result-missing';
+      readonly exitCode: number | null;
+      readonly signal: string | null;
+      readonly stderrTail: string;
+    }
   | { readonly reason: 'result-malformed'; readonly problem: string }
   | { readonly reason: 'output-missing'; readonly port: string; readonly path: string }
   | { readonly reason: 'output-escapes'; readonly port: string; readonly path: string }

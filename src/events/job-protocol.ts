@@ -90,7 +90,12 @@ export type JobResult =
       readonly summary: JsonObject;
     }
   | { readonly protocol: typeof JOB_PROTOCOL; readonly token: string; readonly status: 'interrupted' }
-  | { readonly protocol: typeof JOB_PROTOCOL; readonly token: string; readonly status: 'failed'; readonly failure: JobFailure };
+  | {
+      readonly protocol: typeof JOB_PROTOCOL;
+      readonly token: string;
+      readonly status: 'failed';
+      readonly failure: JobFailure;
+    };
 
 export interface JobFailure {
   /** A word from the runner: 'freeze-violated', 'loss-not-finite', 'corrupt-onnx', 'wrong-shape', 'load-order', 'protocol', 'internal' … */

@@ -65,24 +65,83 @@ export interface StageOutline {
 }
 
 export type RunEventBody =
-  | { readonly type: 'run-started'; readonly workflow: string; readonly name: string; readonly params: JsonObject; readonly options: JsonObject; readonly pid: number; readonly headgate: string; readonly stages?: readonly StageOutline[] }
-  | { readonly type: 'run-resumed'; readonly pid: number; readonly headgate: string; readonly stages: readonly StageOutline[] }
-  | { readonly type: 'stage-started'; readonly stage: StageId; readonly key: string; readonly attempt: number; readonly cause: RunCause; readonly resumed: boolean }
+  | {
+      readonly type: 'run-started';
+      readonly workflow: string;
+      readonly name: string;
+      readonly params: JsonObject;
+      readonly options: JsonObject;
+      readonly pid: number;
+      readonly headgate: string;
+      readonly stages?: readonly StageOutline[];
+    }
+  | {
+      readonly type: 'run-resumed';
+      readonly pid: number;
+      readonly headgate: string;
+      readonly stages: readonly StageOutline[];
+    }
+  | {
+      readonly type: 'stage-started';
+      readonly stage: StageId;
+      readonly key: string;
+      readonly attempt: number;
+      readonly cause: RunCause;
+      readonly resumed: boolean;
+    }
   | { readonly type: 'job-reported'; readonly stage: StageId; readonly event: JobEvent }
-  | { readonly type: 'stage-succeeded'; readonly stage: StageId; readonly key: string; readonly outputs: { readonly [port: string]: OutputRecord }; readonly summary: JsonObject; readonly milliseconds: number; readonly facts?: StageFacts }
-  | { readonly type: 'stage-restored'; readonly stage: StageId; readonly key: string; readonly outputs: { readonly [port: string]: OutputRecord }; readonly summary: JsonObject; readonly madeBy: string; readonly facts?: StageFacts }
-  | { readonly type: 'gate-decided'; readonly stage: StageId; readonly chosen: string; readonly verdict: JsonObject; readonly cached: boolean }
+  | {
+      readonly type: 'stage-succeeded';
+      readonly stage: StageId;
+      readonly key: string;
+      readonly outputs: { readonly [port: string]: OutputRecord };
+      readonly summary: JsonObject;
+      readonly milliseconds: number;
+      readonly facts?: StageFacts;
+    }
+  | {
+      readonly type: 'stage-restored';
+      readonly stage: StageId;
+      readonly key: string;
+      readonly outputs: { readonly [port: string]: OutputRecord };
+      readonly summary: JsonObject;
+      readonly madeBy: string;
+      readonly facts?: StageFacts;
+    }
+  | {
+      readonly type: 'gate-decided';
+      readonly stage: StageId;
+      readonly chosen: string;
+      readonly verdict: JsonObject;
+      readonly cached: boolean;
+    }
   | { readonly type: 'stage-failed'; readonly stage: StageId; readonly failure: StageFailure }
-  | { readonly type: 'stage-retried'; readonly stage: StageId; readonly failure: StageFailure; readonly attempt: number }
+  | {
+      readonly type: 'stage-retried';
+      readonly stage: StageId;
+      readonly failure: StageFailure;
+      readonly attempt: number;
+    }
   | { readonly type: 'stage-reopened'; readonly stage: StageId; readonly port: string; readonly digest: string }
   | { readonly type: 'stage-cancelled'; readonly stage: StageId; readonly checkpointed: boolean }
   | { readonly type: 'stage-not-taken'; readonly stage: StageId; readonly gate: StageId; readonly chosen: string }
   | { readonly type: 'stage-blocked'; readonly stage: StageId; readonly by: StageId }
   | { readonly type: 'object-quarantined'; readonly digest: string; readonly found: string; readonly movedTo: string }
   | { readonly type: 'journal-repaired'; readonly droppedBytes: number }
-  | { readonly type: 'run-stopped'; readonly stage: StageId; readonly reason: string; readonly gates?: readonly StageId[] }
+  | {
+      readonly type: 'run-stopped';
+      readonly stage: StageId;
+      readonly reason: string;
+      readonly gates?: readonly StageId[];
+    }
   | { readonly type: 'run-interrupted'; readonly signal: string }
-  | { readonly type: 'run-finished'; readonly outcome: 'succeeded' | 'failed' | 'stopped' | 'interrupted'; readonly exitCode: number; readonly milliseconds: number; readonly counts: { readonly [state: string]: number } };
+  | {
+      readonly type: 'run-finished';
+      readonly outcome: 'succeeded' | 'failed' | 'stopped' | 'interrupted';
+      readonly exitCode: number;
+      readonly milliseconds: number;
+      readonly counts: { readonly [state: string]: number };
+    };
 
 export type RunEvent = RunEventBody & {
   readonly run: RunId;
