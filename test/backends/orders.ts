@@ -78,7 +78,6 @@ export function calibrate(scope: 'backbone' | 'head', task: Task, inputs: Inputs
     settings: {
       scope,
       task: taskSettings[task],
-      freeze: [scope === 'head' ? 'backbone' : 'head'],
       profile: w8a8,
       observer: { kind: 'min-max' },
       batches: 2,
@@ -103,7 +102,6 @@ export function qat(
       scope,
       task: taskSettings[task],
       tasks: objective.map((name) => taskSettings[name]),
-      freeze: [scope === 'head' ? 'backbone' : 'head'],
       profile: w8a8,
       training: training(1, 0.002),
       activationScales: 'follow',

@@ -20,56 +20,64 @@ export class JobError extends Error {
   }
 }
 
+interface Refusal {
+  readonly error: abstract new (...parameters: never[]) => Error;
+  readonly reason: string;
+  readonly remedy: string;
+}
+
+/** The kernel's refusals; a class stands before the one it extends. */
+const refusals: readonly Refusal[] = [
+  {
+    error: UnsupportedModelError,
+    reason: 'unsupported-model',
+    remedy: 'Import the float model up to this node, or replace the node.',
+  },
+  {
+    error: OnnxError,
+    reason: 'corrupt-onnx',
+    remedy: 'Export the model again, or check the file with onnx.checker.',
+  },
+  {
+    error: LoadError,
+    reason: 'load-order',
+    remedy:
+      'Link the stage that makes what is needed here: float before prepare, calibrated or QAT after it, heads on their own backbone.',
+  },
+  {
+    error: NetworkError,
+    reason: 'model',
+    remedy: 'Name other boundary or output tensors, or change the model; `headgate inspect FILE` lists its tensors.',
+  },
+  {
+    error: MetricError,
+    reason: 'metric-not-finite',
+    remedy: 'Look at the training before it: a lower learning rate or a warm-up, or data without ground truth.',
+  },
+  { error: ExportError, reason: 'export', remedy: 'Choose 4, 8 or 16 bits in the profile.' },
+  {
+    error: GradientError,
+    reason: 'gradient',
+    remedy: 'Freeze the part of the model that holds this node, or cut the model before it.',
+  },
+  {
+    error: RuntimeError,
+    reason: 'runtime',
+    remedy: 'Check the model with onnx.checker; if it is sound, this is a bug in headgate.',
+  },
+];
+
 /** Anything that is not one of the known refusals is a bug of headgate and is reported as such. */
 export function failureOf(cause: unknown): JobFailure {
   if (cause instanceof JobError) return cause.failure;
   if (cause instanceof DataError)
     return { reason: 'data', message: cause.message, ...(cause.remedy === undefined ? {} : { remedy: cause.remedy }) };
-  if (cause instanceof UnsupportedModelError)
-    return {
-      reason: 'unsupported-model',
-      message: cause.message,
-      remedy: 'Import the float model up to this node, or replace the node.',
-    };
-  if (cause instanceof OnnxError)
-    return {
-      reason: 'corrupt-onnx',
-      message: cause.message,
-      remedy: 'Export the model again, or check the file with onnx.checker.',
-    };
-  if (cause instanceof LoadError)
-    return {
-      reason: 'load-order',
-      message: cause.message,
-      remedy:
-        'Link the stage that makes what is needed here: float before prepare, calibrated or QAT after it, heads on their own backbone.',
-    };
-  if (cause instanceof NetworkError)
-    return {
-      reason: 'model',
-      message: cause.message,
-      remedy: 'Name other boundary or output tensors, or change the model; `headgate inspect FILE` lists its tensors.',
-    };
-  if (cause instanceof MetricError)
-    return {
-      reason: 'metric-not-finite',
-      message: cause.message,
-      remedy: 'Look at the training before it: a lower learning rate or a warm-up, or data without ground truth.',
-    };
-  if (cause instanceof ExportError)
-    return { reason: 'export', message: cause.message, remedy: 'Choose 4, 8 or 16 bits in the profile.' };
-  if (cause instanceof GradientError)
-    return {
-      reason: 'gradient',
-      message: cause.message,
-      remedy: 'Freeze the part of the model that holds this node, or cut the model before it.',
-    };
-  if (cause instanceof RuntimeError)
-    return {
-      reason: 'runtime',
-      message: `onnxruntime refused the graph: ${cause.message}`,
-      remedy: 'Check the model with onnx.checker; if it is sound, this is a bug in headgate.',
-    };
+  const refusal = refusals.find(({ error }) => cause instanceof error);
+  if (refusal !== undefined && cause instanceof Error) {
+    const { reason, remedy } = refusal;
+    const message = reason === 'runtime' ? `onnxruntime refused the graph: ${cause.message}` : cause.message;
+    return { reason, message, remedy };
+  }
   const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
   return {
     reason: 'internal',

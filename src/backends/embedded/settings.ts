@@ -55,7 +55,6 @@ export interface ObserverSettings {
 export interface CalibrateSettings {
   readonly scope: 'backbone' | 'head';
   readonly task?: TaskSettings;
-  readonly freeze: readonly string[];
   readonly profile: Profile;
   readonly observer: ObserverSettings;
   readonly batches: number;
@@ -66,7 +65,6 @@ export interface QatSettings {
   readonly scope: 'backbone' | 'head';
   readonly task?: TaskSettings;
   readonly tasks?: readonly TaskSettings[];
-  readonly freeze: readonly string[];
   readonly profile: Profile;
   readonly training: TrainingSettings;
   readonly activationScales: 'fixed' | 'follow';
