@@ -10,12 +10,15 @@ import type { NamedNode, WorkflowSpec } from '../spec/workflow-spec.ts';
 import { isJsonObject, jsonText } from '../support/json.ts';
 import type { JsonObject } from '../support/json.ts';
 import { jsonModule } from '../support/json-module.ts';
+import type { StageKind } from '../stages/stage-kind.ts';
 import type { PlannedTask, Problems, ResolvedProfile } from './instance.ts';
 import type { Params } from './params.ts';
 
 export interface Declarations {
   readonly spec: WorkflowSpec;
   readonly params: Params;
+  /** Every stage kind that the workflow may name: the built-in ones and those it was given. */
+  readonly kinds: ReadonlyMap<string, StageKind>;
   readonly profiles: ReadonlyMap<string, ResolvedProfile>;
   /** The profile that the parameter `profile` names. */
   readonly activeProfile: ResolvedProfile | undefined;
@@ -27,7 +30,12 @@ export interface Declarations {
 const schemas = { profile: jsonModule(profileSchema), task: jsonModule(taskSchema) };
 const primaryMetrics: { readonly [kind: string]: string } = { 'centre-map': 'mAP', miou: 'mIoU' };
 
-export function resolveDeclarations(spec: WorkflowSpec, params: Params, problems: Problems): Declarations {
+export function resolveDeclarations(
+  spec: WorkflowSpec,
+  params: Params,
+  kinds: Declarations['kinds'],
+  problems: Problems,
+): Declarations {
   const profiles = new Map<string, ResolvedProfile>();
   for (const declared of spec.profiles.values()) {
     const checked = resolve(declared, schemas.profile, `profile "${declared.name}"`, params, problems);
@@ -39,7 +47,8 @@ export function resolveDeclarations(spec: WorkflowSpec, params: Params, problems
     if (checked !== undefined) tasks.set(declared.name, plannedTask(declared, checked.node, checked.fields, problems));
   }
   const modelFrom = spec.modelFrom && substitute(spec.modelFrom, { params: params.values }, problems);
-  return { spec, params, profiles, tasks, modelFrom, activeProfile: activeProfile(spec, params, profiles, problems) };
+  const active = activeProfile(spec, params, profiles, problems);
+  return { spec, params, kinds, profiles, tasks, modelFrom, activeProfile: active };
 }
 
 function resolve(

@@ -12,8 +12,6 @@ import { innerPlace } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
 import type { Place } from '../diagnostics/source.ts';
 import type { StageSpec } from '../spec/workflow-spec.ts';
-import { stageKinds } from '../stages/registry.ts';
-
 import type { Declarations } from './declarations.ts';
 import { InstanceBuilder } from './build-instance.ts';
 import type { FanOut, Problems, StageInstance } from './instance.ts';
@@ -30,9 +28,9 @@ export function expandStages(declarations: Declarations, problems: Problems): Fa
   const fanOuts = new Map<string, FanOut>();
   let index = 0;
   for (const spec of declarations.spec.stages.values()) {
-    const kind = stageKinds.get(spec.kind.value);
+    const kind = declarations.kinds.get(spec.kind.value);
     if (kind === undefined) {
-      problems.push(unknownKind(innerPlace(spec.kind), spec.kind.value, [...stageKinds.keys()]));
+      problems.push(unknownKind(innerPlace(spec.kind), spec.kind.value, [...declarations.kinds.keys()]));
       continue;
     }
     const { domain, items } = itemsOf(spec, declarations, problems);

@@ -8,7 +8,8 @@ import type { Located } from '../diagnostics/located-json.ts';
 import { positionOf } from '../diagnostics/source.ts';
 import type { Place } from '../diagnostics/source.ts';
 import type { WorkflowSpec } from '../spec/workflow-spec.ts';
-import type { OutputPort } from '../stages/stage-kind.ts';
+import { stageKinds } from '../stages/registry.ts';
+import type { OutputPort, StageKind } from '../stages/stage-kind.ts';
 import type { JsonObject } from '../support/json.ts';
 import { err, ok } from '../support/result.ts';
 import type { Result } from '../support/result.ts';
@@ -32,6 +33,8 @@ export interface PlanOptions {
   readonly params?: readonly Located[];
   /** The words after each `--set`. */
   readonly set?: readonly string[];
+  /** Stage kinds by name; by default the built-in ones. */
+  readonly kinds?: ReadonlyMap<string, StageKind>;
 }
 
 /** A file that a stage reads, with the place that names it. */
@@ -50,7 +53,7 @@ export function makePlan(spec: WorkflowSpec, options: PlanOptions = {}): Result<
   const problems: Problems = [];
   const params = mergeParams(spec.params, options.params ?? [], options.set ?? [], problems);
   if (problems.length > 0) return err(sortDiagnostics(problems));
-  const declarations = resolveDeclarations(spec, params, problems);
+  const declarations = resolveDeclarations(spec, params, options.kinds ?? stageKinds, problems);
   // Without its profile every stage that needs one would be refused too, which says nothing new.
   if (problems.some(({ code }) => code === 'HG1210')) return err(sortDiagnostics(problems));
   const fanOuts = expandStages(declarations, problems);
