@@ -1,8 +1,8 @@
 // A workflow file as a plan, with its diagnostics on standard error when it is none.
-import { relative, resolve } from 'node:path';
+import { resolve } from 'node:path';
+import { openPlan } from '../compose/open-plan.ts';
 import { coloursFor } from '../console/colours.ts';
 import { renderDiagnostics } from '../diagnostics/render.ts';
-import { loadWorkflow } from '../plan/load-workflow.ts';
 import type { Plan } from '../plan/plan.ts';
 import { printJson, type Terminal } from './terminal.ts';
 
@@ -15,9 +15,8 @@ export interface WorkflowOptions {
 
 /** Undefined after the problems were printed: the command ends with exit code 2. */
 export async function loadPlan(terminal: Terminal, file: string, options: WorkflowOptions): Promise<Plan | undefined> {
-  const root = rootOf(options);
-  const loaded = await loadWorkflow(file, {
-    root,
+  const loaded = await openPlan(file, {
+    root: rootOf(options),
     ...(options.params === undefined ? {} : { params: options.params }),
     ...(options.set === undefined ? {} : { set: options.set }),
   });
@@ -28,8 +27,7 @@ export async function loadPlan(terminal: Terminal, file: string, options: Workfl
     terminal.stderr.write(dim(`${loaded.error.length === 1 ? '1 problem' : `${loaded.error.length} problems`}\n`));
     return undefined;
   }
-  // One workflow has one name, however its path was typed.
-  return { ...loaded.value, workflow: relative(root, resolve(file)) };
+  return loaded.value;
 }
 
 export function rootOf({ root }: WorkflowOptions): string {

@@ -72,7 +72,7 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
   );
   program.option('-V, --version', 'print the version');
   if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
-    const { findInstallation } = await import('./embedded-backend.ts');
+    const { findInstallation } = await import('../compose/installation.ts');
     terminal.stdout.write(`${(await findInstallation(terminal.installFolder)).version}\n`);
     return 0;
   }

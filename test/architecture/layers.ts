@@ -22,7 +22,9 @@ export const layers: { readonly [folder: string]: readonly string[] } = {
   report: ['support', 'events', 'store'],
   // Words for values that execute/ decides (causes, forecasts) and report/ folds; no behaviour of theirs.
   console: ['support', 'events', 'diagnostics', 'execute', 'report'],
-  // The composition root.
+  // What both composition roots start from: the installation, a file as a plan, the asked-for stages, runs of the past.
+  compose: ['support', 'events', 'diagnostics', 'plan', 'stages', 'store', 'execute', 'report'],
+  // The composition root of the command line.
   cli: [
     'support',
     'events',
@@ -37,5 +39,6 @@ export const layers: { readonly [folder: string]: readonly string[] } = {
     'qat',
     'report',
     'console',
+    'compose',
   ],
 };

@@ -6,8 +6,9 @@ import { forecastRun, type StageForecast } from '../../execute/forecast.ts';
 import { foldRun, type RunReport } from '../../report/run-report.ts';
 import { LatestKeys } from '../../store/actions.ts';
 import { openStore } from '../../store/store.ts';
-import { findRun, type PastRun } from '../past-runs.ts';
-import { prepare, unknownStage, type SelectionOptions } from '../prepare.ts';
+import { findRun, type PastRun } from '../../compose/past-runs.ts';
+import { unknownStage } from '../../compose/select-stages.ts';
+import { prepare, type SelectionOptions } from '../prepare.ts';
 import { printJson, refuse, type ExitCode, type Terminal } from '../terminal.ts';
 
 export interface ExplainOptions extends SelectionOptions {

@@ -6,7 +6,8 @@ import { openStore, type Store } from '../../store/store.ts';
 import { isDigest } from '../../support/digest.ts';
 import { err, ok, type Result } from '../../support/result.ts';
 import { describeArtifact, describeText } from '../describe-artifact.ts';
-import { findRun, type Mistake } from '../past-runs.ts';
+import type { Mistake } from '../../compose/mistake.ts';
+import { findRun } from '../../compose/past-runs.ts';
 import { printJson, refuse, type ExitCode, type Terminal } from '../terminal.ts';
 
 const MIN_DIGEST_START = 6;

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { openStore } from '../../store/store.ts';
 import { isJsonObject, type JsonObject } from '../../support/json.ts';
 import { conductRun, type ConductOptions } from '../conduct-run.ts';
-import { findUnfinished, type PastRun } from '../past-runs.ts';
+import { findUnfinished, type PastRun } from '../../compose/past-runs.ts';
 import { prepare, type SelectionOptions } from '../prepare.ts';
 import { refuse, type ExitCode, type Terminal } from '../terminal.ts';
 

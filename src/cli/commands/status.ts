@@ -5,7 +5,7 @@ import { stageTable } from '../../console/stage-table.ts';
 import { foldRun } from '../../report/run-report.ts';
 import { ownerOfRun } from '../../store/runs.ts';
 import { openStore } from '../../store/store.ts';
-import { findRun } from '../past-runs.ts';
+import { findRun } from '../../compose/past-runs.ts';
 import { printJson, refuse, type ExitCode, type Terminal } from '../terminal.ts';
 
 export async function status(

@@ -5,17 +5,13 @@ import { readJournal, type JournalContent } from '../store/journal.ts';
 import type { StoreLayout } from '../store/layout.ts';
 import { listRuns, ownerOfRun, runFolder } from '../store/runs.ts';
 import { err, ok, type Result } from '../support/result.ts';
+import type { Mistake } from './mistake.ts';
 
 export interface PastRun {
   readonly run: RunId;
   readonly folder: string;
   readonly journal: JournalContent;
   readonly started: Extract<RunEvent, { type: 'run-started' }>;
-}
-
-export interface Mistake {
-  readonly message: string;
-  readonly help?: string;
 }
 
 /** The newest run, or the one whose id begins so. */
