@@ -46,15 +46,18 @@ export class ActionStore {
     this.layout = layout;
   }
 
-  /** The record of a key. A file that does not say what its name promises is a miss. */
+  /** The record of a key. A file that does not say what its name promises, or not what was written, is a miss. */
   async read(key: Digest): Promise<ActionRecord | undefined> {
     const document = await readJsonIfPresent(this.pathOf(key));
-    return isActionRecord(document) && document.key === key ? document : undefined;
+    if (!isJsonObject(document)) return undefined;
+    const { seal, ...record } = document;
+    return isActionRecord(record) && record.key === key && seal === sealOf(record) ? record : undefined;
   }
 
   /** The same key always gives the same record; a later one only replaces it when its outputs were lost or it was forced. */
   async write(record: ActionRecord): Promise<void> {
-    await writeFileAtomic(this.pathOf(record.key), `${JSON.stringify(record, null, 1)}\n`);
+    const plain = JSON.parse(JSON.stringify(record)) as JsonObject;
+    await writeFileAtomic(this.pathOf(record.key), `${JSON.stringify({ ...plain, seal: sealOf(plain) }, null, 1)}\n`);
   }
 
   /** Every readable record: for questions that no single key answers. */
@@ -73,6 +76,11 @@ export class ActionStore {
   private pathOf(key: Digest): string {
     return `${sharded(this.layout.actions, key)}.json`;
   }
+}
+
+/** Outputs, verdict and facts are not in the key: without it one flipped bit could choose another branch. */
+function sealOf(record: JsonObject): Digest {
+  return digestJson('headgate-action-seal', 1, record);
 }
 
 const SAVE_EVERY_MS = 2000;
@@ -124,9 +132,8 @@ export class LatestKeys {
   }
 }
 
-function isActionRecord(value: unknown): value is ActionRecord {
+function isActionRecord(value: JsonObject): value is ActionRecord & JsonObject {
   return (
-    isJsonObject(value) &&
     value['format'] === 'headgate-action' &&
     value['version'] === 1 &&
     isJsonObject(value['preImage']) &&

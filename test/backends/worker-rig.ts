@@ -2,8 +2,9 @@
 import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { join } from 'node:path';
 import type { JobEvent, JobInput, JobRequest, JobResult } from '../../src/events/job-protocol.ts';
 import { JOB_PROTOCOL } from '../../src/events/job-protocol.ts';
@@ -70,7 +71,7 @@ export class WorkerRig {
   /** A job that goes on from event to event only as the test reads them. */
   async step(order: JobOrder): Promise<SteppedJob> {
     const folder = await this.prepare(order);
-    execFileSync('mkfifo', [join(folder, 'events.jsonl')]);
+    makePipe(join(folder, 'events.jsonl'));
     return new SteppedJob(folder, this.spawn(folder, order));
   }
 
@@ -112,6 +113,7 @@ export class SteppedJob {
   private readonly exited: Promise<unknown>;
   private readonly problems: () => string;
   private gone = false;
+  private reading = false;
   private waiting: JobEvent[] = [];
 
   constructor(folder: string, process: ChildProcess) {
@@ -120,22 +122,43 @@ export class SteppedJob {
     this.problems = textOf(process);
     this.exited = once(process, 'close').then(async () => {
       this.gone = true;
-      // A read that still waits for a writer ends with this one.
-      const pipe = await open(join(folder, 'events.jsonl'), 'r+');
-      await pipe.close();
+      // A read that still waits for a writer ends with this one; again, should it not have come to waiting yet.
+      while (this.reading) {
+        const pipe = await open(join(this.folder, 'events.jsonl'), 'r+');
+        await pipe.close();
+        await nextTurn();
+      }
     });
   }
 
   /** Lets the worker go on to its next event; undefined when it has ended without one. */
   async next(): Promise<JobEvent | undefined> {
     if (this.waiting.length === 0 && !this.gone) {
-      const text = await readFile(join(this.folder, 'events.jsonl'), 'utf8');
+      const text = await this.takeWritten();
       this.waiting = text
         .split('\n')
         .filter(Boolean)
         .map((line) => JSON.parse(line) as JobEvent);
     }
     return this.waiting.shift();
+  }
+
+  /**
+   * What the worker writes next. Once it has the pipe open another takes its name: a worker that opened the same pipe again
+   * between our end-of-file and our close would write into nothing.
+   */
+  private async takeWritten(): Promise<string> {
+    const path = join(this.folder, 'events.jsonl');
+    this.reading = true;
+    const pipe = await open(path, 'r');
+    this.reading = false;
+    try {
+      makePipe(`${path}.next`);
+      await rename(`${path}.next`, path);
+      return await pipe.readFile('utf8');
+    } finally {
+      await pipe.close();
+    }
   }
 
   /** Up to and including the `count`-th event of a type. */
@@ -160,6 +183,10 @@ export class SteppedJob {
     this.process.kill('SIGKILL');
     await this.exited;
   }
+}
+
+function makePipe(path: string): void {
+  execFileSync('mkfifo', [path]);
 }
 
 export function outputsOf({ folder, result }: DoneJob): { readonly [port: string]: string } {

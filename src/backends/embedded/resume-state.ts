@@ -4,9 +4,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TrainerState } from '../../qat/train/trainer.ts';
 import { writeFileAtomic } from '../../support/atomic-file.ts';
+import { digestBytes, digestJson } from '../../support/digest.ts';
 import { isJsonObject } from '../../support/json.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../support/safetensors.ts';
-import { floatTensor } from '../../support/tensor.ts';
+import { floatTensor, tensorBytes, type Tensor } from '../../support/tensor.ts';
 
 export interface ResumeState {
   readonly trainer: TrainerState;
@@ -25,11 +26,8 @@ export async function saveResumeState(folder: string, state: ResumeState): Promi
     vectors.map((name) => [name, floatTensor([state.trainer[name].length], state.trainer[name])]),
   );
   const { lossSums, epochs } = state;
-  const metadata = {
-    format: FORMAT,
-    version: '1',
-    progress: JSON.stringify({ step: state.trainer.step, lossSums, epochs }),
-  };
+  const progress = JSON.stringify({ step: state.trainer.step, lossSums, epochs });
+  const metadata = { format: FORMAT, version: '2', progress, seal: sealOf(tensors, progress) };
   await writeFileAtomic(join(folder, FILE), encodeSafetensors({ tensors, metadata }));
 }
 
@@ -46,6 +44,8 @@ export async function loadResumeState(
   const decoded = bytes === undefined ? undefined : decodeSafetensors(bytes);
   if (decoded?.ok !== true || decoded.value.metadata['format'] !== FORMAT) return undefined;
   const { tensors, metadata } = decoded.value;
+  // The state is no object of the store: no digest names it, so it carries its own.
+  if (metadata['seal'] !== sealOf(tensors, metadata['progress'])) return undefined;
   const progress = progressOf(metadata['progress']);
   const sound = vectors.every((name) => {
     const tensor = tensors.get(name);
@@ -57,6 +57,11 @@ export async function loadResumeState(
   const [statistics, ranges] = [vector('statistics'), vector('ranges')];
   const { step, ...means } = progress;
   return { trainer: { step, parameters, first, second, statistics, ranges }, ...means };
+}
+
+function sealOf(tensors: ReadonlyMap<string, Tensor>, progress = ''): string {
+  const digests = [...tensors].map(([name, tensor]) => [name, digestBytes(tensorBytes(tensor))] as const);
+  return digestJson('headgate-resume-seal', 1, { progress, tensors: Object.fromEntries(digests) });
 }
 
 type Progress = { readonly step: number } & Pick<ResumeState, 'lossSums' | 'epochs'>;
