@@ -30,6 +30,9 @@ const ajv = new Ajv2020({
   allowUnionTypes: true,
 });
 ajv.addSchema(trainingSchema);
+// What editors are told (schemas/as-written.schema.json) the engine checks part by part, after substitution.
+ajv.addSchema({ $id: 'headgate:/schemas/as-written.schema.json', $defs: { workflow: true, stage: true } });
+ajv.addKeyword('enumDescriptions'); // what each allowed value means, shown by editors
 const compiled = new WeakMap<JsonObject, ValidateFunction>();
 
 /** `what` names the whole value in messages: `the workflow`, `the settings of stage "merge"`. */
