@@ -60,6 +60,7 @@ async function readRun(layout: StoreLayout, run: RunId): Promise<PastRun | undef
 }
 
 function isUnfinished(events: readonly RunEvent[]): boolean {
+  if (events.some(({ type }) => type === 'run-superseded')) return false; // the run that took over is the one to resume
   const last = events.at(-1);
   return last?.type !== 'run-finished' || last.outcome === 'failed' || last.outcome === 'interrupted';
 }

@@ -50,6 +50,7 @@ export function eventLine(event: RunEvent, colours: Colours): string | undefined
     case 'run-interrupted':
       return `${yellow(event.signal)}: asking running jobs for a resume state; again to kill them`;
     case 'run-stopped':
+    case 'run-superseded':
     case 'run-finished':
       return undefined; // said by the summary
     default:

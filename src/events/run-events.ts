@@ -135,9 +135,11 @@ export type RunEventBody =
       readonly gates?: readonly StageId[];
     }
   | { readonly type: 'run-interrupted'; readonly signal: string }
+  /** Another run of the same workflow has taken over; this one only brings to an end what both need. */
+  | { readonly type: 'run-superseded'; readonly by: RunId }
   | {
       readonly type: 'run-finished';
-      readonly outcome: 'succeeded' | 'failed' | 'stopped' | 'interrupted';
+      readonly outcome: 'succeeded' | 'failed' | 'stopped' | 'interrupted' | 'superseded';
       readonly exitCode: number;
       readonly milliseconds: number;
       readonly counts: { readonly [state: string]: number };

@@ -27,8 +27,14 @@ export type StageForecast = { readonly stage: StageId } &
         readonly chosen?: string;
         readonly until?: readonly StageId[];
       }
-    /** Certain. `estimateMs` is how long it took last time, where there was one. */
-    | { readonly will: 'run'; readonly cause: RunCause; readonly chosen?: string; readonly estimateMs?: number }
+    /** Certain. With its key where all inputs are known; `estimateMs` is how long it took last time, where there was one. */
+    | {
+        readonly will: 'run';
+        readonly cause: RunCause;
+        readonly key?: string;
+        readonly chosen?: string;
+        readonly estimateMs?: number;
+      }
     /** Runs unless the named stages, which run or may run before it, give what they gave before. */
     | { readonly will: 'run-unless-unchanged'; readonly behind: readonly StageId[]; readonly estimateMs?: number }
     /** Cannot be known until these gates have decided. */
@@ -142,7 +148,7 @@ async function forecastReady(
   }
   if (stage.runsOn !== 'engine') {
     return {
-      forecast: { stage: id, will: 'run', cause: decision.cause, ...(await estimate(context, stage)) },
+      forecast: { stage: id, will: 'run', cause: decision.cause, key: key.key, ...(await estimate(context, stage)) },
       view: OPEN,
     };
   }
@@ -150,12 +156,12 @@ async function forecastReady(
   const outcome = await evaluateEngineStage(store, stage, inputs);
   if (!outcome.ok) {
     if (outcome.error.reason !== 'input-lost') return failed(outcome.error);
-    return { forecast: { stage: id, will: 'run', cause: decision.cause }, view: OPEN };
+    return { forecast: { stage: id, will: 'run', cause: decision.cause, key: key.key }, view: OPEN };
   }
   const { outputs, verdict } = outcome.value;
   const chosen = verdict === undefined ? {} : { chosen: verdict.case };
   return {
-    forecast: { stage: id, will: 'run', cause: decision.cause, ...chosen },
+    forecast: { stage: id, will: 'run', cause: decision.cause, key: key.key, ...chosen },
     view: { is: 'done', outputs, ...chosen },
   };
 }

@@ -1,5 +1,6 @@
 // Tokens that running stages hold: cpu, job slots and whatever a workflow counts (gpu: 1). Given in the plan's order,
-// whoever asks first; but a stage that fits may pass one that does not.
+// whoever asks first; but a stage that fits may pass one that does not. Runs of one process may draw on one supply.
+import type { PlannedStage } from '../plan/plan.ts';
 
 export type Tokens = { readonly [token: string]: number };
 
@@ -9,21 +10,62 @@ interface Waiting {
   readonly start: () => void;
 }
 
-export class ResourcePool {
+/** How many tokens there are and how many are free now. */
+export class TokenSupply {
   private readonly totals: Tokens;
   private readonly free: Map<string, number>;
-  private waiting: Waiting[] = [];
-  private readonly expected = new Set<number>();
+  private readonly pools = new Set<() => void>();
 
   constructor(totals: Tokens) {
     this.totals = totals;
     this.free = new Map(Object.entries(totals));
   }
 
+  /** A token that no one has sized is there once. */
+  totalOf(token: string): number {
+    return this.totals[token] ?? 1;
+  }
+
+  has(needs: Tokens): boolean {
+    return Object.entries(needs).every(([token, count]) => this.freeOf(token) >= count);
+  }
+
+  take(needs: Tokens): void {
+    for (const [token, count] of Object.entries(needs)) this.free.set(token, this.freeOf(token) - count);
+  }
+
+  giveBack(held: Tokens): void {
+    for (const [token, count] of Object.entries(held)) this.free.set(token, this.freeOf(token) + count);
+    for (const tell of this.pools) tell();
+  }
+
+  /** Calls back whenever tokens came free, until the returned function is called. */
+  onFree(listener: () => void): () => void {
+    this.pools.add(listener);
+    return () => this.pools.delete(listener);
+  }
+
+  private freeOf(token: string): number {
+    return this.free.get(token) ?? this.totalOf(token);
+  }
+}
+
+/** What the stages of one run wait for. */
+export class ResourcePool {
+  private readonly supply: TokenSupply;
+  private waiting: Waiting[] = [];
+  private readonly expected = new Set<number>();
+  private readonly leave: () => void;
+
+  constructor(supply: TokenSupply) {
+    this.supply = supply;
+    this.leave = supply.onFree(() => this.startWaiting());
+  }
+
   /** Resolves when the tokens are held; rejects nothing. Needs above the total are cut to it, so that everything can run alone. */
   async acquire(needs: Tokens, order: number): Promise<Tokens> {
     const cut = Object.fromEntries(
-      Object.entries(needs).map(([token, count]) => [token, Math.min(count, this.totals[token] ?? 1)]),
+      Object.entries(needs).map(([token, count]) => [token, Math.min(count, this.supply.totalOf(token))]),
     );
     await new Promise<void>((start) => {
       this.expected.delete(order);
@@ -44,14 +86,18 @@ export class ResourcePool {
   }
 
   release(held: Tokens): void {
-    for (const [token, count] of Object.entries(held)) this.free.set(token, this.freeOf(token) + count);
-    this.startWaiting();
+    this.supply.giveBack(held);
+  }
+
+  /** The run has ended. */
+  close(): void {
+    this.leave();
   }
 
   /** Lets everyone who waits go on empty-handed: the run is ending and they will see it. */
   abandon(): void {
     for (const { needs, start } of this.waiting) {
-      this.take(needs); // given back by `release` like any other
+      this.supply.take(needs); // given back by `release` like any other
       start();
     }
     this.waiting = [];
@@ -61,19 +107,15 @@ export class ResourcePool {
     const firstExpected = Math.min(...this.expected);
     this.waiting = this.waiting.filter(({ needs, order, start }) => {
       if (order > firstExpected) return true;
-      if (Object.entries(needs).some(([token, count]) => this.freeOf(token) < count)) return true;
-      this.take(needs);
+      if (!this.supply.has(needs)) return true;
+      this.supply.take(needs);
       start();
       return false;
     });
   }
+}
 
-  private take(needs: Tokens): void {
-    for (const [token, count] of Object.entries(needs)) this.free.set(token, this.freeOf(token) - count);
-  }
-
-  /** A token that no one has sized is there once. */
-  private freeOf(token: string): number {
-    return this.free.get(token) ?? this.totals[token] ?? 1;
-  }
+export function needsOf(stage: PlannedStage): Tokens {
+  const cpu = stage.runsOn === 'embedded' ? stage.threads : 1;
+  return { cpu, ...stage.resources, job: 1 };
 }

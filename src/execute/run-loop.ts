@@ -1,7 +1,8 @@
 // The main loop: looks at every stage whose surroundings have changed, restores what is known, runs what is not, and ends
 // when nothing moves any more. It decides when; what a stage does is in `run-stage.ts`, what edges mean in `edges.ts`.
+import type { StageFailure } from '../events/failures.ts';
 import type { StageId } from '../events/ids.ts';
-import type { Plan, PlannedStage, PortRef } from '../plan/plan.ts';
+import type { Plan, PlannedStage } from '../plan/plan.ts';
 import type { LatestKeys } from '../store/actions.ts';
 import type { Digest } from '../support/digest.ts';
 import { deferred } from '../support/deferred.ts';
@@ -12,23 +13,27 @@ import { stopReason } from './engine-stages.ts';
 import { chosenCase } from './gate.ts';
 import { gatherEvidence } from './gather-evidence.ts';
 import { fileDigests, stageKey, staticPreImage } from './key.ts';
+import type { KeysInFlight } from './keys-in-flight.ts';
 import type { Recorder } from './recorder.ts';
-import type { ResourcePool } from './resources.ts';
+import { needsOf, type ResourcePool } from './resources.ts';
 import { RunState } from './run-state.ts';
 import { runStage, type StageRunContext } from './run-stage.ts';
+import { StagesAtWork, type StopSignals, type Superseded } from './stages-at-work.ts';
 
-export type LoopEnd = 'done' | 'failed' | 'stopped' | 'interrupted';
+export type LoopEnd = 'done' | 'failed' | Ending;
+
+/** Why nothing new starts: a stop stage, an interrupt, or another run of the same workflow has taken over. */
+type Ending = 'stopped' | 'interrupted' | 'superseded';
 
 export interface LoopSettings {
   readonly plan: Plan;
-  readonly context: StageRunContext;
+  readonly context: Omit<StageRunContext, keyof StopSignals>;
   readonly recorder: Recorder;
   readonly latest: LatestKeys;
   readonly pool: ResourcePool;
   /** Stages that run even if a record exists. */
   readonly forced: ReadonlySet<StageId>;
-  /** Aborted by a stop stage or an interrupt: nothing new starts, running jobs write a resume state. */
-  readonly checkpoint: AbortController;
+  readonly keysInFlight: KeysInFlight;
 }
 
 /** A lost output may be made again so many times before the disk is to blame. */
@@ -38,11 +43,11 @@ export class RunLoop {
   private readonly settings: LoopSettings;
   private readonly state: RunState;
   private readonly forced: Set<StageId>;
-  /** Keys being worked on in this process: equal work of two stages is done once. */
-  private readonly working = new Map<Digest, Promise<void>>();
+  private readonly atWork = new StagesAtWork();
   private readonly finished = deferred<LoopEnd>();
+  private readonly ended = deferred<undefined>();
   private active = 0;
-  private ending: 'stopped' | 'interrupted' | undefined;
+  private ending: Ending | undefined;
 
   constructor(settings: LoopSettings) {
     this.settings = settings;
@@ -58,17 +63,29 @@ export class RunLoop {
     return this.finished.promise;
   }
 
+  /** Nothing new starts, running jobs write a resume state and end. */
   interrupt(): void {
     this.end('interrupted');
+    this.atWork.checkpointAll();
+  }
+
+  kill(): void {
+    this.atWork.killAll();
+  }
+
+  /** Nothing new starts; jobs with these keys go on and are published as usual, the others write a resume state and end. */
+  supersede(keep: ReadonlySet<Digest>, graceMs: number): Superseded {
+    this.end('superseded');
+    return this.atWork.stopAllBut(keep, graceMs);
   }
 
   counts(): { readonly [state: string]: number } {
     return this.state.counts();
   }
 
-  private end(why: 'stopped' | 'interrupted'): void {
+  private end(why: Ending): void {
     this.ending ??= why;
-    this.settings.checkpoint.abort();
+    this.ended.resolve(undefined);
     this.settings.pool.abandon();
   }
 
@@ -149,24 +166,29 @@ export class RunLoop {
     const gates = stage.after.flatMap((after) => (after.kind === 'case' ? [after.ref.gate] : []));
     this.settings.recorder.emit({ type: 'run-stopped', stage: stage.id, reason: stopReason(stage), gates });
     this.end('stopped');
+    this.atWork.checkpointAll();
   }
 
   private async restoreOrRun(stage: PlannedStage, inputs: readonly ResolvedInput[]): Promise<void> {
-    const { context, latest, recorder } = this.settings;
+    const { context, latest, recorder, keysInFlight } = this.settings;
     const { store } = context;
     const files = await fileDigests(stage, store);
     if (!files.ok) {
-      this.state.move(stage.id, 'failed');
-      recorder.emit({ type: 'stage-failed', stage: stage.id, failure: files.error });
+      this.fail(stage, files.error);
       return;
     }
     const key = stageKey(staticPreImage(stage, context.embedded.code, files.value), inputs);
-    while (this.working.has(key.key)) {
+    for (let other = keysInFlight.of(key.key); other !== undefined; other = keysInFlight.of(key.key)) {
       this.settings.pool.dismiss(this.state.entry(stage.id).order);
-      await this.working.get(key.key);
+      const failure = await Promise.race([other.ended, this.ended.promise]);
+      if (this.ending !== undefined) return;
+      if (failure !== undefined && other.run !== recorder.run) {
+        this.fail(stage, failure);
+        return;
+      }
     }
-    const turn = deferred<void>();
-    this.working.set(key.key, turn.promise);
+    const release = keysInFlight.begin(key.key, recorder.run, stage.id);
+    let failure: StageFailure | undefined;
     try {
       const forced = this.forced.has(stage.id);
       const decision = decide(await gatherEvidence(store, latest, stage, key, forced));
@@ -194,22 +216,16 @@ export class RunLoop {
       const held =
         stage.runsOn === 'engine'
           ? {}
-          : await this.settings.pool.acquire(this.needs(stage), this.state.entry(stage.id).order);
+          : await this.settings.pool.acquire(needsOf(stage), this.state.entry(stage.id).order);
       try {
         if (this.ending !== undefined) return;
-        await this.work(stage, key, inputs, decision.cause);
+        failure = await this.work(stage, key, inputs, decision.cause);
       } finally {
         this.settings.pool.release(held);
       }
     } finally {
-      this.working.delete(key.key);
-      turn.resolve();
+      release(failure);
     }
-  }
-
-  private needs(stage: PlannedStage): { readonly [token: string]: number } {
-    const cpu = stage.runsOn === 'embedded' ? stage.threads : 1;
-    return { cpu, ...stage.resources, job: 1 };
   }
 
   private async work(
@@ -217,20 +233,22 @@ export class RunLoop {
     key: Parameters<typeof runStage>[2],
     inputs: readonly ResolvedInput[],
     cause: Parameters<typeof runStage>[4],
-  ): Promise<void> {
+  ): Promise<StageFailure | undefined> {
     this.state.move(stage.id, 'running');
-    const end = await runStage(this.settings.context, stage, key, inputs, cause);
+    const context = { ...this.settings.context, ...this.atWork.begin(stage.id, key.key) };
+    const end = await runStage(context, stage, key, inputs, cause);
+    this.atWork.end(stage.id);
     switch (end.end) {
       case 'succeeded':
         this.forced.delete(stage.id);
         this.state.move(stage.id, 'succeeded');
         this.state.finish(stage.id, end.outputs, end.chosen);
         this.settings.latest.set(stage.id, key.key);
-        await this.settings.latest.saveNowAndThen();
+        if (this.ending !== 'superseded') await this.settings.latest.saveNowAndThen();
         break;
       case 'failed':
         this.state.move(stage.id, end.failure.reason === 'timed-out' ? 'timed-out' : 'failed');
-        break;
+        return end.failure;
       case 'cancelled':
         this.state.move(stage.id, 'cancelled');
         break;
@@ -242,31 +260,26 @@ export class RunLoop {
         this.repair(stage, end.input);
         break;
       default:
-        unreachable(end);
+        return unreachable(end);
     }
+    return undefined;
+  }
+
+  private fail(stage: PlannedStage, failure: StageFailure): void {
+    this.state.move(stage.id, failure.reason === 'timed-out' ? 'timed-out' : 'failed');
+    this.settings.recorder.emit({ type: 'stage-failed', stage: stage.id, failure });
   }
 
   /** The producer of a lost object runs again, and everything that follows from it is looked at again. */
   private repair(stage: PlannedStage, { from: named, output, port }: ResolvedInput): void {
-    const from = this.makerOf(named);
+    const from = this.state.makerOf(named);
     const producer = this.state.entry(from.stage);
     producer.reopened++;
     if (producer.reopened > MAX_REPAIRS) {
-      this.state.move(stage.id, 'failed');
-      const failure = { reason: 'object-damaged', port, digest: output.digest, times: MAX_REPAIRS + 1 } as const;
-      this.settings.recorder.emit({ type: 'stage-failed', stage: stage.id, failure });
+      this.fail(stage, { reason: 'object-damaged', port, digest: output.digest, times: MAX_REPAIRS + 1 });
       return;
     }
     this.settings.recorder.emit({ type: 'stage-reopened', stage: from.stage, port: from.port, digest: output.digest });
     for (const id of this.state.reopen(from.stage)) this.consider(id);
-  }
-
-  /** Behind a selection stands the stage that made the bytes it forwards. */
-  private makerOf(ref: PortRef): PortRef {
-    const { stage } = this.state.entry(ref.stage);
-    if (stage.kind !== 'select') return ref;
-    const readiness = readinessOf(stage, this.state.view);
-    const source = readiness.is === 'ready' ? readiness.inputs.find(({ port }) => port === ref.port) : undefined;
-    return source === undefined ? ref : this.makerOf(source.from);
   }
 }

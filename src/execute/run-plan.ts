@@ -9,15 +9,20 @@ import { LatestKeys } from '../store/actions.ts';
 import { Journal } from '../store/journal.ts';
 import { lockRun, newRunId, runFolder, unlockRun } from '../store/runs.ts';
 import { sweepDrafts, type Store } from '../store/store.ts';
+import type { Digest } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
 import { errorCode } from '../support/missing-files.ts';
 import type { EmbeddedBackend, Executor } from './ports.ts';
+import { keysInFlightIn } from './keys-in-flight.ts';
 import { Recorder, type RunListener } from './recorder.ts';
-import { ResourcePool } from './resources.ts';
+import { ResourcePool, TokenSupply } from './resources.ts';
 import { RunLoop, type LoopEnd } from './run-loop.ts';
+import type { Superseded } from './stages-at-work.ts';
 
 export interface RunSettings {
   readonly plan: Plan;
+  /** A new one unless given. */
+  readonly run?: RunId;
   readonly store: Store;
   readonly executor: Executor;
   readonly embedded: EmbeddedBackend;
@@ -29,6 +34,8 @@ export interface RunSettings {
   readonly jobs?: number;
   /** Sizes of resource tokens; `cpu` is the number of available cores unless given. */
   readonly resources?: { readonly [token: string]: number };
+  /** Tokens shared with other runs of this process, instead of `jobs` and `resources`. */
+  readonly tokens?: TokenSupply;
   readonly forced?: ReadonlySet<StageId>;
   readonly faults?: ReadonlyMap<StageId, JsonObject>;
   /** An earlier run to go on with: same id, same journal. */
@@ -45,7 +52,7 @@ export interface RunSettings {
 
 export interface RunOutcome {
   readonly run: RunId;
-  readonly outcome: 'succeeded' | 'failed' | 'stopped' | 'interrupted';
+  readonly outcome: 'succeeded' | 'failed' | 'stopped' | 'interrupted' | 'superseded';
   readonly exitCode: 0 | 1 | 3 | 130;
 }
 
@@ -54,6 +61,11 @@ export interface RunHandle {
   readonly finished: Promise<RunOutcome>;
   /** First: running jobs write a resume state and the run ends. Again: they are killed. */
   interrupt(signal: string): void;
+  /**
+   * Another run takes over: nothing new starts here, jobs with a key of `keep` go on and are published as usual, the others
+   * are asked for a resume state and killed after `graceMs`. Says which stages were at work.
+   */
+  supersede(by: RunId, keep: ReadonlySet<Digest>, graceMs: number): Superseded;
 }
 
 /** Long enough for a training step and its resume state on a slow machine; Ctrl-C again does not wait. */
@@ -63,24 +75,23 @@ const DEFAULT_ORPHAN_GRACE_MS = 20_000;
 export async function startRun(settings: RunSettings): Promise<RunHandle> {
   const { plan, store, continues } = settings;
   const startedAt = Date.now();
-  const run = continues?.run ?? newRunId(new Date(startedAt));
+  const run = continues?.run ?? settings.run ?? newRunId(new Date(startedAt));
   const folder = runFolder(store.layout, run);
   const journal = Journal.open(folder, continues?.soundBytes);
   await lockRun(folder);
   await keepOutOfGit(store.layout.home);
   const recorder = new Recorder(run, journal, settings.listeners, continues?.nextSeq);
-  store.onQuarantine(({ digest, found, movedTo }) =>
+  const deafen = store.onQuarantine(({ digest, found, movedTo }) =>
     recorder.emit({ type: 'object-quarantined', digest, found, movedTo }),
   );
-  const [checkpoint, kill] = [new AbortController(), new AbortController()];
-  const cpu = settings.resources?.['cpu'] ?? availableParallelism();
+  const pool = new ResourcePool(settings.tokens ?? tokenSupply(settings));
   const latest = await LatestKeys.open(store.layout, plan.workflow);
   const loop = new RunLoop({
     plan,
     recorder,
-    checkpoint,
     latest,
-    pool: new ResourcePool({ ...settings.resources, cpu, job: settings.jobs ?? Number.MAX_SAFE_INTEGER }),
+    pool,
+    keysInFlight: keysInFlightIn(store.layout.home),
     forced: settings.forced ?? new Set(),
     context: {
       store,
@@ -90,8 +101,6 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
       runFolder: folder,
       graceMs: settings.graceMs ?? DEFAULT_GRACE_MS,
       orphanGraceMs: settings.orphanGraceMs ?? DEFAULT_ORPHAN_GRACE_MS,
-      checkpoint: checkpoint.signal,
-      kill: kill.signal,
       faults: settings.faults ?? new Map(),
     },
   });
@@ -100,29 +109,45 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
   if (continues !== undefined && continues.tornBytes > 0) {
     recorder.emit({ type: 'journal-repaired', droppedBytes: continues.tornBytes });
   }
+  let over = false;
   const finished = loop.run().then(async (end): Promise<RunOutcome> => {
+    over = true;
     const result = OUTCOMES[end];
     recorder.emit({ type: 'run-finished', ...result, milliseconds: Date.now() - startedAt, counts: loop.counts() });
     journal.close();
-    await latest.save();
+    deafen();
+    pool.close();
+    if (end !== 'superseded') await latest.save(); // the run that took over knows better
     await store.stats.save();
     await sweepDrafts(store.layout);
     await unlockRun(folder);
     return { run, ...result };
   });
-  let interrupts = 0;
+  let [interrupts, supersedes] = [0, 0];
   return {
     run,
     finished,
     interrupt: (signal) => {
+      if (over) return;
       interrupts++;
-      if (interrupts > 1) kill.abort();
+      if (interrupts > 1) loop.kill();
       else {
         recorder.emit({ type: 'run-interrupted', signal });
         loop.interrupt();
       }
     },
+    supersede: (by, keep, graceMs) => {
+      if (over) return { kept: [], stopped: [] };
+      if (supersedes++ === 0) recorder.emit({ type: 'run-superseded', by });
+      return loop.supersede(keep, graceMs);
+    },
   };
+}
+
+/** Tokens for one run, or for all runs of a process that are handed the same supply. */
+export function tokenSupply({ jobs, resources }: Pick<RunSettings, 'jobs' | 'resources'>): TokenSupply {
+  const cpu = resources?.['cpu'] ?? availableParallelism();
+  return new TokenSupply({ ...resources, cpu, job: jobs ?? Number.MAX_SAFE_INTEGER });
 }
 
 /** The store is not for version control, and nobody should have to say so. */
@@ -137,6 +162,7 @@ const OUTCOMES: { readonly [end in LoopEnd]: Omit<RunOutcome, 'run'> } = {
   failed: { outcome: 'failed', exitCode: 1 },
   stopped: { outcome: 'stopped', exitCode: 3 },
   interrupted: { outcome: 'interrupted', exitCode: 130 },
+  superseded: { outcome: 'superseded', exitCode: 0 },
 };
 
 function openingOf({ plan, options, headgate, continues }: RunSettings): RunEventBody {

@@ -6,11 +6,11 @@
 //   succeeded | cached → pending            (an output was lost and its stage, with all that follow, is looked at again)
 import type { StageId } from '../events/ids.ts';
 import type { StageState } from '../events/run-events.ts';
-import type { Plan, PlannedStage } from '../plan/plan.ts';
-import { dependenciesOf, type Outputs, type StageView } from './edges.ts';
+import type { Plan, PlannedStage, PortRef } from '../plan/plan.ts';
+import { dependenciesOf, readinessOf, type Outputs, type StageView } from './edges.ts';
 
 const MOVES: { readonly [state in StageState]: readonly StageState[] } = {
-  pending: ['running', 'cached', 'not-taken', 'blocked', 'failed', 'succeeded'],
+  pending: ['running', 'cached', 'not-taken', 'blocked', 'failed', 'timed-out', 'succeeded'],
   running: ['succeeded', 'failed', 'timed-out', 'cancelled', 'pending'],
   succeeded: ['pending'],
   cached: ['pending'],
@@ -74,6 +74,15 @@ export class RunState {
 
   dependentsOf(id: StageId): readonly StageId[] {
     return this.dependents.get(id) ?? [];
+  }
+
+  /** Behind a selection stands the stage that made the bytes it forwards. */
+  makerOf(ref: PortRef): PortRef {
+    const { stage } = this.entry(ref.stage);
+    if (stage.kind !== 'select') return ref;
+    const readiness = readinessOf(stage, this.view);
+    const source = readiness.is === 'ready' ? readiness.inputs.find(({ port }) => port === ref.port) : undefined;
+    return source === undefined ? ref : this.makerOf(source.from);
   }
 
   move(id: StageId, to: StageState): void {

@@ -46,9 +46,11 @@ export interface RunReport {
   /** With the gates whose cases led there. */
   readonly stopped?: { readonly stage: StageId; readonly reason: string; readonly gates: readonly StageId[] };
   readonly quarantined: readonly { readonly digest: string; readonly movedTo: string }[];
+  /** The run that took over. */
+  readonly supersededBy?: string;
   /** Undefined while it runs, or when it was killed. */
   readonly finished?: {
-    readonly outcome: 'succeeded' | 'failed' | 'stopped' | 'interrupted';
+    readonly outcome: 'succeeded' | 'failed' | 'stopped' | 'interrupted' | 'superseded';
     readonly exitCode: number;
     readonly milliseconds: number;
   };
@@ -101,6 +103,8 @@ export function reduceRun(report: RunReport, event: RunEvent): RunReport {
         stopped: { stage: event.stage, reason: event.reason, gates: event.gates ?? [] },
         stages: change(report.stages, event.stage, { state: 'succeeded' }),
       };
+    case 'run-superseded':
+      return { ...report, supersededBy: event.by };
     case 'object-quarantined':
       return { ...report, quarantined: [...report.quarantined, { digest: event.digest, movedTo: event.movedTo }] };
     case 'run-finished': {

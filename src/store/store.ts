@@ -17,14 +17,14 @@ export interface Store {
   readonly stats: StatCache;
   /** The folder of a tree artifact, for reading. */
   folderOf(digest: Digest): Promise<string | undefined>;
-  /** Hears of every object found damaged from now on. */
-  onQuarantine(listener: (what: Quarantined) => void): void;
+  /** Hears of every object found damaged from now on, until the returned function is called. */
+  onQuarantine(listener: (what: Quarantined) => void): () => void;
 }
 
 export function openStore(root: string): Store {
   const layout = storeLayout(root);
   const stats = new StatCache(layout.statCache);
-  const listeners: ((what: Quarantined) => void)[] = [];
+  const listeners = new Set<(what: Quarantined) => void>();
   const objects = new ObjectStore(layout, stats, (what) => listeners.forEach((listener) => listener(what)));
   const folders = new Map<Digest, Promise<string | undefined>>();
   return {
@@ -32,7 +32,10 @@ export function openStore(root: string): Store {
     objects,
     actions: new ActionStore(layout),
     stats,
-    onQuarantine: (listener) => listeners.push(listener),
+    onQuarantine: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
     folderOf: (digest) => {
       // One at a time per tree: two jobs that start together read the same folder.
       const before = folders.get(digest) ?? Promise.resolve(undefined);

@@ -27,7 +27,9 @@ export async function status(
   const state =
     owner !== undefined
       ? `running (process ${owner.pid})`
-      : (report.finished?.outcome ?? 'ended without a last word; headgate resume goes on');
+      : report.supersededBy !== undefined
+        ? `superseded by run ${report.supersededBy}`
+        : (report.finished?.outcome ?? 'ended without a last word; headgate resume goes on');
   terminal.stdout.write(`${colours.bold(report.name)} run ${report.run}, started ${report.startedAt}: ${state}\n\n`);
   terminal.stdout.write(`${stageTable(report, colours)}\n\n${runSummary(report, [], colours)}`);
   return 0;
