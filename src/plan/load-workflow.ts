@@ -24,25 +24,36 @@ export interface LoadOptions {
   readonly set?: readonly string[];
   /** What the paths in the workflow are relative to; by default the current folder. */
   readonly root?: string;
+  /**
+   * Hears of every file that was looked at, whether or not it was there and the plan came about: sources of the plan (the
+   * workflow, what it includes, params) as they were named, and what stages read, absolute. Watching follows them.
+   */
+  readonly onLook?: (path: string, as: LookedAtAs) => void;
 }
+
+export type LookedAtAs = 'source' | 'data';
 
 export async function loadWorkflow(
   path: string,
   options: LoadOptions = {},
 ): Promise<Result<Plan, readonly Diagnostic[]>> {
-  const source = await readSource(path);
+  const source = await readSource(path, options);
   if (!source.ok) return source;
   const spec = parseWorkflow(source.value);
   if (!spec.ok) return err(sortDiagnostics(spec.error));
-  const params = options.params === undefined ? ok([]) : await readParams(options.params);
+  const params = options.params === undefined ? ok([]) : await readParams(options.params, options);
   if (!params.ok) return params;
   const made = makePlan(spec.value, { params: params.value, set: options.set ?? [] });
   if (!made.ok) return made;
-  const missing = await missingFiles(made.value.files, options.root ?? '.');
+  const missing = await missingFiles(made.value.files, options);
   return missing.length > 0 ? err(sortDiagnostics(missing)) : ok(made.value.plan);
 }
 
-async function readSource(path: string): Promise<Result<SourceDocument, readonly Diagnostic[]>> {
+async function readSource(
+  path: string,
+  { onLook }: LoadOptions,
+): Promise<Result<SourceDocument, readonly Diagnostic[]>> {
+  onLook?.(path, 'source');
   try {
     const { size } = await stat(path);
     if (size > maxBytes) return err([fileTooLarge(path, size, maxBytes)]);
@@ -52,14 +63,21 @@ async function readSource(path: string): Promise<Result<SourceDocument, readonly
   }
 }
 
-async function readParams(path: string): Promise<Result<readonly Located[], readonly Diagnostic[]>> {
-  const source = await readSource(path);
+async function readParams(
+  path: string,
+  options: LoadOptions,
+): Promise<Result<readonly Located[], readonly Diagnostic[]>> {
+  const source = await readSource(path, options);
   if (!source.ok) return source;
   const node = parseJson(source.value);
   return node.ok ? ok([node.value]) : err(sortDiagnostics(node.error));
 }
 
-async function missingFiles(files: readonly FileUse[], root: string): Promise<readonly Diagnostic[]> {
+async function missingFiles(
+  files: readonly FileUse[],
+  { root = '.', onLook }: LoadOptions,
+): Promise<readonly Diagnostic[]> {
+  for (const { path } of files) onLook?.(resolve(root, path), 'data');
   const problems = await Promise.all(
     files.map(async ({ stage, path, at }) =>
       (await exists(resolve(root, path))) ? [] : [fileMissing(at, path, stage)],
