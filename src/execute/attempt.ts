@@ -122,10 +122,13 @@ async function openFiles(
 ): Promise<Result<{ readonly [name: string]: JobInput }, StageFailure>> {
   const digests = await fileDigests(stage, store);
   if (!digests.ok) return digests;
-  const entries = stage.files.map(({ name, path }): [string, JobInput] => [
-    name,
-    { type: 'file', path: resolve(store.layout.root, path), digest: digests.value[name] ?? '' },
-  ]);
+  // Its own code is what runs, not what it reads.
+  const entries = stage.files
+    .filter(({ code }) => code !== true)
+    .map(({ name, path }): [string, JobInput] => [
+      name,
+      { type: 'file', path: resolve(store.layout.root, path), digest: digests.value[name] ?? '' },
+    ]);
   return ok(Object.fromEntries(entries));
 }
 
@@ -147,7 +150,13 @@ async function launchOf(
     ...(stage.timeoutMs === undefined ? {} : { timeoutMs: stage.timeoutMs }),
   };
   if (stage.runsOn !== 'command') {
-    return ok({ ...common, argv: [...context.embedded.argv, folder], cwd: folder, env: environment, stdin: 'held' });
+    return ok({
+      ...common,
+      argv: [...(stage.program ?? context.embedded).argv, folder],
+      cwd: folder,
+      env: environment,
+      stdin: 'held',
+    });
   }
   const outFolder = join(folder, 'out');
   const { root } = context.store.layout;
@@ -186,7 +195,9 @@ async function endOf(
   const failed = (failure: StageFailure): AttemptEnd => ({ end: 'failed', failure });
   if (processEnd.cause === 'not-started') {
     const command =
-      stage.runsOn === 'command' ? String((stage.settings['argv'] as readonly string[])[0]) : 'the worker';
+      stage.runsOn === 'command'
+        ? String((stage.settings['argv'] as readonly string[])[0])
+        : (stage.program?.argv[0] ?? 'the worker');
     return failed({ reason: 'command-not-found', command });
   }
   if (processEnd.cause === 'timed-out') return failed({ reason: 'timed-out', timeoutMs: stage.timeoutMs ?? 0 });

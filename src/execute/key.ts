@@ -2,6 +2,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { StageFailure } from '../events/failures.ts';
+import { JOB_PROTOCOL } from '../events/job-protocol.ts';
 import type { PlannedStage } from '../plan/plan.ts';
 import { keyOf } from '../store/actions.ts';
 import type { Store } from '../store/store.ts';
@@ -87,6 +88,8 @@ function codeOf(stage: PlannedStage, code: EmbeddedBackend['code']): Json {
       return { worker: code.worker, onnxruntime: code.onnxruntime };
     case 'command':
       return { command: COMMAND_CODE };
+    case 'program':
+      return { program: stage.program?.declared ?? [], protocol: JOB_PROTOCOL };
     case 'engine':
       return { engine: ENGINE_CODE };
   }

@@ -116,6 +116,6 @@ export class ResourcePool {
 }
 
 export function needsOf(stage: PlannedStage): Tokens {
-  const cpu = stage.runsOn === 'embedded' ? stage.threads : 1;
+  const cpu = stage.runsOn === 'command' ? 1 : stage.threads;
   return { cpu, ...stage.resources, job: 1 };
 }

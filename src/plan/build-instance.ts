@@ -190,7 +190,8 @@ export class InstanceBuilder {
   }
 
   private resources(threads: number): { readonly [token: string]: number } {
-    const tokens: { [token: string]: number } = this.kind.runsOn === 'engine' ? {} : { cpu: threads };
+    const tokens: { [token: string]: number } =
+      this.kind.runsOn === 'engine' ? {} : { cpu: threads, ...this.kind.resources };
     const written = this.spec.resources === undefined ? undefined : this.resolve(this.spec.resources);
     for (const { key, value } of written?.type === 'object' ? written.members.values() : []) {
       if (value.type === 'number') tokens[key] = value.value;

@@ -99,11 +99,17 @@ function plannedStage(stage: LinkedStage, conditions: Conditions, outputs: reado
     inputPorts: [...inputs.values()].map(({ port }) => port),
     outputs,
     after: stage.after.map((after) => plannedAfter(after, conditions)),
-    files: (kind.files?.(context) ?? []).map(({ name, path }) => ({ name, path })),
+    files: filesOf(instance),
+    ...(kind.program === undefined ? {} : { program: { argv: kind.program.argv, declared: kind.program.declared } }),
     resources,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     retries,
   };
+}
+
+function filesOf({ kind, context }: LinkedStage['instance']): PlannedStage['files'] {
+  const named = (kind.files?.(context) ?? []).map(({ name, path }) => ({ name, path }));
+  return [...named, ...(kind.program?.code ?? []).map((file) => ({ ...file, code: true as const }))];
 }
 
 function gateSettings({ instance }: LinkedStage): JsonObject {

@@ -1,6 +1,6 @@
 // The plan: every stage instance with its typed links, in an order that can run. Pure data; made by `link.ts`, read by everyone below.
 import type { StageId } from '../events/ids.ts';
-import type { InputPort, OutputPort, RunsOn } from '../stages/stage-kind.ts';
+import type { InputPort, KindProgram, OutputPort, RunsOn } from '../stages/stage-kind.ts';
 import type { JsonObject } from '../support/json.ts';
 
 export interface PortRef {
@@ -49,7 +49,10 @@ export interface PlannedStage {
   readonly inputPorts: readonly InputPort[];
   readonly outputs: readonly OutputPort[];
   readonly after: readonly After[];
-  readonly files: readonly { readonly name: string; readonly path: string }[];
+  /** Files outside the store that decide what the stage gives. Those of its own `code` are no inputs of the job. */
+  readonly files: readonly { readonly name: string; readonly path: string; readonly code?: true }[];
+  /** Where `runsOn` is 'program'. */
+  readonly program?: Pick<KindProgram, 'argv' | 'declared'>;
   /** Integer tokens; `cpu` defaults to `threads` for embedded stages. */
   readonly resources: { readonly [token: string]: number };
   readonly timeoutMs?: number;

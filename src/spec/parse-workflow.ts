@@ -23,6 +23,7 @@ export function parseWorkflow(source: SourceDocument): Result<WorkflowSpec, read
     source,
     name: textOf(read('name')),
     params: read('params'),
+    kinds: read('kinds'),
     profiles: mapMembers(read('profiles'), namedNode),
     tasks: mapMembers(read('tasks'), namedNode),
     modelFrom: memberOf(read('model'), 'from'),

@@ -46,6 +46,17 @@ export function checkSchema(schema: JsonObject, node: Located, what: string): Re
   return err(problems);
 }
 
+/** Why a schema that somebody else wrote cannot be used; undefined when it can. */
+export function schemaProblem(schema: JsonObject): string | undefined {
+  const { $id: _, ...anonymous } = schema;
+  try {
+    new Ajv2020({ strict: true, strictRequired: false, allowUnionTypes: true, discriminator: true }).compile(anonymous);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
 function describe(error: ErrorObject, whole: JsonObject, root: Located, what: string): readonly Diagnostic[] {
   const path = error.instancePath
     .split('/')

@@ -6,6 +6,8 @@ export interface WorkflowSpec {
   readonly source: SourceDocument;
   readonly name: string;
   readonly params: Located | undefined;
+  /** Packages whose stage kinds the workflow uses. */
+  readonly kinds: Located | undefined;
   readonly profiles: ReadonlyMap<string, NamedNode>;
   readonly tasks: ReadonlyMap<string, NamedNode>;
   readonly modelFrom: Located | undefined;

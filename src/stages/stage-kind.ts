@@ -67,7 +67,18 @@ export interface Ports {
 export type RunsOn =
   | 'embedded' // dist/worker.js in its own process
   | 'command' // a program the workflow names
+  | 'program' // a program that a package brought along, speaking the job protocol
   | 'engine'; // decided in the engine's process: gate, select, stop
+
+/** What runs a kind that a package brought along. */
+export interface KindProgram {
+  /** Without the job's folder; files of the package are absolute paths. */
+  readonly argv: readonly [string, ...string[]];
+  /** As the package wrote it: part of the key. */
+  readonly declared: readonly string[];
+  /** Files whose contents are part of the key. */
+  readonly code: readonly { readonly name: string; readonly path: string }[];
+}
 
 /** A problem with a stage's settings, placed at `path` inside `with`. */
 export interface Finding {
@@ -86,6 +97,10 @@ export interface StageKind {
   readonly role?: 'gate' | 'stop';
   /** Whether the job draws random numbers: otherwise its seed is 0, and changing the workflow's seed leaves it cached. */
   readonly seeded?: boolean;
+  /** Tokens that its stages hold unless they say otherwise, beside `cpu`. */
+  readonly resources?: { readonly [token: string]: number };
+  /** Where `runsOn` is 'program'. */
+  readonly program?: KindProgram;
   /** Problems that the schema cannot say. */
   check?(context: StageContext): readonly Finding[];
   ports(context: StageContext): Ports;

@@ -1,0 +1,54 @@
+// A file as a source document, or as JSON with places. Together with load-workflow.ts and kind-packages.ts the only file of
+// `plan/` that touches the file system.
+import { readFile, stat } from 'node:fs/promises';
+import { fileTooLarge, fileUnreadable } from '../diagnostics/catalogue/source.ts';
+import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import type { Located } from '../diagnostics/located-json.ts';
+import type { SourceDocument } from '../diagnostics/source.ts';
+import { parseJson } from '../spec/json-syntax.ts';
+import { decodeSource, maxBytes } from '../spec/read-source.ts';
+import { err } from '../support/result.ts';
+import type { Result } from '../support/result.ts';
+
+export type LookedAtAs = 'source' | 'data';
+
+export interface Looking {
+  /**
+   * Hears of every file that was looked at, whether or not it was there and the plan came about: sources of the plan (the
+   * workflow, what it includes, params, kinds) as they were named, and what stages read, absolute. Watching follows them.
+   */
+  readonly onLook?: (path: string, as: LookedAtAs) => void;
+}
+
+export async function readSource(
+  path: string,
+  { onLook }: Looking = {},
+): Promise<Result<SourceDocument, readonly Diagnostic[]>> {
+  onLook?.(path, 'source');
+  try {
+    const { size } = await stat(path);
+    if (size > maxBytes) return err([fileTooLarge(path, size, maxBytes)]);
+    return decodeSource(path, await readFile(path));
+  } catch (error) {
+    return err([fileUnreadable(path, reasonOf(error))]);
+  }
+}
+
+export async function readLocatedJson(
+  path: string,
+  looking: Looking = {},
+): Promise<Result<Located, readonly Diagnostic[]>> {
+  const source = await readSource(path, looking);
+  return source.ok ? parseJson(source.value) : source;
+}
+
+const reasons: { readonly [code: string]: string } = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'it is a folder',
+  EACCES: 'permission denied',
+};
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return reasons[code] ?? (error instanceof Error ? error.message : String(error));
+}
