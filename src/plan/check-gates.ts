@@ -1,37 +1,25 @@
 // Gates and joins of the whole graph: which cases end the run, that every join has exactly one alternative for each case
-// after which the run goes on, and that relative criteria have a reference.
+// after which the run goes on. What the cases themselves ask for is checked in `check-cases.ts`.
 import {
   alternativeMayBeMissing,
   incompleteJoin,
   overlappingJoin,
-  referenceNeeded,
   stopUnconditional,
 } from '../diagnostics/catalogue/gates.ts';
 import type { Place } from '../diagnostics/source.ts';
 import type { Condition, Conditions } from './conditions.ts';
 import type { Problems, StageInstance } from './instance.ts';
+import { checkCases } from './check-cases.ts';
 import { isDisabled } from './linked-stage.ts';
 import type { Alternative, LinkedStage } from './linked-stage.ts';
 
 export function checkGates(order: readonly LinkedStage[], conditions: Conditions, problems: Problems): void {
   const checker = new GateChecker(order, conditions, problems);
   for (const stage of order) {
-    if (stage.instance.kind.role === 'gate') checkReference(stage, problems);
+    if (stage.instance.kind.role === 'gate') checkCases(stage, problems);
     if (stage.instance.kind.role === 'stop') checkStop(stage, problems);
     for (const { binding } of stage.inputs.values()) {
       if (binding.shape === 'oneOf') checker.checkJoin(stage, binding.alternatives, binding.at);
-    }
-  }
-}
-
-function checkReference({ instance, inputs }: LinkedStage, problems: Problems): void {
-  if (inputs.has('reference')) return;
-  for (const { criteria, criteriaAt } of instance.cases) {
-    for (const [index, criterion] of criteria.entries()) {
-      const relative = ['percentOfReference', 'maxDegradation'].find((name) => name in criterion);
-      const at = criteriaAt[index];
-      if (relative !== undefined && at !== undefined)
-        problems.push(referenceNeeded({ ...at, length: 1 }, instance.id, relative));
     }
   }
 }

@@ -10,7 +10,7 @@ import {
   elseMissing,
   elseWithCriteria,
   strictWithoutPercent,
-} from '../diagnostics/catalogue/gates.ts';
+} from '../diagnostics/catalogue/gate-cases.ts';
 import { innerPlace, memberOf, toJson } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
 import type { Place } from '../diagnostics/source.ts';
@@ -20,12 +20,13 @@ import { checkSchema } from '../spec/schema-check.ts';
 import type { StageSpec } from '../spec/workflow-spec.ts';
 import type { StageKind } from '../stages/stage-kind.ts';
 import { isJsonObject } from '../support/json.ts';
+import type { JsonObject } from '../support/json.ts';
 import { jsonModule } from '../support/json-module.ts';
 import type { Problems, ResolvedCase } from './instance.ts';
+import { rules } from './criteria.ts';
 import type { Criterion } from './plan.ts';
 
 const schema = jsonModule(casesSchema);
-const comparisons = ['percentOfReference', 'atLeast', 'atMost', 'maxDegradation'] as const;
 
 export function resolveCases(
   spec: StageSpec,
@@ -59,9 +60,13 @@ function resolveCase(node: Located, written: Located | undefined, problems: Prob
   const nameNode = memberOf(node, 'name');
   const name = nameNode?.type === 'string' ? nameNode.value : '';
   const nameAt = nameNode === undefined ? node.at : innerPlace(nameNode);
-  const [condition, otherwise, criteria] = ['if', 'else', 'criteria'].map((key) => memberOf(node, key));
-  if (otherwise !== undefined && (condition ?? criteria) !== undefined) problems.push(elseWithCriteria(nameAt, name));
-  if (otherwise === undefined && condition === undefined && criteria === undefined)
+  const [condition, otherwise, criteria, text] = ['if', 'else', 'criteria', 'expression'].map((key) =>
+    memberOf(node, key),
+  );
+  const expression = text?.type === 'string' ? text : undefined;
+  if (otherwise !== undefined && (condition ?? criteria ?? expression) !== undefined)
+    problems.push(elseWithCriteria(nameAt, name));
+  if ((otherwise ?? condition ?? criteria ?? expression) === undefined)
     problems.push(caseWithoutCriteria(nameAt, name));
   const items = criteria?.type === 'array' ? criteria.items : [];
   const included = condition?.type !== 'boolean' || condition.value;
@@ -70,36 +75,29 @@ function resolveCase(node: Located, written: Located | undefined, problems: Prob
     name,
     nameAt,
     criteria: items.flatMap((item) => resolveCriterion(item, problems)),
-    criteriaAt: items.map((item) => item.at),
+    criterionNodes: items,
+    expression,
     included,
     neverAt: literal?.type === 'boolean' && !literal.value ? literal.at : undefined,
-    unconditional: included && items.length === 0,
+    unconditional: included && items.length === 0 && expression === undefined,
   };
 }
 
 function resolveCriterion(node: Located, problems: Problems): readonly Criterion[] {
   const value = toJson(node);
   if (!isJsonObject(value) || typeof value['metric'] !== 'string') return [];
-  const found = comparisons.filter((comparison) => value[comparison] !== undefined);
-  const [comparison] = found;
-  if (comparison === undefined || found.length > 1) {
-    problems.push(criterionForm(opening(node), found, comparisons));
+  const found = rules.filter((rule) => value[rule] !== undefined);
+  const [rule] = found;
+  if (rule === undefined || found.length > 1) {
+    problems.push(criterionForm(opening(node), found, rules));
     return [];
   }
-  const strict = value['strict'] === true;
-  if (strict && comparison !== 'percentOfReference') problems.push(strictWithoutPercent(opening(node)));
-  const metric = value['metric'];
-  const bound = Number(value[comparison]);
-  switch (comparison) {
-    case 'percentOfReference':
-      return [{ metric, percentOfReference: bound, ...(strict ? { strict } : {}) }];
-    case 'atLeast':
-      return [{ metric, atLeast: bound }];
-    case 'atMost':
-      return [{ metric, atMost: bound }];
-    case 'maxDegradation':
-      return [{ metric, maxDegradation: bound }];
-  }
+  if (value['strict'] === true && rule !== 'percentOfReference') problems.push(strictWithoutPercent(opening(node)));
+  // What says nothing must not enter the key.
+  const { strict, worstClass, ...others } = value;
+  const said = { ...(strict === true ? { strict } : {}), ...(worstClass === true ? { worstClass } : {}) };
+  // The schema has checked the members, and the line above that one of them is the bound.
+  return [{ ...others, ...said } as Criterion & JsonObject];
 }
 
 function checkOrder(spec: StageSpec, node: Located, cases: readonly ResolvedCase[], problems: Problems): void {
@@ -125,6 +123,12 @@ export function remainingCases(cases: readonly ResolvedCase[]): readonly Resolve
   return last === -1 ? included : included.slice(0, last + 1);
 }
 
-function opening(node: Located): Place {
+/** What the gate itself needs of a case to decide. */
+export function caseSettings({ name, criteria, expression }: ResolvedCase): JsonObject {
+  return { name, criteria, ...(expression === undefined ? {} : { expression: expression.value }) };
+}
+
+/** Where an object begins, for problems with the whole of it. */
+export function opening(node: Located): Place {
   return node.type === 'object' ? { ...node.at, length: 1 } : node.at;
 }

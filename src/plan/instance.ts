@@ -40,7 +40,9 @@ export interface ResolvedCase {
   readonly name: string;
   readonly nameAt: Place;
   readonly criteria: readonly Criterion[];
-  readonly criteriaAt: readonly Place[];
+  /** As written, for the places of problems. */
+  readonly criterionNodes: readonly Located[];
+  readonly expression: LocatedString | undefined;
   /** False: parameters leave this case out. */
   readonly included: boolean;
   /** Where a literal `"if": false` stands: no parameter can bring the case back. */

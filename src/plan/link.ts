@@ -155,7 +155,7 @@ class StageLinker {
   }
 
   private collect(port: InputPort, node: Located): Bound {
-    if (port.arity !== 'collect' && port.type !== 'any' && port.unused !== true) {
+    if (port.arity !== 'collect' && port.named !== true && port.type !== 'any' && port.unused !== true) {
       return void this.problems.push(collectNotExpected(node.at, port.name));
     }
     const written =
@@ -182,7 +182,9 @@ class StageLinker {
     const before = this.problems.length;
     const items = [...node.members.values()].flatMap(({ key, keyAt, value }) => {
       if (port.keys?.includes(key) === false) this.problems.push(collectKeyUnknown(keyAt, port.name, key, port.keys));
-      const from = this.lookup.output(value, port.name, { instance: this.instance, zipKey: key });
+      // Names of sets are no keys of a fan-out: those references zip as a single one would.
+      const zipKey = port.named === true ? this.instance.zipKey : key;
+      const from = this.lookup.output(value, port.name, { instance: this.instance, zipKey });
       return from === undefined ? [] : [{ key, from }];
     });
     return this.problems.length > before ? undefined : items;

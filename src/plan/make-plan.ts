@@ -19,7 +19,7 @@ import { findConditions } from './conditions.ts';
 import type { Conditions } from './conditions.ts';
 import { resolveDeclarations } from './declarations.ts';
 import { expandStages } from './expand.ts';
-import { remainingCases } from './gate-cases.ts';
+import { caseSettings, remainingCases } from './gate-cases.ts';
 import type { Problems } from './instance.ts';
 import { isDisabled } from './linked-stage.ts';
 import type { LinkedAfter, LinkedBinding, LinkedCases, LinkedStage, OutputRef } from './linked-stage.ts';
@@ -113,7 +113,7 @@ function filesOf({ kind, context }: LinkedStage['instance']): PlannedStage['file
 }
 
 function gateSettings({ instance }: LinkedStage): JsonObject {
-  const cases = remainingCases(instance.cases).map(({ name, criteria }) => ({ name, criteria }));
+  const cases = remainingCases(instance.cases).map(caseSettings);
   return { ...instance.kind.jobSettings(instance.context), cases };
 }
 

@@ -79,14 +79,38 @@ export interface GateCase {
   readonly name: string;
   /** All must hold; none for `else` (and for cases that a parameter makes unconditional). */
   readonly criteria: readonly Criterion[];
+  /** A CEL condition that must hold too (see `expression/condition.ts`). */
+  readonly expression?: string;
 }
 
+/** What a criterion's number is compared with; the unit of its margin is the unit of its threshold. */
+export type Rule =
+  | 'atLeast'
+  | 'atMost'
+  | 'percentOfReference'
+  | 'maxDegradation'
+  | 'maxDegradationPercent'
+  | 'minImprovement'
+  | 'minImprovementPercent';
+
+/** Exactly one rule with its threshold, and on what it looks. */
 export type Criterion = {
   /** A name in the metrics artifact, or 'primary'. */
   readonly metric: string;
-} & (
-  | { readonly percentOfReference: number; readonly strict?: boolean }
-  | { readonly atLeast: number }
-  | { readonly atMost: number }
-  | { readonly maxDegradation: number }
-);
+  /** One evaluation set of several; without it every set must hold. */
+  readonly set?: string;
+  /** The class that fares worst decides, not the metric's own value. */
+  readonly worstClass?: true;
+  /** The margin must hold with this probability over the bootstrap's replicates. */
+  readonly confidence?: number;
+  readonly hysteresis?: Hysteresis;
+  /** Of `percentOfReference`: more than, not equal to. */
+  readonly strict?: boolean;
+} & { readonly [R in Rule]: { readonly [name in R]: number } }[Rule];
+
+/** Inside a loop: once met, the bound counts as met while every later iteration stays within `below` of it. */
+export type Hysteresis = {
+  readonly below: number;
+  /** At least so many in a row, the one that met the bound among them. */
+  readonly iterations: number;
+};

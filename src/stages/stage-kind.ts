@@ -20,6 +20,8 @@ export interface InputPort {
   readonly arity: 'one' | 'optional' | 'collect';
   /** The keys a collect port takes; a collect over a whole fan-out leaves the others out. Without it: any keys. */
   readonly keys?: readonly string[];
+  /** Takes several artifacts under names (`collect`) as well as one. */
+  readonly named?: true;
   /** Accepted and checked, but with these settings nothing reads it: no edge comes of it. */
   readonly unused?: boolean;
   readonly help: string;

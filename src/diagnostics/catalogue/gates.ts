@@ -1,76 +1,9 @@
-// HG14xx: gates, their cases, and joins. One constructor per problem.
+// HG14xx: the cases that others hang on, and joins; the cases themselves are in `gate-cases.ts`. One constructor per problem.
 import { errorAt } from '../diagnostic.ts';
 import type { Diagnostic } from '../diagnostic.ts';
 import { placeText } from '../source.ts';
 import type { Place } from '../source.ts';
 import { listed, suggestion } from '../suggest.ts';
-
-export function casesMissing(at: Place, gate: string): Diagnostic {
-  return errorAt('HG1401', at, {
-    message: `gate "${gate}" has no cases`,
-    help: 'a gate needs "cases", the last of them {"name": …, "else": true}',
-  });
-}
-
-export function casesNotAllowed(at: Place, kind: string): Diagnostic {
-  return errorAt('HG1402', at, { message: `a ${kind} stage has no cases`, help: 'only gates do' });
-}
-
-export function elseMissing(at: Place, gate: string, last: string): Diagnostic {
-  return errorAt('HG1403', at, {
-    message: `gate "${gate}" has no else: nothing is chosen when "${last}" does not hold`,
-    help: 'add a last case {"name": …, "else": true}',
-  });
-}
-
-export function caseAfterElse(at: Place, name: string, elseName: string): Diagnostic {
-  return errorAt('HG1404', at, {
-    message: `case "${name}" stands after the else case "${elseName}" and can never be chosen`,
-    help: 'else is the last case',
-  });
-}
-
-export function duplicateCase(at: Place, name: string, first: Place): Diagnostic {
-  return errorAt('HG1405', at, {
-    message: `case "${name}" is given twice`,
-    help: `the first one is at ${placeText(first)}`,
-  });
-}
-
-export function elseWithCriteria(at: Place, name: string): Diagnostic {
-  return errorAt('HG1406', at, {
-    message: `the else case "${name}" has a condition`,
-    help: 'else is chosen when no other case is; it has no "criteria" and no "if"',
-  });
-}
-
-export function caseWithoutCriteria(at: Place, name: string): Diagnostic {
-  return errorAt('HG1407', at, {
-    message: `case "${name}" says nothing about when it is chosen`,
-    help: 'give it "criteria", "if" or "else"',
-  });
-}
-
-export function criterionForm(at: Place, found: readonly string[], known: readonly string[]): Diagnostic {
-  return errorAt('HG1408', at, {
-    message:
-      found.length === 0
-        ? 'the criterion compares with nothing'
-        : `the criterion compares with several things: ${found.join(', ')}`,
-    help: `exactly one of: ${known.join(', ')}`,
-  });
-}
-
-export function strictWithoutPercent(at: Place): Diagnostic {
-  return errorAt('HG1409', at, { message: '"strict" belongs to "percentOfReference"' });
-}
-
-export function referenceNeeded(at: Place, gate: string, criterion: string): Diagnostic {
-  return errorAt('HG1410', at, {
-    message: `"${criterion}" needs a reference, and gate "${gate}" has none`,
-    help: 'give the gate the input "reference"',
-  });
-}
 
 export function notAGate(at: Place, stage: string, kind: string): Diagnostic {
   return errorAt('HG1411', at, {

@@ -4,6 +4,8 @@ import { jsonModule } from '../../support/json-module.ts';
 import { input } from '../port-types.ts';
 import type { StageKind } from '../stage-kind.ts';
 
+const named = true;
+
 export const gate: StageKind = {
   kind: 'gate',
   summary: 'decides on measured numbers',
@@ -15,8 +17,15 @@ export const gate: StageKind = {
     const peers = all ? 'collect' : 'optional';
     return {
       inputs: [
-        input('metrics', { artifact: 'metrics' }, 'what the gate decides on'),
-        input('reference', { artifact: 'metrics' }, 'what it is compared with', 'optional'),
+        { ...input('metrics', { artifact: 'metrics' }, 'what the gate decides on, or named evaluation sets'), named },
+        {
+          ...input('reference', { artifact: 'metrics' }, 'what it is compared with, by the same sets', 'optional'),
+          named,
+        },
+        {
+          ...input('history', { artifact: 'metrics' }, 'inside a loop: earlier iterations, from "0"', 'optional'),
+          named,
+        },
         { ...input('peers', { artifact: 'metrics' }, 'the metrics of every peer', peers), unused: !all },
         { ...input('peerReferences', { artifact: 'metrics' }, 'the references of every peer', peers), unused: !all },
       ],

@@ -1,0 +1,226 @@
+// Conditions in CEL: checked once while planning, with the place of what is wrong, and evaluated without side effects.
+// The only file that knows the CEL library. Numbers of metrics are a type of their own, `number`: it mixes with int and
+// double literals (`metrics.mAP / 2` is fine), and an operation that gives NaN or an infinity is an error, never false.
+import { createRequire } from 'node:module';
+import type { ASTNode, Environment } from '@marcbachmann/cel-js';
+import { err, ok } from '../support/result.ts';
+import type { Result } from '../support/result.ts';
+
+/** Which variables a condition may read. */
+export interface ConditionScope {
+  /** Names of the evaluation sets; undefined where there is one without a name. */
+  readonly sets: readonly string[] | undefined;
+  readonly reference: boolean;
+  /** Inside a loop: `iteration` is the number of iterations before this one. */
+  readonly iteration: boolean;
+}
+
+/** Nested maps of numbers, as deep as the variable's type says. */
+export type ConditionValue = number | { readonly [name: string]: ConditionValue };
+export type ConditionValues = { readonly [variable: string]: ConditionValue };
+
+export interface ConditionProblem {
+  readonly message: string;
+  /** In the text of the condition. */
+  readonly start: number;
+  readonly length: number;
+}
+
+export interface ConditionOutcome {
+  readonly held: boolean;
+  /** The numbers that the condition names, by path. */
+  readonly read: { readonly [path: string]: number };
+}
+
+/** What is wrong with a condition as far as it can be known before there are values. */
+export function checkCondition(text: string, scope: ConditionScope): ConditionProblem | undefined {
+  const checked = environment(scope).check(text);
+  if (checked.error !== undefined) {
+    const { summary, range } = checked.error;
+    const start = Math.min(range?.start ?? 0, text.length);
+    return { message: lowerFirst(summary), start, length: Math.max(1, (range?.end ?? text.length) - start) };
+  }
+  if (checked.type === 'bool') return undefined;
+  return { message: `it gives ${checked.type ?? 'nothing'}, not bool`, start: 0, length: text.length };
+}
+
+/** The error says what kept it from being decided: a key that is not there, or arithmetic without a result. */
+export function evaluateCondition(
+  text: string,
+  scope: ConditionScope,
+  values: ConditionValues,
+): Result<ConditionOutcome, string> {
+  try {
+    const condition = environment(scope).parse(text);
+    const read: { [path: string]: number } = {};
+    for (const path of pathsIn(condition.ast)) {
+      const found = valueAt(values, path);
+      if (!found.ok) return found;
+      if (typeof found.value === 'number') read[path.join('.')] = found.value;
+    }
+    const held: unknown = condition(contextOf(values));
+    if (typeof held !== 'boolean') return err(`it gives ${typeof held}, not bool`);
+    return ok({ held, read });
+  } catch (error) {
+    const { summary, message } = error as Error & { readonly summary?: string };
+    return err(lowerFirst(summary ?? message));
+  }
+}
+
+class Measured {
+  readonly value: number;
+
+  constructor(value: number) {
+    this.value = value;
+  }
+}
+
+type Library = typeof import('@marcbachmann/cel-js');
+let library: Library | undefined;
+
+/** Loaded at the first condition: most workflows have none, planning is synchronous, and loading costs 20 ms. */
+function cel(): Library {
+  library ??= createRequire(import.meta.url)('@marcbachmann/cel-js') as Library;
+  return library;
+}
+
+let base: Environment | undefined;
+
+function environment({ sets, reference, iteration }: ConditionScope): Environment {
+  base ??= withNumbers(new (cel().Environment)({ unlistedVariablesAreDyn: false }));
+  const made = base.clone();
+  const declare = (name: string, type: string): void => {
+    if (sets === undefined) made.registerVariable(name, type);
+    else made.registerVariable(name, { schema: Object.fromEntries(sets.map((set) => [set, type])) });
+  };
+  declare('metrics', 'map<string, number>');
+  declare('classes', 'map<string, map<string, number>>');
+  if (reference) declare('reference', 'map<string, number>');
+  if (iteration) made.registerVariable('iteration', 'int');
+  return made;
+}
+
+const arithmetic: { readonly [sign: string]: (left: number, right: number) => number } = {
+  '+': (left, right) => left + right,
+  '-': (left, right) => left - right,
+  '*': (left, right) => left * right,
+  '/': (left, right) => left / right,
+};
+const comparison: { readonly [sign: string]: (left: number, right: number) => boolean } = {
+  '<': (left, right) => left < right,
+  '<=': (left, right) => left <= right,
+  '>': (left, right) => left > right,
+  '>=': (left, right) => left >= right,
+};
+
+function withNumbers(made: Environment): Environment {
+  made.registerType('number', Measured);
+  const others = ['number', 'double', 'int'];
+  const pairs = [...others.map((other) => ['number', other]), ...others.slice(1).map((other) => [other, 'number'])];
+  for (const [left, right] of pairs as [string, string][]) {
+    for (const [sign, apply] of Object.entries(arithmetic)) {
+      made.registerOperator(
+        `${left} ${sign} ${right}: number`,
+        (a, b) => new Measured(finite(apply(plain(a), plain(b)), `${plain(a)} ${sign} ${plain(b)}`)),
+      );
+    }
+    for (const [sign, apply] of Object.entries(comparison)) {
+      made.registerOperator(`${left} ${sign} ${right}: bool`, (a, b) => apply(comparable(a), comparable(b)));
+    }
+  }
+  // The library registers the mirrored forms of an equality, and `!=`, by itself.
+  for (const other of others) {
+    made.registerOperator(`number == ${other}: bool`, (a, b) => comparable(a) === comparable(b));
+  }
+  made.registerOperator('-number', (a: unknown) => new Measured(-plain(a)));
+  made.registerFunction('abs(number): number', (a: unknown) => new Measured(Math.abs(plain(a))));
+  made.registerFunction('double(number): double', (a: unknown) => plain(a));
+  for (const [name, pick] of [
+    ['min', Math.min],
+    ['max', Math.max],
+  ] as const) {
+    made.registerFunction(
+      `${name}(number, number): number`,
+      (a: unknown, b: unknown) => new Measured(pick(plain(a), plain(b))),
+    );
+  }
+  return made;
+}
+
+function plain(value: unknown): number {
+  return value instanceof Measured ? value.value : Number(value);
+}
+
+function comparable(value: unknown): number {
+  return finite(plain(value), 'an operand');
+}
+
+function finite(value: number, what: string): number {
+  if (!Number.isFinite(value)) throw new Error(`${what} is ${value}`);
+  return value;
+}
+
+function contextOf(values: ConditionValues): { readonly [variable: string]: unknown } {
+  const inner = (value: ConditionValue): unknown =>
+    typeof value === 'number' ? new Measured(value) : mapped(value, inner);
+  return mapped(values, (value) => (typeof value === 'number' ? BigInt(value) : inner(value)));
+}
+
+function mapped(values: ConditionValues, to: (value: ConditionValue) => unknown): { readonly [name: string]: unknown } {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, to(value)]));
+}
+
+function valueAt(values: ConditionValues, path: readonly string[]): Result<ConditionValue, string> {
+  let value: ConditionValue = values;
+  for (const [depth, key] of path.entries()) {
+    if (typeof value === 'number') return err(`${path.slice(0, depth).join('.')} is a number`);
+    if (!Object.hasOwn(value, key)) {
+      const known = Object.keys(value).join(', ') || 'nothing';
+      return err(`there is no ${path.slice(0, depth + 1).join('.')} (${path.slice(0, depth).join('.')} has: ${known})`);
+    }
+    value = value[key] as ConditionValue;
+  }
+  return ok(value);
+}
+
+const variables = ['metrics', 'reference', 'classes'];
+
+/**
+ * Every path from a variable by names alone. All of them must exist, also where `&&` would not look: a misspelt metric
+ * must not hide behind a condition that happens to be false. What `has(…)` asks for may be missing.
+ */
+function pathsIn(root: ASTNode): readonly (readonly string[])[] {
+  const paths: string[][] = [];
+  const visit = (node: unknown): void => {
+    if (Array.isArray(node)) node.forEach(visit);
+    else if (isNode(node)) {
+      const path = pathOf(node);
+      if (path !== undefined) paths.push(path);
+      else if (node.op === 'call' && node.args[0] === 'has') visit(parentsOf(node.args[1]));
+      else visit(node.args);
+    }
+  };
+  visit(root);
+  return paths;
+}
+
+function pathOf(node: ASTNode): string[] | undefined {
+  if (node.op === 'id') return variables.includes(node.args) ? [node.args] : undefined;
+  if (node.op !== '.' && node.op !== '[]') return undefined;
+  const [from, step] = node.args;
+  const key = typeof step === 'string' ? step : step.op === 'value' ? step.args : undefined;
+  const path = pathOf(from);
+  return path === undefined || typeof key !== 'string' ? undefined : [...path, key];
+}
+
+function parentsOf(asked: readonly ASTNode[]): readonly ASTNode[] {
+  return asked.flatMap((node) => (node.op === '.' ? [node.args[0]] : []));
+}
+
+function isNode(value: unknown): value is ASTNode {
+  return typeof value === 'object' && value !== null && 'op' in value && 'args' in value;
+}
+
+function lowerFirst(text: string): string {
+  return `${text[0]?.toLowerCase() ?? ''}${text.slice(1)}`;
+}
