@@ -1,7 +1,7 @@
 // What to say about a failed stage: what happened, and what to do about it. Every reason has its words or this does not compile.
 import type { StageFailure } from '../events/failures.ts';
 import { unreachable } from '../support/result.ts';
-import { duration } from './quantities.ts';
+import { count, duration } from './quantities.ts';
 
 export interface FailureWords {
   readonly message: string;
@@ -68,6 +68,31 @@ export function failureWords(failure: StageFailure): FailureWords {
       return {
         message: `metric "${failure.metric}" is in ${failure.unit}, its reference in ${failure.referenceUnit}`,
         help: 'both must be measured in the same unit',
+      };
+    case 'replicates-missing':
+      return {
+        message: `the gate asks for confidence in "${failure.metric}", and its ${failure.whose} ${failure.whose === 'metrics' ? 'have' : 'has'} no bootstrap replicates of it`,
+        help: 'measure with "bootstrap": {"count": 500}, or leave "confidence" out',
+      };
+    case 'replicates-unpaired':
+      return {
+        message: `the bootstrap replicates of "${failure.metric}" do not pair with those of its reference: ${failure.field} is ${failure.value} here and ${failure.referenceValue} there`,
+        help: 'measure both on the same images, with the same "bootstrap" settings',
+      };
+    case 'replicates-too-few':
+      return {
+        message: `${count(failure.count, 'replicate')} are too few for a confidence of ${failure.confidence}`,
+        help: `raise "bootstrap.count" to at least ${Math.ceil(1 / (1 - failure.confidence) - 1e-9)}`,
+      };
+    case 'replicates-undefined':
+      return {
+        message: `the margin of "${failure.metric}" is undefined in ${failure.undefinedCount} of ${failure.count} bootstrap replicates`,
+        help: 'so few images hold the objects that some samples have none; measure on more images, or leave "confidence" out',
+      };
+    case 'expression-failed':
+      return {
+        message: `the expression ${failure.expression} could not be decided: ${failure.problem}`,
+        help: 'has(metrics.name) asks whether a metric is there',
       };
     case 'file-missing':
       return { message: `"${failure.name}" does not exist: ${failure.path}`, help: 'paths are relative to --root' };

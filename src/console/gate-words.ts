@@ -1,5 +1,5 @@
 // A gate's evidence in words: each number, what it was compared with, and by how much it held or fell short.
-import type { EvidenceLine } from '../execute/gate.ts';
+import type { CriterionEvidence, EvidenceLine, ExpressionEvidence } from '../execute/gate-evidence.ts';
 import { isJsonObject, type JsonObject } from '../support/json.ts';
 import { unreachable } from '../support/result.ts';
 import { metricValue, shortNumber } from './quantities.ts';
@@ -18,22 +18,73 @@ export function evidenceOf(verdict: JsonObject): readonly EvidenceLine[] {
 }
 
 export function evidenceWords(line: EvidenceLine): string {
-  const value = `${line.head} ${line.metric} ${metricValue(line.value, line.unit)}`;
-  const verdict = line.held ? 'holds' : 'falls short';
-  const margin = `${line.margin >= 0 ? '+' : '−'}${shortNumber(Math.abs(line.margin))}`;
-  const reference = line.reference === null ? '' : metricValue(line.reference, line.unit);
-  switch (line.rule) {
+  return line.rule === 'expression' ? expressionWords(line) : criterionWords(line);
+}
+
+function criterionWords(line: CriterionEvidence): string {
+  return `${subjectWords(line)}${comparisonWords(line)}: ${heldWord(line)} (${marginWords(line)})${rowWords(line)}`;
+}
+
+function subjectWords({ head, set, metric, class: worst, value, unit }: CriterionEvidence): string {
+  const where = set === undefined ? '' : ` on ${set}`;
+  const of = worst === undefined ? '' : ` of its worst class ${worst}`;
+  return `${head}${where} ${metric}${of} ${metricValue(value, unit)}`;
+}
+
+/** After the value: what it is compared with, and what the case asks. */
+function comparisonWords(line: CriterionEvidence): string {
+  const { case: name, rule, unit } = line;
+  const reference = line.reference === null ? '' : metricValue(line.reference, unit);
+  const threshold = metricValue(line.threshold, unit);
+  switch (rule) {
     case 'percentOfReference':
-      return `${value} is ${percent(line.percent)} % of ${reference}, ${line.case} asks ${line.threshold} %: ${verdict} (${margin})`;
+      return ` is ${percent(line.percent)} % of ${reference}, ${name} asks ${line.threshold} %`;
     case 'atLeast':
-      return `${value}, ${line.case} asks at least ${metricValue(line.threshold, line.unit)}: ${verdict} (${margin})`;
+      return `, ${name} asks at least ${threshold}`;
     case 'atMost':
-      return `${value}, ${line.case} asks at most ${metricValue(line.threshold, line.unit)}: ${verdict} (${margin})`;
+      return `, ${name} asks at most ${threshold}`;
     case 'maxDegradation':
-      return `${value} against ${reference}, ${line.case} allows ${metricValue(line.threshold, line.unit)} less: ${verdict} (${margin})`;
+      return ` against ${reference}, ${name} allows ${threshold} less`;
+    case 'maxDegradationPercent':
+      return ` is ${percent(line.percent)} % worse than ${reference}, ${name} allows ${line.threshold} %`;
+    case 'minImprovement':
+      return ` against ${reference}, ${name} asks ${threshold} more`;
+    case 'minImprovementPercent':
+      return ` is ${percent(line.percent)} % better than ${reference}, ${name} asks ${line.threshold} %`;
     default:
-      return unreachable(line.rule);
+      return unreachable(rule);
   }
+}
+
+function marginWords({ margin, confidence, interval }: CriterionEvidence): string {
+  if (confidence !== undefined)
+    return `${signed(margin)}, with ${level(confidence.level)} confidence at least ${signed(confidence.margin)}`;
+  if (interval === undefined) return signed(margin);
+  return `${signed(margin)}, ${level(interval.level)} between ${signed(interval.low)} and ${signed(interval.high)}`;
+}
+
+function rowWords({ hysteresis }: CriterionEvidence): string {
+  if (hysteresis === undefined) return '';
+  const { below, iterations, row } = hysteresis;
+  return `, ${row} of ${iterations} iterations in a row since it was met, none more than ${shortNumber(below)} below`;
+}
+
+function expressionWords(line: ExpressionEvidence): string {
+  const values = Object.entries(line.read).map(([path, value]) => `${path} ${shortNumber(value)}`);
+  const read = values.length === 0 ? '' : ` (${values.join(', ')})`;
+  return `${line.head}, ${line.case} asks ${line.expression}: ${heldWord(line)}${read}`;
+}
+
+function heldWord({ held }: EvidenceLine): string {
+  return held ? 'holds' : 'falls short';
+}
+
+function signed(margin: number): string {
+  return `${margin >= 0 ? '+' : '−'}${shortNumber(Math.abs(margin))}`;
+}
+
+function level(value: number): string {
+  return `${shortNumber(value * 100)} %`;
 }
 
 function percent(value: number | null): string {
@@ -41,5 +92,8 @@ function percent(value: number | null): string {
 }
 
 function isEvidence(value: unknown): value is EvidenceLine & JsonObject {
-  return isJsonObject(value) && typeof value['metric'] === 'string' && typeof value['value'] === 'number';
+  if (!isJsonObject(value)) return false;
+  return value['rule'] === 'expression'
+    ? typeof value['expression'] === 'string' && isJsonObject(value['read'])
+    : typeof value['metric'] === 'string' && typeof value['value'] === 'number';
 }

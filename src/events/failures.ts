@@ -25,6 +25,25 @@ export type StageFailure =
   | { readonly reason: 'metrics-malformed'; readonly port: string; readonly problem: string }
   | { readonly reason: 'reference-not-positive'; readonly metric: string; readonly value: number }
   | { readonly reason: 'unit-mismatch'; readonly metric: string; readonly unit: string; readonly referenceUnit: string }
+  /** A gate's criterion asks for confidence, and these metrics have no bootstrap replicates of what it looks at. */
+  | { readonly reason: 'replicates-missing'; readonly metric: string; readonly whose: 'metrics' | 'reference' }
+  /** Replicates of the metrics and of the reference that were not drawn alike cannot be compared one by one. */
+  | {
+      readonly reason: 'replicates-unpaired';
+      readonly metric: string;
+      readonly field: string;
+      readonly value: string;
+      readonly referenceValue: string;
+    }
+  | { readonly reason: 'replicates-too-few'; readonly count: number; readonly confidence: number }
+  /** In so many replicates the margin is not a number: the sample holds no object, or the reference is not positive. */
+  | {
+      readonly reason: 'replicates-undefined';
+      readonly metric: string;
+      readonly undefinedCount: number;
+      readonly count: number;
+    }
+  | { readonly reason: 'expression-failed'; readonly expression: string; readonly problem: string }
   | { readonly reason: 'file-missing'; readonly name: string; readonly path: string }
   | { readonly reason: 'file-changed'; readonly name: string; readonly path: string }
   | { readonly reason: 'object-damaged'; readonly port: string; readonly digest: string; readonly times: number }

@@ -8,7 +8,7 @@ import type { PlannedStage } from '../plan/plan.ts';
 import type { Store } from '../store/store.ts';
 import { listFiles } from '../store/tree-manifest.ts';
 import { err, ok, type Result } from '../support/result.ts';
-import { parseMetrics } from './metrics.ts';
+import { parseMetrics } from './metrics-document.ts';
 
 export interface CollectedOutputs {
   readonly outputs: { readonly [port: string]: OutputRecord };
@@ -32,7 +32,7 @@ export async function collectOutputs(
       if (found.value.isFolder) return err({ reason: 'metrics-malformed', port, problem: 'it is a folder' });
       const parsed = parseMetrics(port, await readFile(found.value.path, 'utf8'));
       if (!parsed.ok) return parsed;
-      metrics.push(parsed.value);
+      metrics.push(parsed.value.fact);
     }
     const { digest, bytes, tree } = found.value.isFolder
       ? await store.objects.putTree(found.value.path)

@@ -8,8 +8,9 @@ import { digestBytes } from '../support/digest.ts';
 import { isJsonObject, type JsonObject } from '../support/json.ts';
 import { err, ok, type Result } from '../support/result.ts';
 import type { ResolvedInput } from './edges.ts';
-import { decideGate, type GateSubject, type Verdict } from './gate.ts';
-import { readMetrics, type LostInput } from './read-metrics.ts';
+import { decideGate, type Verdict } from './gate.ts';
+import { gateSubjects } from './gate-inputs.ts';
+import type { LostInput } from './read-metrics.ts';
 
 export interface EngineOutcome {
   readonly outputs: { readonly [port: string]: OutputRecord };
@@ -51,42 +52,11 @@ async function evaluateGate(
   if (settings === undefined) return err({ reason: 'settings-invalid', problem: 'a gate needs "cases"' });
   const subjects = await gateSubjects(store, settings, inputs);
   if (!subjects.ok) return subjects;
-  const [own, ...others] = subjects.value;
-  if (own === undefined) return err({ reason: 'settings-invalid', problem: 'a gate needs the input "metrics"' });
-  const verdict = decideGate(settings, [own, ...others]);
+  const verdict = decideGate(settings, subjects.value);
   if (!verdict.ok) return verdict;
   const text = canonicalJson(verdict.value);
   const output: OutputRecord = { digest: digestBytes(text), type: 'verdict', bytes: Buffer.byteLength(text) };
   return ok({ outputs: { verdict: output }, verdict: verdict.value, content: [text] });
-}
-
-/** The heads a gate judges: its own, or with policy 'all' every peer. */
-async function gateSubjects(
-  store: Store,
-  settings: GateSettings,
-  inputs: readonly ResolvedInput[],
-): Promise<Result<readonly GateSubject[], StageFailure | LostInput>> {
-  const byPort = new Map(inputs.map((input) => [input.port, input]));
-  const peers = settings.policy === 'all' ? inputs.filter(({ port }) => port.startsWith('peers[')) : [];
-  const pairs =
-    peers.length > 0
-      ? peers.map((peer) => ({ metrics: peer, reference: byPort.get(peer.port.replace('peers[', 'peerReferences[')) }))
-      : [{ metrics: byPort.get('metrics'), reference: byPort.get('reference') }];
-  const subjects: GateSubject[] = [];
-  for (const pair of pairs) {
-    if (pair.metrics === undefined) continue;
-    const metrics = await readMetrics(store, pair.metrics);
-    if (!metrics.ok) return metrics;
-    // The head's name comes from the artifact, not from the stage: gates with equal numbers share one record.
-    const subject = { head: metrics.value.task, metrics: metrics.value };
-    if (pair.reference === undefined) subjects.push(subject);
-    else {
-      const reference = await readMetrics(store, pair.reference);
-      if (!reference.ok) return reference;
-      subjects.push({ ...subject, reference: reference.value });
-    }
-  }
-  return ok(subjects);
 }
 
 function gateSettings({ cases, policy }: JsonObject): GateSettings | undefined {

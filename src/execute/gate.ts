@@ -1,33 +1,29 @@
-// A gate's decision: first case whose criteria all hold, with the numbers that decided. Pure; a number that is missing, not
-// finite or in other units fails the gate, it never means "false".
+// A gate's decision: the first case whose criteria and expression all hold, with the numbers that decided. Pure; what cannot
+// be judged fails the gate, it never means "false".
 import type { StageFailure } from '../events/failures.ts';
-import type { MetricsFact } from '../events/run-events.ts';
-import type { Criterion, GateCase, GateSettings } from '../plan/plan.ts';
+import { evaluateCondition, type ConditionValue } from '../expression/condition.ts';
+import { boundOf } from '../plan/criteria.ts';
+import type { Criterion, GateSettings } from '../plan/plan.ts';
 import type { JsonObject } from '../support/json.ts';
 import { err, ok, type Result } from '../support/result.ts';
+import type { CriterionEvidence, EvidenceLine, ExpressionEvidence } from './gate-evidence.ts';
+import { measureCriterion, type Measured } from './gate-measure.ts';
+import type { MetricsDocument } from './metrics-document.ts';
 
 /** One head's numbers and what they are compared with. */
 export interface GateSubject {
   readonly head: string;
-  readonly metrics: MetricsFact;
-  readonly reference?: MetricsFact;
+  /** One without a name, or several with one each. */
+  readonly sets: readonly EvaluationSet[];
+  /** Earlier iterations of the loop, the first one first. */
+  readonly history?: readonly MetricsDocument[];
 }
 
-export type EvidenceLine = {
-  readonly case: string;
-  readonly head: string;
-  readonly metric: string;
-  readonly unit: string | null;
-  readonly value: number;
-  readonly reference: number | null;
-  /** Of the reference, by the metric's direction; null where no percent is asked. */
-  readonly percent: number | null;
-  readonly rule: 'percentOfReference' | 'atLeast' | 'atMost' | 'maxDegradation';
-  readonly threshold: number;
-  /** How far inside (positive) or outside the threshold, in the threshold's own unit. */
-  readonly margin: number;
-  readonly held: boolean;
-};
+export interface EvaluationSet {
+  readonly name?: string;
+  readonly metrics: MetricsDocument;
+  readonly reference?: MetricsDocument;
+}
 
 export type Verdict = {
   readonly format: 'headgate-verdict';
@@ -50,103 +46,115 @@ export function decideGate(
 ): Result<Verdict, StageFailure> {
   const judged = settings.policy === 'all' ? subjects : [subjects[0]];
   const evidence: EvidenceLine[] = [];
-  for (const gateCase of settings.cases) {
+  for (const { name, criteria, expression } of settings.cases) {
     let held = true;
     for (const subject of judged) {
-      for (const criterion of gateCase.criteria) {
-        const line = judge(gateCase, criterion, subject);
-        if (!line.ok) return line;
-        evidence.push(line.value);
-        held &&= line.value.held;
+      for (const criterion of criteria) {
+        const lines = judgeCriterion(name, criterion, subject);
+        if (!lines.ok) return lines;
+        evidence.push(...lines.value);
+        held &&= lines.value.every((line) => line.held);
       }
+      if (expression === undefined) continue;
+      const line = judgeExpression(name, expression, subject);
+      if (!line.ok) return line;
+      evidence.push(line.value);
+      held &&= line.value.held;
     }
-    if (held) return ok({ format: 'headgate-verdict', version: 1, case: gateCase.name, evidence });
+    if (held) return ok({ format: 'headgate-verdict', version: 1, case: name, evidence });
   }
   return err({ reason: 'settings-invalid', problem: 'no case of the gate holds: the last case must be "else"' });
 }
 
-function judge(gateCase: GateCase, criterion: Criterion, subject: GateSubject): Result<EvidenceLine, StageFailure> {
-  const { metrics } = subject;
-  const metric = criterion.metric === 'primary' ? metrics.primary : criterion.metric;
-  const value = numberOf(metrics, metric);
-  if (!value.ok) return value;
-  const unit = metrics.units[metric] ?? null;
-  const line = { case: gateCase.name, head: subject.head, metric, unit, value: value.value };
-
-  if ('atLeast' in criterion) {
-    const margin = value.value - criterion.atLeast;
-    return ok({
-      ...line,
-      reference: null,
-      percent: null,
-      rule: 'atLeast',
-      threshold: criterion.atLeast,
-      margin,
-      held: margin >= 0,
+/** One line for every evaluation set that the criterion is about. */
+function judgeCriterion(
+  name: string,
+  criterion: Criterion,
+  { head, sets, history }: GateSubject,
+): Result<readonly CriterionEvidence[], StageFailure> {
+  const lines: CriterionEvidence[] = [];
+  for (const set of sets) {
+    if (criterion.set !== undefined && criterion.set !== set.name) continue;
+    const now = measureCriterion(criterion, set.metrics, set.reference);
+    if (!now.ok) return now;
+    const row = rowOf(criterion, now.value, set.reference, history ?? []);
+    if (!row.ok) return row;
+    const { hysteresis } = criterion;
+    lines.push({
+      case: name,
+      head,
+      ...(set.name === undefined ? {} : { set: set.name }),
+      ...now.value,
+      ...boundOf(criterion),
+      ...(hysteresis === undefined ? {} : { hysteresis: { ...hysteresis, row: row.value } }),
+      held: hysteresis === undefined ? isMet(criterion, now.value) : row.value >= hysteresis.iterations,
     });
   }
-  if ('atMost' in criterion) {
-    const margin = criterion.atMost - value.value;
-    return ok({
-      ...line,
-      reference: null,
-      percent: null,
-      rule: 'atMost',
-      threshold: criterion.atMost,
-      margin,
-      held: margin >= 0,
-    });
-  }
-
-  const reference = referenceOf(subject, metric, unit);
-  if (!reference.ok) return reference;
-  const higherIsBetter = metrics.higherIsBetter[metric] ?? true;
-  if ('maxDegradation' in criterion) {
-    const threshold = criterion.maxDegradation;
-    const degradation = higherIsBetter ? reference.value - value.value : value.value - reference.value;
-    const margin = threshold - degradation;
-    return ok({
-      ...line,
-      reference: reference.value,
-      percent: null,
-      rule: 'maxDegradation',
-      threshold,
-      margin,
-      held: margin >= 0,
-    });
-  }
-  if (!(reference.value > 0)) return err({ reason: 'reference-not-positive', metric, value: reference.value });
-  const percent = percentOf(value.value, reference.value, higherIsBetter);
-  if (!Number.isFinite(percent))
-    return err({ reason: 'metric-not-finite', metric, value: `${percent} percent of the reference` });
-  const threshold = criterion.percentOfReference;
-  const margin = percent - threshold;
-  const held = criterion.strict === true ? margin > 0 : margin >= 0;
-  return ok({ ...line, reference: reference.value, percent, rule: 'percentOfReference', threshold, margin, held });
+  if (lines.length > 0) return ok(lines);
+  return err({ reason: 'settings-invalid', problem: `the gate has no evaluation set "${criterion.set ?? ''}"` });
 }
 
-/** v/ref where higher is better, ref/v where lower is: 100 is "as good as the reference" either way. */
-function percentOf(value: number, reference: number, higherIsBetter: boolean): number {
-  return higherIsBetter ? (100 * value) / reference : (100 * reference) / value;
+/** What decides: the margin that is exceeded with the asked confidence, or the point's. */
+function decidingMargin({ margin, confidence }: Measured): number {
+  return confidence?.margin ?? margin;
 }
 
-function referenceOf(subject: GateSubject, metric: string, unit: string | null): Result<number, StageFailure> {
-  if (subject.reference === undefined) {
-    return err({
-      reason: 'settings-invalid',
-      problem: `the gate compares "${metric}" with a reference and has none for ${subject.head}`,
+function isMet({ strict }: Criterion, measured: Measured): boolean {
+  const margin = decidingMargin(measured);
+  return strict === true ? margin > 0 : margin >= 0;
+}
+
+/** Iterations up to this one without a fall below the band, from the earliest of them that met the bound. */
+function rowOf(
+  criterion: Criterion,
+  now: Measured,
+  reference: MetricsDocument | undefined,
+  history: readonly MetricsDocument[],
+): Result<number, StageFailure> {
+  if (criterion.hysteresis === undefined) return ok(0);
+  const { below } = criterion.hysteresis;
+  let row = 0;
+  for (let index = history.length, since = 1; index >= 0; index--, since++) {
+    const earlier = history[index];
+    const measured = earlier === undefined ? ok(now) : measureCriterion(criterion, earlier, reference);
+    if (!measured.ok) return measured;
+    if (decidingMargin(measured.value) < -below) break;
+    if (isMet(criterion, measured.value)) row = since;
+  }
+  return ok(row);
+}
+
+function judgeExpression(
+  name: string,
+  expression: string,
+  { head, sets, history }: GateSubject,
+): Result<ExpressionEvidence, StageFailure> {
+  const [first] = sets;
+  const named = first?.name !== undefined;
+  const of = (pick: (set: EvaluationSet) => ConditionValue | undefined): ConditionValue | undefined => {
+    if (!named) return first === undefined ? undefined : pick(first);
+    const values = sets.flatMap((set) => {
+      const value = pick(set);
+      return value === undefined ? [] : [[set.name ?? '', value] as const];
     });
-  }
-  const referenceUnit = subject.reference.units[metric] ?? null;
-  if (unit !== referenceUnit) {
-    return err({ reason: 'unit-mismatch', metric, unit: unit ?? 'none', referenceUnit: referenceUnit ?? 'none' });
-  }
-  return numberOf(subject.reference, metric);
-}
-
-function numberOf(metrics: MetricsFact, metric: string): Result<number, StageFailure> {
-  const value = metrics.values[metric];
-  if (value === undefined) return err({ reason: 'metric-missing', metric, available: Object.keys(metrics.values) });
-  if (!Number.isFinite(value)) return err({ reason: 'metric-not-finite', metric, value: String(value) });
-  return ok(value);
+    return values.length < sets.length ? undefined : Object.fromEntries(values);
+  };
+  const reference = of((set) => set.reference?.fact.values);
+  const outcome = evaluateCondition(
+    expression,
+    {
+      sets: named ? sets.map((set) => set.name ?? '') : undefined,
+      reference: reference !== undefined,
+      iteration: history !== undefined,
+    },
+    {
+      metrics: of((set) => set.metrics.fact.values) ?? {},
+      classes: of((set) => set.metrics.classes) ?? {},
+      ...(reference === undefined ? {} : { reference }),
+      ...(history === undefined ? {} : { iteration: history.length }),
+    },
+  );
+  if (!outcome.ok) return err({ reason: 'expression-failed', expression, problem: outcome.error });
+  const { held, read } = outcome.value;
+  return ok({ case: name, head, rule: 'expression', expression, read, held });
 }

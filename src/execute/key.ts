@@ -20,7 +20,7 @@ export interface StageKey {
 }
 
 /** Raised when the engine's own gates, selects or the way commands are run change meaning. */
-const ENGINE_CODE = 1;
+const ENGINE_CODE = 2;
 const COMMAND_CODE = 1;
 
 /** The part of the pre-image that is known before any input is. */

@@ -1,4 +1,4 @@
-// Reads and checks metrics artifacts: the numbers that gates look at must be there, finite and have units.
+// The facts of a metrics artifact, checked: the numbers that gates look at must be there, finite and have units.
 import type { StageFailure } from '../events/failures.ts';
 import type { MetricsFact } from '../events/run-events.ts';
 import { isJsonObject } from '../support/json.ts';
@@ -8,11 +8,10 @@ const EXAMPLE =
   '{"format":"headgate-metrics","version":1,"task":"detection","primary":"mAP","values":{"mAP":0.5},"units":{"mAP":"fraction"},"higherIsBetter":{"mAP":true}}';
 
 /** The facts of a metrics artifact, or why it is none. Numbers that are no numbers are named. */
-export function parseMetrics(port: string, text: string): Result<MetricsFact, StageFailure> {
+export function parseFacts(port: string, document: unknown): Result<MetricsFact, StageFailure> {
   const malformed = (problem: string): Result<MetricsFact, StageFailure> =>
     err({ reason: 'metrics-malformed', port, problem: `${problem}; for example ${EXAMPLE}` });
 
-  const document = parseLoosely(text);
   if (!isJsonObject(document)) return malformed('it is not a JSON object');
   if (document['format'] !== 'headgate-metrics' || document['version'] !== 1) {
     return malformed('"format" must be "headgate-metrics" and "version" 1');
@@ -39,7 +38,7 @@ export function parseMetrics(port: string, text: string): Result<MetricsFact, St
 }
 
 /** JSON, and what Python writes in its place: NaN and infinities become strings, which are then refused by name. */
-function parseLoosely(text: string): unknown {
+export function parseLoosely(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {

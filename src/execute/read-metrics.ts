@@ -1,11 +1,10 @@
 // Metrics artifacts out of the store, verified and checked.
 import type { StageFailure } from '../events/failures.ts';
-import type { MetricsFact } from '../events/run-events.ts';
 import type { Store } from '../store/store.ts';
 import { isDigest } from '../support/digest.ts';
 import { err, type Result } from '../support/result.ts';
 import type { ResolvedInput } from './edges.ts';
-import { parseMetrics } from './metrics.ts';
+import { parseMetrics, type MetricsDocument } from './metrics-document.ts';
 
 /** An input whose object turned out missing or damaged: its producer has to run again. */
 export interface LostInput {
@@ -16,7 +15,7 @@ export interface LostInput {
 export async function readMetrics(
   store: Store,
   input: ResolvedInput,
-): Promise<Result<MetricsFact, StageFailure | LostInput>> {
+): Promise<Result<MetricsDocument, StageFailure | LostInput>> {
   const { digest } = input.output;
   const text = isDigest(digest) ? await store.objects.readText(digest) : undefined;
   return text === undefined ? err({ reason: 'input-lost', input }) : parseMetrics(input.port, text);

@@ -16,11 +16,17 @@ function fact(value: number, options: Partial<MetricsFact> = {}): MetricsFact {
   };
 }
 
-const subject = (value: number, reference?: number): GateSubject => ({
+const judged = (own: MetricsFact, reference?: MetricsFact): GateSubject => ({
   head: 'detection',
-  metrics: fact(value),
-  ...(reference === undefined ? {} : { reference: fact(reference) }),
+  sets: [
+    {
+      metrics: { fact: own, classes: {} },
+      ...(reference === undefined ? {} : { reference: { fact: reference, classes: {} } }),
+    },
+  ],
 });
+const subject = (value: number, reference?: number): GateSubject =>
+  judged(fact(value), reference === undefined ? undefined : fact(reference));
 const LADDER: readonly GateCase[] = [
   { name: 'accept', criteria: [{ metric: 'primary', percentOfReference: 99 }] },
   { name: 'fixed', criteria: [{ metric: 'primary', percentOfReference: 95 }] },
@@ -53,14 +59,16 @@ describe('the ladder', () => {
       ['accept', false],
       ['fixed', true],
     ]);
-    expect(evidence[0]?.percent).toBeCloseTo(96.25, 10);
-    expect(evidence[0]?.margin).toBeCloseTo(-2.75, 10);
+    expect(evidence[0]).toMatchObject({
+      percent: expect.closeTo(96.25, 10) as number,
+      margin: expect.closeTo(-2.75, 10) as number,
+    });
   });
 });
 
 test('percent is reference over value where lower is better', () => {
   const lower = { higherIsBetter: { mAP: false } };
-  const verdict = verdictOf(LADDER, { head: 'd', metrics: fact(0.5, lower), reference: fact(0.4, lower) });
+  const verdict = verdictOf(LADDER, judged(fact(0.5, lower), fact(0.4, lower)));
   expect(verdict).toMatchObject({ case: 'low', evidence: [{ percent: 80 }, { percent: 80 }, { percent: 80 }] });
 });
 
@@ -113,7 +121,7 @@ describe('a number that no gate may judge fails the gate instead of deciding', (
     expect(failure(subject(0.5, 0))).toEqual({ reason: 'reference-not-positive', metric: 'mAP', value: 0 });
   });
   test('another unit', () => {
-    const other: GateSubject = { head: 'd', metrics: fact(74), reference: fact(0.74, { units: { mAP: 'percent' } }) };
+    const other = judged(fact(74), fact(0.74, { units: { mAP: 'percent' } }));
     expect(failure(other)).toEqual({
       reason: 'unit-mismatch',
       metric: 'mAP',

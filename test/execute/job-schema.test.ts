@@ -3,7 +3,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseMetrics } from '../../src/execute/metrics.ts';
+import { parseMetrics } from '../../src/execute/metrics-document.ts';
 import type { Json } from '../../src/support/json.ts';
 import { Engine } from '../support/engine.ts';
 import { collect, job, plan } from '../support/plans.ts';
@@ -80,5 +80,5 @@ describe('a result', () => {
 test('the metrics in docs/job-protocol.md are metrics', async () => {
   const text = await readFile(join(repository, 'docs/job-protocol.md'), 'utf8');
   const block = /```json\n([\s\S]*?)```/.exec(text)?.[1] ?? '';
-  expect(parseMetrics('metrics', block)).toMatchObject({ ok: true, value: { primary: 'mAP', values: { mAP: 0.744 } } });
+  expect(parseMetrics('metrics', block)).toMatchObject({ ok: true, value: { fact: { primary: 'mAP', values: { mAP: 0.744 } } } });
 });

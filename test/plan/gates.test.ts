@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { codesOf, command, gate, idsOf, planOf, stageOf } from './plan-of.ts';
 
@@ -179,5 +180,50 @@ describe('a gate', () => {
       'HG1302',
       'HG1302',
     ]);
+  });
+
+  it('keeps named sets, conditions and what says nothing out of its key apart', () => {
+    const source = JSON.parse(readFileSync('test/fixtures/workflows/valid/gates.json', 'utf8')) as object;
+    const { settings, inputs } = stageOf(planOf(source), 'gate');
+    expect(inputs['metrics']).toMatchObject({ shape: 'collect', items: [{ key: 'day' }, { key: 'night' }] });
+    expect(settings['cases']).toMatchObject([
+      { name: 'pass', criteria: [{ confidence: 0.95 }, { set: 'night', worstClass: true, atLeast: 0.2 }] },
+      { name: 'marginal', expression: expect.stringContaining('metrics.day.mAP') as string },
+      { name: 'fail', criteria: [] },
+    ]);
+    const said = { metric: 'x', percentOfReference: 1, strict: false, worstClass: false };
+    const plain = { ...gate('m.out', ['a', 'b']), inputs: { metrics: 'm.out', reference: 'm.out' } };
+    const cases = [
+      { name: 'a', criteria: [said] },
+      { name: 'b', else: true },
+    ];
+    expect(stageOf(planOf(workflow({ g: { ...plain, cases } })), 'g').settings['cases']).toEqual([
+      { name: 'a', criteria: [{ metric: 'x', percentOfReference: 1 }] },
+      { name: 'b', criteria: [] },
+    ]);
+  });
+
+  it('takes the sets of its own instance in a fan-out', () => {
+    const day = command({}, { forEach: ['x', 'y'] });
+    const g = {
+      ...gate('m.out', ['a', 'b']),
+      forEach: ['x', 'y'],
+      inputs: { metrics: { collect: { day: 'day.out', night: 'm.out' } } },
+    };
+    expect(stageOf(planOf(workflow({ day, g })), 'g[y]').inputs['metrics']).toMatchObject({
+      items: [{ from: { stage: 'day[y]' } }, { from: { stage: 'm' } }],
+    });
+  });
+
+  it('takes an empty history in the first iteration of a loop', () => {
+    const g = {
+      ...gate('m.out', ['a', 'b']),
+      inputs: { metrics: 'm.out', history: { collect: {} } },
+      cases: [
+        { name: 'a', expression: 'iteration > 0' },
+        { name: 'b', else: true },
+      ],
+    };
+    expect(codesOf(workflow({ g }))).toEqual([]);
   });
 });

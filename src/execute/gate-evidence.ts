@@ -1,0 +1,45 @@
+// What a gate looked at and how it came out, as its verdict keeps it. Values only.
+import type { Rule } from '../plan/plan.ts';
+import type { Interval } from './gate-interval.ts';
+
+export type CriterionEvidence = {
+  readonly case: string;
+  readonly head: string;
+  /** Of several evaluation sets. */
+  readonly set?: string;
+  readonly metric: string;
+  /** With `worstClass`: the class with the least margin, whose numbers these are. */
+  readonly class?: string;
+  readonly unit: string | null;
+  readonly value: number;
+  readonly reference: number | null;
+  /** Of the reference, as the rule asks for it; null where no percent is asked. */
+  readonly percent: number | null;
+  readonly rule: Rule;
+  readonly threshold: number;
+  /** How far inside (positive) or outside the threshold, in the threshold's own unit. */
+  readonly margin: number;
+  /** Of the margin over bootstrap replicates, where there are any; it decides nothing. */
+  readonly interval?: Interval;
+  /** The margin that is exceeded with this confidence, which decides. */
+  readonly confidence?: { readonly level: number; readonly margin: number };
+  readonly hysteresis?: {
+    readonly below: number;
+    readonly iterations: number;
+    /** Iterations in a row that stayed within `below`, from one that met the bound to this one; 0 if there is none. */
+    readonly row: number;
+  };
+  readonly held: boolean;
+};
+
+export type ExpressionEvidence = {
+  readonly case: string;
+  readonly head: string;
+  readonly rule: 'expression';
+  readonly expression: string;
+  /** The numbers that it names. */
+  readonly read: { readonly [path: string]: number };
+  readonly held: boolean;
+};
+
+export type EvidenceLine = CriterionEvidence | ExpressionEvidence;

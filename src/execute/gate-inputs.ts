@@ -1,0 +1,88 @@
+// What a gate judges, read from its inputs: its own evaluation sets, or with policy "all" every peer; earlier iterations.
+import type { StageFailure } from '../events/failures.ts';
+import type { GateSettings } from '../plan/plan.ts';
+import type { Store } from '../store/store.ts';
+import { err, ok, type Result } from '../support/result.ts';
+import type { ResolvedInput } from './edges.ts';
+import type { EvaluationSet, GateSubject } from './gate.ts';
+import type { MetricsDocument } from './metrics-document.ts';
+import { readMetrics, type LostInput } from './read-metrics.ts';
+
+type Read<T> = Promise<Result<T, StageFailure | LostInput>>;
+
+export async function gateSubjects(
+  store: Store,
+  settings: GateSettings,
+  inputs: readonly ResolvedInput[],
+): Read<readonly [GateSubject, ...GateSubject[]]> {
+  const peers = settings.policy === 'all' ? membersOf(inputs, 'peers') : [];
+  const subjects: GateSubject[] = [];
+  if (peers.length === 0) {
+    const own = await ownSubject(store, inputs);
+    if (!own.ok) return own;
+    subjects.push(own.value);
+  }
+  const references = new Map(membersOf(inputs, 'peerReferences').map(({ key, input }) => [key, input]));
+  for (const { key, input } of peers) {
+    const set = await readSet(store, undefined, input, references.get(key));
+    if (!set.ok) return set;
+    subjects.push(subjectOf([set.value]));
+  }
+  const [first, ...others] = subjects;
+  return first === undefined ? err(NO_METRICS) : ok([first, ...others]);
+}
+
+const NO_METRICS: StageFailure = { reason: 'settings-invalid', problem: 'a gate needs the input "metrics"' };
+
+async function ownSubject(store: Store, inputs: readonly ResolvedInput[]): Read<GateSubject> {
+  const references = new Map(membersOf(inputs, 'reference').map(({ key, input }) => [key, input]));
+  const sets: EvaluationSet[] = [];
+  for (const { key, input } of membersOf(inputs, 'metrics')) {
+    const set = await readSet(store, key, input, references.get(key));
+    if (!set.ok) return set;
+    sets.push(set.value);
+  }
+  if (sets.length === 0) return err(NO_METRICS);
+  const earlier = membersOf(inputs, 'history').sort((left, right) => Number(left.key) - Number(right.key));
+  const history: MetricsDocument[] = [];
+  for (const { input } of earlier) {
+    const read = await readMetrics(store, input);
+    if (!read.ok) return read;
+    history.push(read.value);
+  }
+  return ok({ ...subjectOf(sets), history });
+}
+
+/** The head's name comes from the artifact, not from the stage: gates with equal numbers share one record. */
+function subjectOf(sets: readonly EvaluationSet[]): GateSubject {
+  return { head: sets[0]?.metrics.fact.task ?? '', sets };
+}
+
+async function readSet(
+  store: Store,
+  name: string | undefined,
+  metrics: ResolvedInput,
+  reference: ResolvedInput | undefined,
+): Read<EvaluationSet> {
+  const own = await readMetrics(store, metrics);
+  if (!own.ok) return own;
+  const set = { ...(name === undefined ? {} : { name }), metrics: own.value };
+  if (reference === undefined) return ok(set);
+  const other = await readMetrics(store, reference);
+  return other.ok ? ok({ ...set, reference: other.value }) : other;
+}
+
+interface Member {
+  /** Undefined for a single artifact. */
+  readonly key: string | undefined;
+  readonly input: ResolvedInput;
+}
+
+/** The artifact of a port, or those of its collection. */
+function membersOf(inputs: readonly ResolvedInput[], port: string): Member[] {
+  return inputs.flatMap((input): readonly Member[] => {
+    if (input.port === port) return [{ key: undefined, input }];
+    const inside = input.port.startsWith(`${port}[`) && input.port.endsWith(']');
+    return inside ? [{ key: input.port.slice(port.length + 1, -1), input }] : [];
+  });
+}
