@@ -2,7 +2,7 @@
 // The only file that knows the CEL library. Numbers of metrics are a type of their own, `number`: it mixes with int and
 // double literals (`metrics.mAP / 2` is fine), and an operation that gives NaN or an infinity is an error, never false.
 import { createRequire } from 'node:module';
-import type { ASTNode, Environment } from '@marcbachmann/cel-js';
+import type * as cel from '@marcbachmann/cel-js';
 import { err, ok } from '../support/result.ts';
 import type { Result } from '../support/result.ts';
 
@@ -75,19 +75,19 @@ class Measured {
   }
 }
 
-type Library = typeof import('@marcbachmann/cel-js');
+type Library = typeof cel;
 let library: Library | undefined;
 
 /** Loaded at the first condition: most workflows have none, planning is synchronous, and loading costs 20 ms. */
-function cel(): Library {
+function loaded(): Library {
   library ??= createRequire(import.meta.url)('@marcbachmann/cel-js') as Library;
   return library;
 }
 
-let base: Environment | undefined;
+let base: cel.Environment | undefined;
 
-function environment({ sets, reference, iteration }: ConditionScope): Environment {
-  base ??= withNumbers(new (cel().Environment)({ unlistedVariablesAreDyn: false }));
+function environment({ sets, reference, iteration }: ConditionScope): cel.Environment {
+  base ??= withNumbers(new (loaded().Environment)({ unlistedVariablesAreDyn: false }));
   const made = base.clone();
   const declare = (name: string, type: string): void => {
     if (sets === undefined) made.registerVariable(name, type);
@@ -113,7 +113,7 @@ const comparison: { readonly [sign: string]: (left: number, right: number) => bo
   '>=': (left, right) => left >= right,
 };
 
-function withNumbers(made: Environment): Environment {
+function withNumbers(made: cel.Environment): cel.Environment {
   made.registerType('number', Measured);
   const others = ['number', 'double', 'int'];
   const pairs = [...others.map((other) => ['number', other]), ...others.slice(1).map((other) => [other, 'number'])];
@@ -189,7 +189,7 @@ const variables = ['metrics', 'reference', 'classes'];
  * Every path from a variable by names alone. All of them must exist, also where `&&` would not look: a misspelt metric
  * must not hide behind a condition that happens to be false. What `has(…)` asks for may be missing.
  */
-function pathsIn(root: ASTNode): readonly (readonly string[])[] {
+function pathsIn(root: cel.ASTNode): readonly (readonly string[])[] {
   const paths: string[][] = [];
   const visit = (node: unknown): void => {
     if (Array.isArray(node)) node.forEach(visit);
@@ -204,7 +204,7 @@ function pathsIn(root: ASTNode): readonly (readonly string[])[] {
   return paths;
 }
 
-function pathOf(node: ASTNode): string[] | undefined {
+function pathOf(node: cel.ASTNode): string[] | undefined {
   if (node.op === 'id') return variables.includes(node.args) ? [node.args] : undefined;
   if (node.op !== '.' && node.op !== '[]') return undefined;
   const [from, step] = node.args;
@@ -213,11 +213,11 @@ function pathOf(node: ASTNode): string[] | undefined {
   return path === undefined || typeof key !== 'string' ? undefined : [...path, key];
 }
 
-function parentsOf(asked: readonly ASTNode[]): readonly ASTNode[] {
+function parentsOf(asked: readonly cel.ASTNode[]): readonly cel.ASTNode[] {
   return asked.flatMap((node) => (node.op === '.' ? [node.args[0]] : []));
 }
 
-function isNode(value: unknown): value is ASTNode {
+function isNode(value: unknown): value is cel.ASTNode {
   return typeof value === 'object' && value !== null && 'op' in value && 'args' in value;
 }
 
