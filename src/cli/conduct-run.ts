@@ -1,23 +1,19 @@
 // A run from the command line: the right sinks, Ctrl-C, the summary at the end. Used by run and resume.
 import { coloursFor } from '../console/colours.ts';
 import { jsonlSink, plainSink, silentSink, type Sink } from '../console/plain-sink.ts';
-import type { StageId } from '../events/ids.ts';
 import type { RunEvent } from '../events/run-events.ts';
 import { deliverOutputs, type Delivered } from '../execute/deliver-outputs.ts';
 import { startRun, type RunOutcome, type RunSettings } from '../execute/run-plan.ts';
 import { localExecutor } from '../executors/local.ts';
 import { foldRun, type RunReport } from '../report/run-report.ts';
-import { isJsonObject, type JsonObject } from '../support/json.ts';
-import { err, ok, type Result } from '../support/result.ts';
+import type { JsonObject } from '../support/json.ts';
 import type { Prepared } from './prepare.ts';
+import { runSettings, type RunManner } from './run-options.ts';
 import { printJson, refuse, type ExitCode, type Terminal } from './terminal.ts';
 
-export interface ConductOptions {
+export interface ConductOptions extends RunManner {
   readonly json?: boolean;
-  readonly jobs?: number;
-  readonly resources?: readonly string[];
   readonly logFormat?: 'pretty' | 'plain' | 'jsonl';
-  readonly fault?: readonly string[];
 }
 
 type Continued = Pick<RunSettings, 'continues'> & { readonly earlier?: readonly RunEvent[] };
@@ -30,10 +26,8 @@ export async function conductRun(
   { earlier = [], ...continued }: Continued = {},
 ): Promise<ExitCode> {
   const { plan, store, embedded, version, forced } = prepared;
-  const resources = parseResources(options.resources ?? []);
-  if (!resources.ok) return refuse(terminal, resources.error, 'for example --resources gpu=1');
-  const faults = parseFaults(options.fault ?? []);
-  if (!faults.ok) return refuse(terminal, faults.error);
+  const manner = runSettings(options);
+  if (!manner.ok) return refuse(terminal, manner.error.message, manner.error.help);
 
   const events: RunEvent[] = [...earlier];
   const sink = await sinkFor(terminal, options);
@@ -46,9 +40,7 @@ export async function conductRun(
     headgate: version,
     options: journaled,
     listeners: [(event) => void events.push(event), sink.onEvent],
-    resources: resources.value,
-    faults: faults.value,
-    ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
+    ...manner.value,
     ...continued,
   });
   const ignoreInterrupts = terminal.onInterrupt((signal) => handle.interrupt(signal));
@@ -89,29 +81,4 @@ async function printEnd(
   if (logFormat === 'jsonl') return;
   const { runSummary } = await import('../console/run-summary.ts');
   terminal.stdout.write(`\n${runSummary(report, files, coloursFor(terminal.stdout, terminal.env))}`);
-}
-
-function parseResources(texts: readonly string[]): Result<{ readonly [token: string]: number }, string> {
-  const resources: { [token: string]: number } = {};
-  for (const text of texts) {
-    const [, token, count] = /^([A-Za-z][\w-]*)=(\d+)$/.exec(text) ?? [];
-    if (token === undefined || Number(count) < 1) return err(`--resources ${text} is not of the form token=n`);
-    resources[token] = Number(count);
-  }
-  return ok(resources);
-}
-
-function parseFaults(texts: readonly string[]): Result<ReadonlyMap<StageId, JsonObject>, string> {
-  const faults = new Map<StageId, JsonObject>();
-  for (const text of texts) {
-    const equals = text.indexOf('=');
-    try {
-      const fault: unknown = JSON.parse(text.slice(equals + 1));
-      if (equals < 1 || !isJsonObject(fault)) return err(`--fault ${text} is not of the form stage={...}`);
-      faults.set(text.slice(0, equals) as StageId, fault);
-    } catch {
-      return err(`--fault ${text} is not of the form stage={...}`);
-    }
-  }
-  return ok(faults);
 }

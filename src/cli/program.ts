@@ -114,6 +114,8 @@ function runOptions(command: Command): Command {
   return command
     .option('--jobs <n>', 'jobs at once; by default as many as there are cores for', positiveInteger)
     .option('--resources <token=n>', 'how many of a resource there are, for example gpu=1; repeatable', collected)
+    .option('-k, --keep-going', 'after a failure, run everything that does not depend on it')
+    .option('--timeout <time>', 'for jobs whose stage has none, for example 30m')
     .addOption(new Option('--log-format <format>', 'progress').choices(['pretty', 'plain', 'jsonl']))
     .addOption(
       new Option('--fault <stage=json>', 'fault injection for tests of the proofs').hideHelp().argParser(collected),

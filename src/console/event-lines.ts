@@ -4,7 +4,7 @@ import type { JobEvent } from '../events/job-protocol.ts';
 import { unreachable } from '../support/result.ts';
 import { causeWords } from './cause-words.ts';
 import type { Colours } from './colours.ts';
-import { failureWords } from './failure-words.ts';
+import { attemptsWords, failureWords } from './failure-words.ts';
 import { decidingLines, evidenceWords } from './gate-words.ts';
 import { count, duration, metricValue, shortDigest, shortNumber } from './quantities.ts';
 
@@ -31,10 +31,12 @@ export function eventLine(event: RunEvent, colours: Colours): string | undefined
     case 'stage-failed': {
       const { message, help, output } = failureWords(event.failure);
       const tail = output === undefined || output === '' ? '' : `\n${indented(output)}`;
-      return `${event.stage} ${red('failed')}: ${message}${tail}${help === undefined ? '' : `\n  help: ${help}`}`;
+      const lines = [attemptsWords(event), help === undefined ? undefined : `help: ${help}`];
+      const below = lines.map((line) => (line === undefined ? '' : `\n  ${line}`)).join('');
+      return `${event.stage} ${red('failed')}: ${message}${tail}${below}`;
     }
     case 'stage-retried':
-      return `${event.stage} ${yellow('failed and is tried again')} (attempt ${event.attempt}): ${failureWords(event.failure).message}`;
+      return `${event.stage} ${yellow('failed and is tried again')}${waitWords(event.delayMs)} (attempt ${event.attempt}): ${failureWords(event.failure).message}`;
     case 'stage-cancelled':
       return `${event.stage} ${yellow('cancelled')}${event.checkpointed ? ', its resume state is kept' : ''}`;
     case 'stage-not-taken':
@@ -56,6 +58,10 @@ export function eventLine(event: RunEvent, colours: Colours): string | undefined
     default:
       return unreachable(event);
   }
+}
+
+function waitWords(delayMs: number | undefined): string {
+  return delayMs === undefined || delayMs === 0 ? '' : ` in ${duration(delayMs)}`;
 }
 
 function jobLine(stage: string, event: JobEvent, { yellow, red, dim }: Colours): string | undefined {

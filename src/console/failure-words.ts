@@ -113,6 +113,19 @@ export function failureWords(failure: StageFailure): FailureWords {
   }
 }
 
+/** `tried 3 times; the first time: …`: undefined for a stage that was tried once. */
+export function attemptsWords({
+  attempts,
+  firstFailure,
+}: {
+  readonly attempts?: number;
+  readonly firstFailure?: StageFailure;
+}): string | undefined {
+  if (attempts === undefined || attempts < 2) return undefined;
+  const first = firstFailure === undefined ? '' : `; the first time: ${failureWords(firstFailure).message}`;
+  return `tried ${attempts} times${first}`;
+}
+
 function endWords({ exitCode, signal }: { readonly exitCode: number | null; readonly signal: string | null }): string {
   return signal === null ? `with exit code ${exitCode ?? 'unknown'}` : `by signal ${signal}`;
 }

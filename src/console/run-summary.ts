@@ -3,7 +3,7 @@ import type { ProofSummary } from '../events/job-protocol.ts';
 import { headTables, type HeadTable } from '../report/head-tables.ts';
 import type { RunReport, StageReport } from '../report/run-report.ts';
 import type { Colours } from './colours.ts';
-import { failureWords } from './failure-words.ts';
+import { attemptsWords, failureWords } from './failure-words.ts';
 import { decidingLines, evidenceWords } from './gate-words.ts';
 import { byteSize, count, duration, metricValue } from './quantities.ts';
 import { renderTable } from './tables.ts';
@@ -22,7 +22,7 @@ export function runSummary(report: RunReport, files: readonly DeliveredFile[], c
     section('Gates', gateLines(report, colours), colours),
     section('Proofs', proofLines(report, colours), colours),
     section('Warnings', warningLines(report, colours), colours),
-    section('Failed', failureLines(report, colours), colours),
+    section('Failed', [...failureLines(report, colours), ...notStartedLines(report, colours)], colours),
     section(
       'Files',
       files.map(({ stage, port, path, bytes }) => `${stage}.${port}  ${path}  ${colours.dim(byteSize(bytes))}`),
@@ -50,7 +50,8 @@ export function countsLine(report: RunReport, { bold, dim }: Colours): string {
     ].flatMap(([word, n]) => (n > 0 ? [`${n} ${word}`] : [])),
   ];
   const time = report.finished === undefined ? '' : ` in ${duration(report.finished.milliseconds)}`;
-  return `${bold(outcomeWord(report))}: ${parts.join(', ')}${time} ${dim(`(run ${report.run})`)}`;
+  const kept = report.options['keepGoing'] === true ? ', --keep-going' : '';
+  return `${bold(outcomeWord(report))}: ${parts.join(', ')}${time} ${dim(`(run ${report.run}${kept})`)}`;
 }
 
 function outcomeWord({ finished }: RunReport): string {
@@ -126,16 +127,29 @@ function warningLines(report: RunReport, { yellow }: Colours): readonly string[]
 }
 
 function failureLines(report: RunReport, { red, dim }: Colours): readonly string[] {
-  return report.stages.flatMap(({ id, state, failure }) => {
+  return report.stages.flatMap((stage) => {
+    const { id, state, failure } = stage;
     if (failure === undefined || (state !== 'failed' && state !== 'timed-out')) return [];
     const { message, help } = failureWords(failure);
+    const tried = attemptsWords(stage);
     const blocked = report.stages.filter((other) => other.state === 'blocked' && other.by === id).length;
     return [
       `${red(id)}: ${message}`,
+      ...(tried === undefined ? [] : [dim(`  ${tried}`)]),
       ...(help === undefined ? [] : [dim(`  help: ${help}`)]),
       ...(blocked === 0 ? [] : [dim(`  ${count(blocked, 'stage')} could not start without it`)]),
     ];
   });
+}
+
+/** What a failure kept from starting although it does not depend on it. */
+function notStartedLines(report: RunReport, { dim }: Colours): readonly string[] {
+  if (report.finished?.outcome !== 'failed') return [];
+  const pending = report.stages.filter(({ state }) => state === 'pending').length;
+  if (pending === 0) return [];
+  return [
+    dim(`${count(pending, 'stage')} not started after the failure; --keep-going runs what does not depend on it`),
+  ];
 }
 
 /** The reason of a stop is the last thing printed, with the numbers of the gate that led there. */

@@ -115,12 +115,23 @@ export type RunEventBody =
       readonly verdict: JsonObject;
       readonly cached: boolean;
     }
-  | { readonly type: 'stage-failed'; readonly stage: StageId; readonly failure: StageFailure }
+  | {
+      readonly type: 'stage-failed';
+      readonly stage: StageId;
+      readonly failure: StageFailure;
+      /** How often it was tried, if more than once. */
+      readonly attempts?: number;
+      /** What went wrong the first time, where that was something else. */
+      readonly firstFailure?: StageFailure;
+    }
   | {
       readonly type: 'stage-retried';
       readonly stage: StageId;
       readonly failure: StageFailure;
+      /** The number of the try to come, in this run. */
       readonly attempt: number;
+      /** How long it waits before. */
+      readonly delayMs?: number;
     }
   | { readonly type: 'stage-reopened'; readonly stage: StageId; readonly port: string; readonly digest: string }
   | { readonly type: 'stage-cancelled'; readonly stage: StageId; readonly checkpointed: boolean }

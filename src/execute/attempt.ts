@@ -28,6 +28,7 @@ export interface AttemptContext {
   readonly embedded: EmbeddedBackend;
   readonly runFolder: string;
   readonly graceMs: number;
+  readonly defaultTimeoutMs?: number;
   /** Asks running jobs to write a resume state and end. */
   readonly checkpoint: AbortSignal;
   readonly kill: AbortSignal;
@@ -144,10 +145,11 @@ async function launchOf(
   inputs: { readonly [port: string]: JobInput },
 ): Promise<Result<Launch, StageFailure>> {
   const environment = process.env;
+  const timeoutMs = stage.timeoutMs ?? context.defaultTimeoutMs;
   const common = {
     jobFolder: folder,
     graceMs: context.graceMs,
-    ...(stage.timeoutMs === undefined ? {} : { timeoutMs: stage.timeoutMs }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
   };
   if (stage.runsOn !== 'command') {
     return ok({
@@ -200,7 +202,8 @@ async function endOf(
         : (stage.program?.argv[0] ?? 'the worker');
     return failed({ reason: 'command-not-found', command });
   }
-  if (processEnd.cause === 'timed-out') return failed({ reason: 'timed-out', timeoutMs: stage.timeoutMs ?? 0 });
+  if (processEnd.cause === 'timed-out')
+    return failed({ reason: 'timed-out', timeoutMs: stage.timeoutMs ?? context.defaultTimeoutMs ?? 0 });
   const { exitCode, signal } = processEnd;
   const stderrTail = await context.executor.stderrTail(job.folder);
 

@@ -1,14 +1,9 @@
-// Tokens that running stages hold: cpu, job slots and whatever a workflow counts (gpu: 1). Given in the plan's order,
-// whoever asks first; but a stage that fits may pass one that does not. Runs of one process may draw on one supply.
+// Tokens that running stages hold: cpu, job slots and whatever a workflow counts (gpu: 1). Given in the plan's order. A stage
+// that fits may pass one that does not, but not for ever: after `MOST_PASSED` others the tokens are kept for it. Runs of one
+// process may draw on one supply.
 import type { PlannedStage } from '../plan/plan.ts';
 
 export type Tokens = { readonly [token: string]: number };
-
-interface Waiting {
-  readonly needs: Tokens;
-  readonly order: number;
-  readonly start: () => void;
-}
 
 /** How many tokens there are and how many are free now. */
 export class TokenSupply {
@@ -26,8 +21,8 @@ export class TokenSupply {
     return this.totals[token] ?? 1;
   }
 
-  has(needs: Tokens): boolean {
-    return Object.entries(needs).every(([token, count]) => this.freeOf(token) >= count);
+  freeOf(token: string): number {
+    return this.free.get(token) ?? this.totalOf(token);
   }
 
   take(needs: Tokens): void {
@@ -44,11 +39,25 @@ export class TokenSupply {
     this.pools.add(listener);
     return () => this.pools.delete(listener);
   }
-
-  private freeOf(token: string): number {
-    return this.free.get(token) ?? this.totalOf(token);
-  }
 }
+
+/** What one stage holds, gives back while it waits to be tried again, and takes again. */
+export interface Hold {
+  /** Resolves with true when the tokens are held, with false when the stage is not to start any more. */
+  take(): Promise<boolean>;
+  giveBack(): void;
+}
+
+interface Waiting {
+  readonly needs: Tokens;
+  readonly order: number;
+  /** It has run before and is to be tried again. */
+  readonly again: boolean;
+  readonly settle: (taken: boolean) => void;
+  passed: number;
+}
+
+const MOST_PASSED = 16;
 
 /** What the stages of one run wait for. */
 export class ResourcePool {
@@ -56,24 +65,42 @@ export class ResourcePool {
   private waiting: Waiting[] = [];
   private readonly expected = new Set<number>();
   private readonly leave: () => void;
+  private refused: 'none' | 'new' | 'all' = 'none';
 
   constructor(supply: TokenSupply) {
     this.supply = supply;
     this.leave = supply.onFree(() => this.startWaiting());
   }
 
-  /** Resolves when the tokens are held; rejects nothing. Needs above the total are cut to it, so that everything can run alone. */
-  async acquire(needs: Tokens, order: number): Promise<Tokens> {
+  /** Needs above the total are cut to it, so that everything can run alone; `beyond` tells. */
+  hold(needs: Tokens, order: number): Hold {
     const cut = Object.fromEntries(
       Object.entries(needs).map(([token, count]) => [token, Math.min(count, this.supply.totalOf(token))]),
     );
-    await new Promise<void>((start) => {
-      this.expected.delete(order);
-      this.waiting.push({ needs: cut, order, start });
-      this.waiting.sort((left, right) => left.order - right.order);
-      this.startWaiting();
-    });
-    return cut;
+    let started = false;
+    let held = false;
+    return {
+      take: async () => {
+        this.expected.delete(order);
+        held = await new Promise<boolean>((settle) => {
+          this.enqueue({ needs: cut, order, again: started, settle, passed: 0 });
+          this.startWaiting();
+        });
+        started ||= held;
+        return held;
+      },
+      giveBack: () => {
+        if (!held) return;
+        held = false;
+        this.supply.giveBack(cut);
+      },
+    };
+  }
+
+  /** Of these needs, those that are more than there is of them: token → how many there are. */
+  beyond(needs: Tokens): Tokens {
+    const short = Object.entries(needs).filter(([token, count]) => count > this.supply.totalOf(token));
+    return Object.fromEntries(short.map(([token]) => [token, this.supply.totalOf(token)]));
   }
 
   /** A stage that may ask soon: those behind it in the plan wait until it has asked or `dismiss` says that it will not. */
@@ -85,8 +112,10 @@ export class ResourcePool {
     if (this.expected.delete(order)) this.startWaiting();
   }
 
-  release(held: Tokens): void {
-    this.supply.giveBack(held);
+  /** Sends away who waits, and whoever asks later: all of them, or only those that have not run yet. */
+  refuse(whom: 'new' | 'all'): void {
+    if (this.refused !== 'all') this.refused = whom;
+    this.startWaiting();
   }
 
   /** The run has ended. */
@@ -94,28 +123,53 @@ export class ResourcePool {
     this.leave();
   }
 
-  /** Lets everyone who waits go on empty-handed: the run is ending and they will see it. */
-  abandon(): void {
-    for (const { needs, start } of this.waiting) {
-      this.supply.take(needs); // given back by `release` like any other
-      start();
-    }
-    this.waiting = [];
+  private enqueue(one: Waiting): void {
+    let at = this.waiting.length;
+    while (at > 0 && (this.waiting[at - 1]?.order ?? 0) > one.order) at--;
+    this.waiting.splice(at, 0, one);
   }
 
   private startWaiting(): void {
-    const firstExpected = Math.min(...this.expected);
-    this.waiting = this.waiting.filter(({ needs, order, start }) => {
-      if (order > firstExpected) return true;
-      if (!this.supply.has(needs)) return true;
-      this.supply.take(needs);
-      start();
-      return false;
-    });
+    if (this.waiting.length === 0) return;
+    this.sendAway();
+    let firstExpected = Infinity;
+    for (const order of this.expected) firstExpected = Math.min(firstExpected, order);
+    const kept: Waiting[] = [];
+    const started: Waiting[] = [];
+    let head: Waiting | undefined;
+    let looked = 0;
+    for (const one of this.waiting) {
+      // Every job needs a core and a slot: without one there is no need to look at the others.
+      if (one.order > firstExpected || this.supply.freeOf('cpu') < 1 || this.supply.freeOf('job') < 1) break;
+      looked++;
+      const reserved = head !== undefined && head.passed >= MOST_PASSED ? head.needs : {};
+      const fits = Object.entries(one.needs).every(
+        ([token, count]) => this.supply.freeOf(token) - (reserved[token] ?? 0) >= count,
+      );
+      if (!fits) {
+        kept.push(one);
+        head ??= one;
+        continue;
+      }
+      this.supply.take(one.needs);
+      if (head !== undefined) head.passed++;
+      started.push(one);
+    }
+    this.waiting = [...kept, ...this.waiting.slice(looked)];
+    for (const { settle } of started) settle(true);
+  }
+
+  private sendAway(): void {
+    if (this.refused === 'none') return;
+    const sent = this.waiting.filter(({ again }) => this.refused === 'all' || !again);
+    this.waiting = this.waiting.filter(({ again }) => this.refused !== 'all' && again);
+    for (const { settle } of sent) settle(false);
   }
 }
 
+/** What the engine decides by itself costs nothing and needs only what the workflow says. */
 export function needsOf(stage: PlannedStage): Tokens {
+  if (stage.runsOn === 'engine') return stage.resources;
   const cpu = stage.runsOn === 'command' ? 1 : stage.threads;
   return { cpu, ...stage.resources, job: 1 };
 }

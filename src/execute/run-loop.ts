@@ -7,6 +7,7 @@ import type { LatestKeys } from '../store/actions.ts';
 import type { Digest } from '../support/digest.ts';
 import { deferred } from '../support/deferred.ts';
 import { unreachable } from '../support/result.ts';
+import { announceRestored, announceShortage } from './announce.ts';
 import { decide } from './decide.ts';
 import { readinessOf, type ResolvedInput } from './edges.ts';
 import { stopReason } from './engine-stages.ts';
@@ -15,7 +16,7 @@ import { gatherEvidence } from './gather-evidence.ts';
 import { fileDigests, stageKey, staticPreImage } from './key.ts';
 import type { KeysInFlight } from './keys-in-flight.ts';
 import type { Recorder } from './recorder.ts';
-import { needsOf, type ResourcePool } from './resources.ts';
+import { needsOf, type Hold, type ResourcePool } from './resources.ts';
 import { RunState } from './run-state.ts';
 import { runStage, type StageRunContext } from './run-stage.ts';
 import { StagesAtWork, type StopSignals, type Superseded } from './stages-at-work.ts';
@@ -34,6 +35,8 @@ export interface LoopSettings {
   /** Stages that run even if a record exists. */
   readonly forced: ReadonlySet<StageId>;
   readonly keysInFlight: KeysInFlight;
+  /** Without it nothing new starts after a failure; what runs goes on to its end. */
+  readonly keepGoing: boolean;
 }
 
 /** A lost output may be made again so many times before the disk is to blame. */
@@ -48,6 +51,8 @@ export class RunLoop {
   private readonly ended = deferred<undefined>();
   private active = 0;
   private ending: Ending | undefined;
+  /** A stage failed and the run is not to keep going. */
+  private windingUp = false;
 
   constructor(settings: LoopSettings) {
     this.settings = settings;
@@ -86,7 +91,12 @@ export class RunLoop {
   private end(why: Ending): void {
     this.ending ??= why;
     this.ended.resolve(undefined);
-    this.settings.pool.abandon();
+    // What another run has taken over may still be tried again.
+    this.settings.pool.refuse(why === 'superseded' ? 'new' : 'all');
+  }
+
+  private get startsNothing(): boolean {
+    return this.windingUp || this.ending !== undefined;
   }
 
   private track(work: () => Promise<void>): void {
@@ -133,7 +143,7 @@ export class RunLoop {
           queue.push(...this.state.dependentsOf(id));
           break;
         case 'ready': {
-          if (this.ending !== undefined) break;
+          if (this.startsNothing) break;
           entry.busy = true;
           this.settings.pool.expect(entry.order);
           const { stage } = entry;
@@ -193,35 +203,23 @@ export class RunLoop {
       const forced = this.forced.has(stage.id);
       const decision = decide(await gatherEvidence(store, latest, stage, key, forced));
       if (decision.action === 'restore') {
-        const { outputs, summary, facts, verdict, madeBy } = decision.record;
+        const { outputs, verdict } = decision.record;
         const ran = this.state.entry(stage.id).ran;
         this.state.move(stage.id, ran ? 'succeeded' : 'cached');
         this.state.finish(stage.id, outputs, verdict === undefined ? undefined : chosenCase(verdict));
         latest.set(stage.id, key.key);
-        if (ran) return; // made in this run and only looked at again
-        recorder.emit({
-          type: 'stage-restored',
-          stage: stage.id,
-          key: key.key,
-          outputs,
-          summary,
-          madeBy: madeBy.run,
-          facts,
-        });
-        if (verdict !== undefined) {
-          recorder.emit({ type: 'gate-decided', stage: stage.id, chosen: chosenCase(verdict), verdict, cached: true });
-        }
+        if (!ran) announceRestored(recorder, stage.id, decision.record); // else made in this run and only looked at again
         return;
       }
-      const held =
-        stage.runsOn === 'engine'
-          ? {}
-          : await this.settings.pool.acquire(needsOf(stage), this.state.entry(stage.id).order);
+      const needs = needsOf(stage);
+      const hold = this.settings.pool.hold(needs, this.state.entry(stage.id).order);
       try {
-        if (this.ending !== undefined) return;
-        failure = await this.work(stage, key, inputs, decision.cause);
+        if (Object.keys(needs).length > 0 && !(await hold.take())) return;
+        if (this.startsNothing) return;
+        announceShortage(recorder, stage.id, this.settings.pool, needs);
+        failure = await this.work(stage, key, inputs, decision.cause, hold);
       } finally {
-        this.settings.pool.release(held);
+        hold.giveBack();
       }
     } finally {
       release(failure);
@@ -233,10 +231,11 @@ export class RunLoop {
     key: Parameters<typeof runStage>[2],
     inputs: readonly ResolvedInput[],
     cause: Parameters<typeof runStage>[4],
+    hold: Hold,
   ): Promise<StageFailure | undefined> {
     this.state.move(stage.id, 'running');
     const context = { ...this.settings.context, ...this.atWork.begin(stage.id, key.key) };
-    const end = await runStage(context, stage, key, inputs, cause);
+    const end = await runStage(context, stage, key, inputs, cause, hold);
     this.atWork.end(stage.id);
     switch (end.end) {
       case 'succeeded':
@@ -247,7 +246,7 @@ export class RunLoop {
         if (this.ending !== 'superseded') await this.settings.latest.saveNowAndThen();
         break;
       case 'failed':
-        this.state.move(stage.id, end.failure.reason === 'timed-out' ? 'timed-out' : 'failed');
+        this.moveToFailed(stage.id, end.failure);
         return end.failure;
       case 'cancelled':
         this.state.move(stage.id, 'cancelled');
@@ -266,8 +265,15 @@ export class RunLoop {
   }
 
   private fail(stage: PlannedStage, failure: StageFailure): void {
-    this.state.move(stage.id, failure.reason === 'timed-out' ? 'timed-out' : 'failed');
+    this.moveToFailed(stage.id, failure);
     this.settings.recorder.emit({ type: 'stage-failed', stage: stage.id, failure });
+  }
+
+  private moveToFailed(id: StageId, { reason }: StageFailure): void {
+    this.state.move(id, reason === 'timed-out' ? 'timed-out' : 'failed');
+    if (this.settings.keepGoing) return;
+    this.windingUp = true;
+    this.settings.pool.refuse('new');
   }
 
   /** The producer of a lost object runs again, and everything that follows from it is looked at again. */

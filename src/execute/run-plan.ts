@@ -9,6 +9,7 @@ import { LatestKeys } from '../store/actions.ts';
 import { Journal } from '../store/journal.ts';
 import { lockRun, newRunId, runFolder, unlockRun } from '../store/runs.ts';
 import { sweepDrafts, type Store } from '../store/store.ts';
+import { systemClock, type Clock } from '../support/clock.ts';
 import type { Digest } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
 import { errorCode } from '../support/missing-files.ts';
@@ -32,6 +33,11 @@ export interface RunSettings {
   readonly headgate: string;
   /** Jobs at once; by default as many as the cpu tokens allow. */
   readonly jobs?: number;
+  /** After a failure, runs everything that does not depend on it; by default nothing new starts. */
+  readonly keepGoing?: boolean;
+  /** For jobs whose stage names no `timeout`. */
+  readonly defaultTimeoutMs?: number;
+  readonly clock?: Clock;
   /** Sizes of resource tokens; `cpu` is the number of available cores unless given. */
   readonly resources?: { readonly [token: string]: number };
   /** Tokens shared with other runs of this process, instead of `jobs` and `resources`. */
@@ -93,6 +99,7 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
     pool,
     keysInFlight: keysInFlightIn(store.layout.home),
     forced: settings.forced ?? new Set(),
+    keepGoing: settings.keepGoing ?? false,
     context: {
       store,
       recorder,
@@ -102,6 +109,8 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
       graceMs: settings.graceMs ?? DEFAULT_GRACE_MS,
       orphanGraceMs: settings.orphanGraceMs ?? DEFAULT_ORPHAN_GRACE_MS,
       faults: settings.faults ?? new Map(),
+      clock: settings.clock ?? systemClock,
+      ...(settings.defaultTimeoutMs === undefined ? {} : { defaultTimeoutMs: settings.defaultTimeoutMs }),
     },
   });
 

@@ -1,12 +1,14 @@
 // Runs one stage at one key: attempts until one succeeds or none is left, then the record. Tells what happened; moves no states.
 import { arch, cpus, platform } from 'node:os';
+import { isDeepStrictEqual } from 'node:util';
 import type { StageFailure } from '../events/failures.ts';
 import type { StageId } from '../events/ids.ts';
 import type { RunCause, StageFacts } from '../events/run-events.ts';
 import type { PlannedStage } from '../plan/plan.ts';
 import type { ActionRecord } from '../store/actions.ts';
 import { dropClaim } from '../store/claims.ts';
-import { dropResumeStates } from '../store/resume-states.ts';
+import { dropResumeStates, resumeStateOf } from '../store/resume-states.ts';
+import type { Clock } from '../support/clock.ts';
 import { isJsonObject, type JsonObject } from '../support/json.ts';
 import { runAttempt, type AttemptContext, type AttemptEnd } from './attempt.ts';
 import { awaitClaim } from './claim-key.ts';
@@ -14,17 +16,26 @@ import type { Outputs, ResolvedInput } from './edges.ts';
 import { evaluateEngineStage } from './engine-stages.ts';
 import { fileDigests, type StageKey } from './key.ts';
 import type { Recorder } from './recorder.ts';
+import type { Hold } from './resources.ts';
+import { delayBefore, isTriedAgain } from './retry.ts';
 
 export type StageRunContext = Omit<AttemptContext, 'onStarted' | 'onEvent' | 'fault'> & {
   readonly recorder: Recorder;
   /** Longest wait for a job of a dead engine to write its resume state. */
   readonly orphanGraceMs: number;
   readonly faults: ReadonlyMap<StageId, JsonObject>;
+  readonly clock: Clock;
 };
 
 export type StageEnd =
   | { readonly end: 'succeeded'; readonly outputs: Outputs; readonly chosen?: string }
-  | { readonly end: 'failed'; readonly failure: StageFailure }
+  | {
+      readonly end: 'failed';
+      readonly failure: StageFailure;
+      readonly attempts?: number;
+      /** Where the first attempt failed otherwise than the last. */
+      readonly firstFailure?: StageFailure;
+    }
   | { readonly end: 'cancelled' }
   | { readonly end: 'done-elsewhere' }
   | { readonly end: 'input-lost'; readonly input: ResolvedInput };
@@ -35,12 +46,22 @@ export async function runStage(
   key: StageKey,
   inputs: readonly ResolvedInput[],
   cause: RunCause,
+  hold: Hold,
 ): Promise<StageEnd> {
   const end =
     stage.runsOn === 'engine'
       ? await decideStage(context, stage, key, inputs, cause)
-      : await runJobs(context, stage, key, inputs, cause);
-  if (end.end === 'failed') context.recorder.emit({ type: 'stage-failed', stage: stage.id, failure: end.failure });
+      : await runJobs(context, stage, key, inputs, cause, hold);
+  if (end.end === 'failed') {
+    const { failure, attempts, firstFailure } = end;
+    context.recorder.emit({
+      type: 'stage-failed',
+      stage: stage.id,
+      failure,
+      ...(attempts === undefined || attempts === 1 ? {} : { attempts }),
+      ...(firstFailure === undefined ? {} : { firstFailure }),
+    });
+  }
   return end;
 }
 
@@ -73,13 +94,14 @@ async function runJobs(
   key: StageKey,
   inputs: readonly ResolvedInput[],
   cause: RunCause,
+  hold: Hold,
 ): Promise<StageEnd> {
   const { store } = context;
   if (!(await awaitClaim(store, context.executor, key.key, context.orphanGraceMs, context.checkpoint))) {
     return { end: 'done-elsewhere' };
   }
   try {
-    return await attemptUntilDone(context, stage, key, inputs, cause);
+    return await attemptUntilDone(context, stage, key, inputs, cause, hold);
   } finally {
     await dropClaim(store.layout, key.key);
   }
@@ -91,10 +113,12 @@ async function attemptUntilDone(
   key: StageKey,
   inputs: readonly ResolvedInput[],
   cause: RunCause,
+  hold: Hold,
 ): Promise<StageEnd> {
   const { recorder } = context;
   const { id } = stage;
   const fault = context.faults.get(id);
+  let firstFailure: StageFailure | undefined;
   for (let tries = 1; ; tries++) {
     const started = Date.now();
     const end = await runAttempt(
@@ -113,8 +137,18 @@ async function attemptUntilDone(
       case 'succeeded':
         return accept(context, stage, key, end, started);
       case 'failed':
-        if (tries > stage.retries || context.checkpoint.aborted) return end;
-        recorder.emit({ type: 'stage-retried', stage: id, failure: end.failure, attempt: tries + 1 });
+        if (context.checkpoint.aborted || !isTriedAgain(stage, end.failure, tries)) {
+          const failed = { ...end, attempts: tries };
+          return firstFailure === undefined || isDeepStrictEqual(firstFailure, end.failure)
+            ? failed
+            : { ...failed, firstFailure };
+        }
+        firstFailure ??= end.failure;
+        if (!(await waitForNextTry(context, stage, end.failure, tries, hold))) {
+          const checkpointed = (await resumeStateOf(context.store.layout, key.key)) !== undefined;
+          recorder.emit({ type: 'stage-cancelled', stage: id, checkpointed });
+          return { end: 'cancelled' };
+        }
         break;
       case 'cancelled':
         recorder.emit({ type: 'stage-cancelled', stage: id, checkpointed: end.checkpointed });
@@ -123,6 +157,22 @@ async function attemptUntilDone(
         return end;
     }
   }
+}
+
+/** False when the run ends meanwhile. While it waits, others may have the stage's tokens. */
+async function waitForNextTry(
+  { recorder, clock, checkpoint }: StageRunContext,
+  stage: PlannedStage,
+  failure: StageFailure,
+  tries: number,
+  hold: Hold,
+): Promise<boolean> {
+  const delayMs = delayBefore(stage.retryRules?.backoff, tries, `${recorder.run} ${stage.id}`);
+  recorder.emit({ type: 'stage-retried', stage: stage.id, failure, attempt: tries + 1, delayMs });
+  if (delayMs === 0) return true;
+  hold.giveBack();
+  await clock.wait(delayMs, checkpoint);
+  return !checkpoint.aborted && (await hold.take());
 }
 
 type Success = Extract<AttemptEnd, { end: 'succeeded' }>;

@@ -9,14 +9,13 @@ import type { Scope } from '../expression/substitution.ts';
 import { checkSchema } from '../spec/schema-check.ts';
 import type { StageSpec } from '../spec/workflow-spec.ts';
 import type { StageContext, StageKind } from '../stages/stage-kind.ts';
+import { parseDuration } from '../support/duration.ts';
 import { isJsonObject, jsonText } from '../support/json.ts';
 import type { JsonObject } from '../support/json.ts';
 import type { Declarations } from './declarations.ts';
 import { resolveCases } from './gate-cases.ts';
+import { retriesOf } from './retry-rules.ts';
 import type { FanOut, InstanceInput, PlannedTask, Problems, ResolvedProfile, StageInstance } from './instance.ts';
-
-/** Below 2³¹ milliseconds, the most that a timer takes. */
-const longestTimeoutMs = 500 * 3_600_000;
 
 export class InstanceBuilder {
   private readonly declarations: Declarations;
@@ -70,7 +69,7 @@ export class InstanceBuilder {
           ? (this.count(spec.seed, 'seed', Number.MIN_SAFE_INTEGER) ?? this.defaultCount('seed', 0))
           : 0,
       threads,
-      retries: this.count(spec.retry, 'retry', 0) ?? 0,
+      ...retriesOf(spec.retry === undefined ? undefined : this.resolve(spec.retry), this.problems),
       timeoutMs: this.timeout(),
       resources: this.resources(threads),
     };
@@ -182,10 +181,8 @@ export class InstanceBuilder {
   private timeout(): number | undefined {
     const value = this.spec.timeout === undefined ? undefined : this.resolve(this.spec.timeout);
     if (value === undefined) return undefined;
-    const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(jsonText(toJson(value)));
-    const unit = match === null ? 0 : { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }[match[2] as 'ms' | 's' | 'm' | 'h'];
-    const milliseconds = Math.round(Number(match?.[1] ?? 0) * unit);
-    if (milliseconds >= 1 && milliseconds <= longestTimeoutMs) return milliseconds;
+    const milliseconds = parseDuration(jsonText(toJson(value)));
+    if (milliseconds !== undefined) return milliseconds;
     return void this.problems.push(wrongShape(value.at, 'timeout', 'a time from "1ms" to "500h"'));
   }
 

@@ -6,7 +6,7 @@ import type { StageId } from '../events/ids.ts';
 import type { StageSpec } from '../spec/workflow-spec.ts';
 import type { Ports, ResolvedTask, StageContext, StageKind } from '../stages/stage-kind.ts';
 import type { JsonObject } from '../support/json.ts';
-import type { Criterion } from './plan.ts';
+import type { Criterion, RetryRules } from './plan.ts';
 
 export interface StageInstance {
   readonly id: StageId;
@@ -26,6 +26,7 @@ export interface StageInstance {
   readonly seed: number;
   readonly threads: number;
   readonly retries: number;
+  readonly retryRules?: RetryRules;
   readonly timeoutMs: number | undefined;
   readonly resources: { readonly [token: string]: number };
 }

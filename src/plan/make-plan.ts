@@ -81,7 +81,7 @@ export function makePlan(spec: WorkflowSpec, options: PlanOptions = {}): Result<
 
 function plannedStage(stage: LinkedStage, conditions: Conditions, outputs: readonly OutputPort[]): PlannedStage {
   const { instance, inputs } = stage;
-  const { id, spec, key, kind, task, context, seed, threads, retries, timeoutMs, resources } = instance;
+  const { id, spec, key, kind, task, context, seed, threads, retries, timeoutMs, retryRules, resources } = instance;
   const at = positionOf(spec.nameAt.source, spec.nameAt.offset);
   return {
     id,
@@ -104,6 +104,7 @@ function plannedStage(stage: LinkedStage, conditions: Conditions, outputs: reado
     resources,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     retries,
+    ...(retryRules === undefined ? {} : { retryRules }),
   };
 }
 

@@ -57,6 +57,21 @@ export interface PlannedStage {
   readonly resources: { readonly [token: string]: number };
   readonly timeoutMs?: number;
   readonly retries: number;
+  /** Where the stage is tried again: how long it waits before, and for what. Without it: at once, for what may pass by itself. */
+  readonly retryRules?: RetryRules;
+}
+
+export interface RetryRules {
+  readonly backoff: Backoff;
+  /** `timed-out`, `job-failed:internal` …; without it whatever may pass by itself. */
+  readonly on?: readonly string[];
+}
+
+export interface Backoff {
+  readonly firstMs: number;
+  readonly factor: number;
+  readonly mostMs: number;
+  readonly jitter: boolean;
 }
 
 export interface Plan {

@@ -24,6 +24,9 @@ export interface StageReport {
   readonly summary: JsonObject;
   readonly facts: StageFacts;
   readonly failure?: StageFailure;
+  /** How often it was tried, if more than once, and what went wrong first, if that was something else. */
+  readonly attempts?: number;
+  readonly firstFailure?: StageFailure;
   readonly verdict?: JsonObject;
   readonly chosen?: string;
   /** For not-taken stages: the gate that chose otherwise, and what it chose. */
@@ -132,7 +135,8 @@ function reduceStages(
       return reduceJobEvent(stages, stage, event.event);
     case 'stage-succeeded': {
       const { key, outputs, summary, milliseconds, facts = NOTHING.facts } = event;
-      return change(stages, stage, { state: 'succeeded', key, outputs, summary, milliseconds, facts });
+      const ended = { state: 'succeeded', key, outputs, summary, milliseconds, facts } as const;
+      return change(stages.map(withoutFailure(stage)), stage, ended);
     }
     case 'stage-restored': {
       const { key, outputs, summary, madeBy, facts = NOTHING.facts } = event;
@@ -144,6 +148,8 @@ function reduceStages(
       return change(stages, stage, {
         state: event.failure.reason === 'timed-out' ? 'timed-out' : 'failed',
         failure: event.failure,
+        ...(event.attempts === undefined ? {} : { attempts: event.attempts }),
+        ...(event.firstFailure === undefined ? {} : { firstFailure: event.firstFailure }),
       });
     case 'stage-retried':
       return change(stages, stage, { failure: event.failure });
@@ -173,6 +179,15 @@ function reduceJobEvent(stages: readonly StageReport[], id: StageId, event: JobE
 
 function change(stages: readonly StageReport[], id: StageId, changes: Partial<StageReport>): readonly StageReport[] {
   return stages.map((stage) => (stage.id === id ? { ...stage, ...changes } : stage));
+}
+
+/** A stage that failed, was tried again and succeeded has succeeded. */
+function withoutFailure(id: StageId): (stage: StageReport) => StageReport {
+  return (stage) => {
+    if (stage.id !== id || stage.failure === undefined) return stage;
+    const { failure: _, ...rest } = stage;
+    return rest;
+  };
 }
 
 /** What had not ended well when the engine went away is looked at again; the workflow may have been edited meanwhile. */

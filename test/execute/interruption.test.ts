@@ -126,7 +126,14 @@ describe('resources', () => {
     expect(conductor.points).toEqual(['a started', 'a finished', 'b started', 'b finished']);
   });
 
-  test('a stage that asks for more than there is runs alone', async () => {
-    expect((await engine.run(pair({ resources: { gpu: 4 } }), { resources: { gpu: 2 } })).outcome.exitCode).toBe(0);
+  test('a stage that asks for more than there is runs with what there is, and people are told', async () => {
+    const { outcome, events } = await engine.run(pair({ resources: { gpu: 4 } }), { resources: { gpu: 2 } });
+    expect(outcome.exitCode).toBe(0);
+    expect(ofType(events, 'job-reported').map(({ stage, event }) => [stage, event])).toEqual(
+      ['a', 'b'].map((id) => [
+        id,
+        { type: 'note', level: 'warning', text: 'asks for gpu=4 and there is gpu=2: it runs with that' },
+      ]),
+    );
   });
 });

@@ -171,7 +171,7 @@ describe('a runner of the job protocol', () => {
   });
 });
 
-test('a failure blocks what needs it and lets the rest go on', async () => {
+test('a failure blocks what needs it and, where the run is to keep going, lets the rest go on', async () => {
   const { states } = await engine.run(
     plan([
       script('bad', 'process.exitCode = 1'),
@@ -179,6 +179,7 @@ test('a failure blocks what needs it and lets the rest go on', async () => {
       script('needs-that', '', { inputs: { in: 'needs.out' } }),
       script('independent', `require('fs').writeFileSync(process.argv[1], 'x')`, { args: ['{output:out}'] }),
     ]),
+    { keepGoing: true },
   );
   expect(states).toEqual({ bad: 'failed', needs: 'blocked', 'needs-that': 'blocked', independent: 'succeeded' });
 });
@@ -215,7 +216,7 @@ test('a stage that gives other bytes for the same key is told apart as not deter
 });
 
 test('a failure that the job itself tells drops its resume state: the next attempt starts over', async () => {
-  const failing = job('bad', { steps: 2, fail: { reason: 'freeze-violated', message: 'm' } }, { retries: 1 });
+  const failing = job('bad', { steps: 2, fail: { reason: 'internal', message: 'm' } }, { retries: 1 });
   const { events } = await engine.run(plan([failing]));
   expect(ofType(events, 'stage-started').map(({ resumed }) => resumed)).toEqual([false, false]);
 });

@@ -19,6 +19,12 @@ export interface Finished {
   readonly states: { readonly [stage: string]: string };
 }
 
+export interface StartedRun extends RunHandle {
+  readonly events: RunEvent[];
+  /** Resolves once such an event has been told. */
+  until(type: RunEventBody['type']): Promise<void>;
+}
+
 export class Engine {
   readonly root: string;
   worker: readonly [string, ...string[]] = [process.execPath, OBEDIENT_WORKER];
@@ -35,8 +41,9 @@ export class Engine {
     await rm(this.root, { recursive: true, force: true });
   }
 
-  async start(plan: Plan, settings: Partial<RunSettings> = {}): Promise<RunHandle & { readonly events: RunEvent[] }> {
+  async start(plan: Plan, settings: Partial<RunSettings> = {}): Promise<StartedRun> {
     const events: RunEvent[] = [];
+    const awaited: { readonly type: string; readonly tell: () => void }[] = [];
     const handle = await startRun({
       plan,
       store: openStore(this.root),
@@ -45,9 +52,19 @@ export class Engine {
       options: {},
       headgate: '0.0.0',
       ...settings,
-      listeners: [(event) => events.push(event), ...(settings.listeners ?? [])],
+      listeners: [
+        (event) => {
+          events.push(event);
+          awaited.filter(({ type }) => type === event.type).forEach(({ tell }) => tell());
+        },
+        ...(settings.listeners ?? []),
+      ],
     });
-    return { ...handle, events };
+    const until = async (type: RunEventBody['type']): Promise<void> => {
+      if (events.some((event) => event.type === type)) return;
+      await new Promise<void>((tell) => awaited.push({ type, tell }));
+    };
+    return { ...handle, events, until };
   }
 
   async run(plan: Plan, settings: Partial<RunSettings> = {}): Promise<Finished> {

@@ -4,11 +4,12 @@ import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JobRequest } from '../../src/events/job-protocol.ts';
-import type { Executor } from '../../src/execute/ports.ts';
+import type { Executor, RunningJob } from '../../src/execute/ports.ts';
 
 export const instantExecutor: Executor = {
   async start({ jobFolder }) {
     const request = JSON.parse(await readFile(join(jobFolder, 'job.json'), 'utf8')) as JobRequest;
+    if (request.settings['fail'] === true) return ended(1);
     const inputs = await Promise.all(Object.values(request.inputs).map(({ path }) => readFile(path, 'utf8')));
     const hash = createHash('sha256')
       .update(JSON.stringify([request.settings, inputs]))
@@ -25,13 +26,17 @@ export const instantExecutor: Executor = {
       outputs: { out: 'out', metrics: 'metrics' },
     };
     await writeFile(join(jobFolder, 'result.json'), JSON.stringify(result));
-    return {
-      identity: undefined,
-      ended: Promise.resolve({ cause: 'exited', exitCode: 0, signal: null }),
-      cancel: () => undefined,
-      kill: () => undefined,
-    };
+    return ended(0);
   },
   stderrTail: () => Promise.resolve(''),
   endOrphan: () => Promise.resolve(),
 };
+
+function ended(exitCode: number): RunningJob {
+  return {
+    identity: undefined,
+    ended: Promise.resolve({ cause: 'exited', exitCode, signal: null }),
+    cancel: () => undefined,
+    kill: () => undefined,
+  };
+}

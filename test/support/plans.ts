@@ -15,6 +15,7 @@ export interface StageOptions {
   readonly task?: string;
   readonly resources?: { readonly [token: string]: number };
   readonly retries?: number;
+  readonly retryRules?: PlannedStage['retryRules'];
   readonly timeoutMs?: number;
   readonly files?: PlannedStage['files'];
   readonly runsOn?: PlannedStage['runsOn'];
@@ -81,6 +82,7 @@ export function stage(id: string, kind: string, options: StageOptions = {}): Pla
     resources: options.resources ?? {},
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
     retries: options.retries ?? 0,
+    ...(options.retryRules === undefined ? {} : { retryRules: options.retryRules }),
   };
 }
 

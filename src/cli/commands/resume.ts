@@ -6,6 +6,7 @@ import { isJsonObject, type JsonObject } from '../../support/json.ts';
 import { conductRun, type ConductOptions } from '../conduct-run.ts';
 import { findUnfinished, type PastRun } from '../../compose/past-runs.ts';
 import { prepare, type SelectionOptions } from '../prepare.ts';
+import { mannerAgain } from '../run-options.ts';
 import { refuse, type ExitCode, type Terminal } from '../terminal.ts';
 
 export async function resume(
@@ -27,7 +28,7 @@ export async function resume(
   const { events, soundBytes, tornBytes } = past.journal;
   const done = new Set(events.flatMap((event) => (event.type === 'stage-succeeded' ? [event.stage] : [])));
   const forced = new Set([...prepared.forced].filter((stage) => !done.has(stage)));
-  return conductRun(terminal, { ...prepared, forced }, options, journaled, {
+  return conductRun(terminal, { ...prepared, forced }, { ...options, ...mannerAgain(journaled, options) }, journaled, {
     earlier: events,
     continues: { run: past.run, nextSeq: (events.at(-1)?.seq ?? -1) + 1, soundBytes, tornBytes },
   });

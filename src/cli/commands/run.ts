@@ -7,6 +7,7 @@ import { isMissing } from '../../support/missing-files.ts';
 import type { JsonObject } from '../../support/json.ts';
 import { conductRun, type ConductOptions } from '../conduct-run.ts';
 import { prepare, type Prepared, type SelectionOptions } from '../prepare.ts';
+import { journaledManner } from '../run-options.ts';
 import { refuse, type ExitCode, type Terminal } from '../terminal.ts';
 
 export type RunOptions = SelectionOptions & ConductOptions;
@@ -53,5 +54,6 @@ async function journaledOptions(file: string, options: RunOptions): Promise<Json
     ...(until === undefined ? {} : { until: [...until] }),
     ...(only === undefined ? {} : { only: [...only] }),
     ...(force === undefined ? {} : { force: [...force] }),
+    ...journaledManner(options),
   };
 }
