@@ -24,6 +24,6 @@ export function figureText(record) {
   return lines.join('\n');
 }
 
-function tableRow(cells) {
+export function tableRow(cells) {
   return `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
 }

@@ -52,6 +52,11 @@ export class Installation {
     return new Installation(folder);
   }
 
+  /** The script that Node runs as `headgate`. */
+  get program(): string {
+    return join(this.folder, 'headgate.js');
+  }
+
   remove(): Promise<void> {
     return rm(this.folder, { recursive: true, force: true });
   }
@@ -60,7 +65,7 @@ export class Installation {
     args: readonly string[],
     env: NodeJS.ProcessEnv = {},
   ): { readonly process: ChildProcess; readonly ended: Promise<Ended> } {
-    const child = spawn(process.execPath, [join(this.folder, 'headgate.js'), ...args], {
+    const child = spawn(process.execPath, [this.program, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NO_COLOR: '1', CI: '1', ...env },
     });
