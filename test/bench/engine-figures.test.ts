@@ -44,12 +44,23 @@ const figures = {
   'main-loop': ['--epochs', '12', '--shortest'],
 } as const;
 
-it.each(Object.entries(figures))('%s measures headgate and says what came out', async (name, args) => {
-  const common = ['--no-peers', '--save', '--into', join(folder, 'engine.json'), '--scratch', join(folder, 'scratch')];
-  const output = await bench(`${name}.mjs`, ...args, ...common);
-  expect(output).toMatch(/^- Result: .* \*\*(?:Met|Not met)\.\*\*$/m);
-  expect(output).not.toMatch(/NaN|undefined/);
-}, 180_000);
+it.each(Object.entries(figures))(
+  '%s measures headgate and says what came out',
+  async (name, args) => {
+    const common = [
+      '--no-peers',
+      '--save',
+      '--into',
+      join(folder, 'engine.json'),
+      '--scratch',
+      join(folder, 'scratch'),
+    ];
+    const output = await bench(`${name}.mjs`, ...args, ...common);
+    expect(output).toMatch(/^- Result: .* \*\*(?:Met|Not met)\.\*\*$/m);
+    expect(output).not.toMatch(/NaN|undefined/);
+  },
+  180_000,
+);
 
 it('makes one page of everything that was saved', async () => {
   await bench('page.mjs', '--from', join(folder, 'engine.json'));
