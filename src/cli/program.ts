@@ -35,7 +35,9 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
     (await import('./commands/validate.ts')).validate(terminal, file, options),
   );
   withFile(
-    selectionOptions(workflowCommand(program, 'plan <file>', 'say what a run would do, stage by stage, and why')),
+    tokenOptions(
+      selectionOptions(workflowCommand(program, 'plan <file>', 'say what a run would do, stage by stage, and why')),
+    ),
     async (file, options) => (await import('./commands/plan.ts')).plan(terminal, file, options),
   );
   withFile(
@@ -110,10 +112,14 @@ function selectionOptions(command: Command): Command {
     .option('--force <stage>', 'run these stages even if they are cached; repeatable', collected);
 }
 
-function runOptions(command: Command): Command {
+function tokenOptions(command: Command): Command {
   return command
     .option('--jobs <n>', 'jobs at once; by default as many as there are cores for', positiveInteger)
-    .option('--resources <token=n>', 'how many of a resource there are, for example gpu=1; repeatable', collected)
+    .option('--resources <token=n>', 'how many of a resource there are, for example gpu=1; repeatable', collected);
+}
+
+function runOptions(command: Command): Command {
+  return tokenOptions(command)
     .option('-k, --keep-going', 'after a failure, run everything that does not depend on it')
     .option('--timeout <time>', 'for jobs whose stage has none, for example 30m')
     .addOption(new Option('--log-format <format>', 'progress').choices(['pretty', 'plain', 'jsonl']))

@@ -20,10 +20,10 @@ export const layers: { readonly [folder: string]: readonly string[] } = {
   executors: ['support', 'events', 'process', 'execute'],
   backends: ['support', 'events', 'qat', 'data'],
   report: ['support', 'events', 'store'],
-  // Words for values that execute/ decides (causes, forecasts) and report/ folds; no behaviour of theirs.
-  console: ['support', 'events', 'diagnostics', 'execute', 'report'],
   // What both composition roots start from: the installation, a file as a plan, the asked-for stages, runs of the past.
   compose: ['support', 'events', 'diagnostics', 'plan', 'stages', 'store', 'execute', 'report'],
+  // Words for values that execute/ and compose/ decide (causes, forecasts) and report/ folds; no behaviour of theirs.
+  console: ['support', 'events', 'diagnostics', 'execute', 'report', 'compose'],
   // The composition root of the command line.
   cli: [
     'support',

@@ -1,0 +1,186 @@
+// How long a run will take and how much it will write, by what earlier runs took: the same stage's last time, else what
+// stages of the same kind took. Two answers: for what surely runs, and for everything that may.
+import type { StageId } from '../events/ids.ts';
+import type { Plan, PlannedStage } from '../plan/plan.ts';
+import type { ActionRecord, LatestKeys } from '../store/actions.ts';
+import type { Store } from '../store/store.ts';
+import { dependenciesOf } from './edges.ts';
+import type { StageForecast } from './forecast.ts';
+import { needsOf, TokenSupply, type Tokens } from './resources.ts';
+
+export interface StageEstimate {
+  readonly milliseconds: number;
+  /** Of its outputs. */
+  readonly bytes: number;
+  /** Its own last time, or the median of its kind. */
+  readonly from: 'stage' | 'kind';
+}
+
+export interface Amount {
+  /** All stages' times added up. */
+  readonly workMs: number;
+  /** From start to end, with these tokens. */
+  readonly wallClockMs: number;
+  readonly bytes: number;
+}
+
+export interface RunEstimate {
+  readonly stages: ReadonlyMap<StageId, StageEstimate>;
+  /** Stages that run or may run, with nothing to go by. */
+  readonly unknown: readonly StageId[];
+  /** What surely runs. */
+  readonly least: Amount;
+  /** With everything that may turn out changed, or that a gate may choose. */
+  readonly most: Amount;
+}
+
+const NOTHING: Amount = { workMs: 0, wallClockMs: 0, bytes: 0 };
+
+/** @param tokens their totals, `cpu` and `job` among them. */
+export async function estimateRun(
+  plan: Plan,
+  forecasts: readonly StageForecast[],
+  history: { readonly store: Store; readonly latest: LatestKeys },
+  tokens: Tokens,
+): Promise<RunEstimate> {
+  const sure = new Set<StageId>();
+  const possible = new Set<StageId>();
+  for (const { stage, will } of forecasts) {
+    if (will === 'run') sure.add(stage);
+    if (will === 'run' || will === 'run-unless-unchanged' || will === 'unknown') possible.add(stage);
+  }
+  const working = plan.stages.filter(({ id, runsOn }) => possible.has(id) && runsOn !== 'engine');
+  const stages = await estimatesOf(working, history);
+  const amount = (of: ReadonlySet<StageId>): Amount => {
+    if (of.size === 0) return NOTHING;
+    const known = [...stages].filter(([id]) => of.has(id)).map(([, estimate]) => estimate);
+    return {
+      workMs: known.reduce((sum, { milliseconds }) => sum + milliseconds, 0),
+      wallClockMs: wallClockOf(plan.stages, (id) => (of.has(id) ? (stages.get(id)?.milliseconds ?? 0) : 0), tokens),
+      bytes: known.reduce((sum, { bytes }) => sum + bytes, 0),
+    };
+  };
+  return {
+    stages,
+    unknown: working.flatMap(({ id }) => (stages.has(id) ? [] : [id])),
+    least: amount(sure),
+    most: amount(possible),
+  };
+}
+
+async function estimatesOf(
+  stages: readonly PlannedStage[],
+  { store, latest }: { readonly store: Store; readonly latest: LatestKeys },
+): Promise<ReadonlyMap<StageId, StageEstimate>> {
+  const estimates = new Map<StageId, StageEstimate>();
+  let byKind: ReadonlyMap<string, StageEstimate> | undefined;
+  for (const { id, kind } of stages) {
+    const key = latest.of(id);
+    const own = key === undefined ? undefined : await store.actions.read(key);
+    if (own !== undefined) estimates.set(id, { ...spentBy(own), from: 'stage' });
+    else {
+      byKind ??= mediansByKind(await store.actions.all());
+      const alike = byKind.get(kind);
+      if (alike !== undefined) estimates.set(id, alike);
+    }
+  }
+  return estimates;
+}
+
+function spentBy({ madeBy, outputs }: ActionRecord): Omit<StageEstimate, 'from'> {
+  const bytes = Object.values(outputs).reduce((sum, output) => sum + output.bytes, 0);
+  return { milliseconds: madeBy.milliseconds, bytes };
+}
+
+function mediansByKind(records: readonly ActionRecord[]): ReadonlyMap<string, StageEstimate> {
+  const spent = new Map<string, Omit<StageEstimate, 'from'>[]>();
+  for (const record of records) {
+    const kind = String(record.preImage['kind']);
+    const alike = spent.get(kind);
+    if (alike === undefined) spent.set(kind, [spentBy(record)]);
+    else alike.push(spentBy(record));
+  }
+  const median = (numbers: readonly number[]): number =>
+    numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
+  return new Map(
+    [...spent].map(([kind, all]) => [
+      kind,
+      {
+        milliseconds: median(all.map(({ milliseconds }) => milliseconds)),
+        bytes: median(all.map(({ bytes }) => bytes)),
+        from: 'kind',
+      },
+    ]),
+  );
+}
+
+/** Plays the run through: stages start in the plan's order when their edges and the tokens allow it. */
+export function wallClockOf(
+  stages: readonly PlannedStage[],
+  millisecondsOf: (id: StageId) => number,
+  tokens: Tokens,
+): number {
+  const supply = new TokenSupply(tokens);
+  const { waitsFor, dependents } = edgesAmong(stages);
+  const ready: PlannedStage[] = [];
+  const running: { readonly stage: PlannedStage; readonly needs: Tokens; readonly end: number }[] = [];
+  let now = 0;
+  /** What takes no time ends at once, and so on. */
+  const reach = (reached: PlannedStage[]): void => {
+    for (let stage = reached.pop(); stage !== undefined; stage = reached.pop()) {
+      if (millisecondsOf(stage.id) > 0) ready.push(stage);
+      else reached.push(...freedBy(stage.id));
+    }
+  };
+  const freedBy = (id: StageId): readonly PlannedStage[] =>
+    (dependents.get(id) ?? []).filter((next) => {
+      const left = (waitsFor.get(next.id) ?? 0) - 1;
+      waitsFor.set(next.id, left);
+      return left === 0;
+    });
+  reach(stages.filter(({ id }) => waitsFor.get(id) === 0).reverse());
+  while (ready.length > 0 || running.length > 0) {
+    for (let index = 0; index < ready.length && supply.has({ cpu: 1, job: 1 });) {
+      const stage = ready[index] as PlannedStage;
+      const needs = cut(needsOf(stage), supply);
+      if (!supply.has(needs)) index++;
+      else {
+        supply.take(needs);
+        running.push({ stage, needs, end: now + millisecondsOf(stage.id) });
+        ready.splice(index, 1);
+      }
+    }
+    running.sort((a, b) => a.end - b.end);
+    const next = running.shift();
+    if (next === undefined) break; // nothing fits even alone: an estimate need not say why
+    now = next.end;
+    supply.giveBack(next.needs);
+    reach([...freedBy(next.stage.id)].reverse());
+  }
+  return now;
+}
+
+function edgesAmong(stages: readonly PlannedStage[]): {
+  readonly waitsFor: Map<StageId, number>;
+  readonly dependents: ReadonlyMap<StageId, readonly PlannedStage[]>;
+} {
+  const known = new Set(stages.map(({ id }) => id));
+  const waitsFor = new Map<StageId, number>();
+  const dependents = new Map<StageId, PlannedStage[]>();
+  for (const stage of stages) {
+    const before = [...dependenciesOf(stage)].filter((id) => known.has(id));
+    waitsFor.set(stage.id, before.length);
+    for (const id of before) {
+      const list = dependents.get(id);
+      if (list === undefined) dependents.set(id, [stage]);
+      else list.push(stage);
+    }
+  }
+  return { waitsFor, dependents };
+}
+
+function cut(needs: Tokens, supply: TokenSupply): Tokens {
+  return Object.fromEntries(
+    Object.entries(needs).map(([token, count]) => [token, Math.min(count, supply.totalOf(token))]),
+  );
+}
