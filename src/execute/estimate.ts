@@ -4,6 +4,7 @@ import type { StageId } from '../events/ids.ts';
 import type { Plan, PlannedStage } from '../plan/plan.ts';
 import type { ActionRecord, LatestKeys } from '../store/actions.ts';
 import type { Store } from '../store/store.ts';
+import { jsonText } from '../support/json.ts';
 import { dependenciesOf } from './edges.ts';
 import type { StageForecast } from './forecast.ts';
 import { needsOf, TokenSupply, type Tokens } from './resources.ts';
@@ -95,7 +96,7 @@ function spentBy({ madeBy, outputs }: ActionRecord): Omit<StageEstimate, 'from'>
 function mediansByKind(records: readonly ActionRecord[]): ReadonlyMap<string, StageEstimate> {
   const spent = new Map<string, Omit<StageEstimate, 'from'>[]>();
   for (const record of records) {
-    const kind = String(record.preImage['kind']);
+    const kind = jsonText(record.preImage['kind']);
     const alike = spent.get(kind);
     if (alike === undefined) spent.set(kind, [spentBy(record)]);
     else alike.push(spentBy(record));
