@@ -141,10 +141,10 @@ export function wallClockOf(
     });
   reach(stages.filter(({ id }) => waitsFor.get(id) === 0).reverse());
   while (ready.length > 0 || running.length > 0) {
-    for (let index = 0; index < ready.length && supply.has({ cpu: 1, job: 1 });) {
+    for (let index = 0; index < ready.length && supply.freeOf('cpu') > 0 && supply.freeOf('job') > 0;) {
       const stage = ready[index] as PlannedStage;
       const needs = cut(needsOf(stage), supply);
-      if (!supply.has(needs)) index++;
+      if (Object.entries(needs).some(([token, number]) => supply.freeOf(token) < number)) index++;
       else {
         supply.take(needs);
         running.push({ stage, needs, end: now + millisecondsOf(stage.id) });
