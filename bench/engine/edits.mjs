@@ -1,14 +1,5 @@
 // The ways in which editors and programs save a file. Each returns when the new content is in place.
-import {
-  appendFileSync,
-  closeSync,
-  ftruncateSync,
-  openSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { appendFileSync, closeSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname, join, basename } from 'node:path';
 
 export const savePatterns = {
@@ -19,10 +10,9 @@ export const savePatterns = {
     renameSync(draft, path);
   },
   'truncate, then write in two parts': (path, text) => {
-    const file = openSync(path, 'r+');
-    ftruncateSync(file, 0);
+    const file = openSync(path, 'w');
     const half = Math.floor(text.length / 2);
-    writeSync(file, text.slice(0, half), 0);
+    writeSync(file, text.slice(0, half));
     writeSync(file, text.slice(half));
     closeSync(file);
   },

@@ -42,6 +42,11 @@ export async function runAlone(figure) {
   mkdirSync(options.scratch, { recursive: true });
   const scratch = mkdtempSync(join(options.scratch, `${figure.key}-`));
   const only = options.only?.split(',');
+  // The launcher of a measured process, which gets the same Ctrl-C, ends it.
+  process.once('SIGINT', () => {
+    rmSync(scratch, { recursive: true, force: true });
+    process.exit(130);
+  });
   const bench = {
     options,
     scratch,

@@ -22,8 +22,8 @@ export class Followed {
     });
   }
 
-  get events() {
-    return this.lines.flatMap(({ event }) => (event === undefined ? [] : [event]));
+  get hasEnded() {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
   /** The first event from line `from` on for which `holds`. */
@@ -57,7 +57,7 @@ export class Followed {
 
   /** Asks the whole group to end, and makes it. */
   async stop(signal = 'SIGINT') {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    if (this.hasEnded) return;
     process.kill(-this.child.pid, signal);
     const timer = setTimeout(() => process.kill(-this.child.pid, 'SIGKILL'), 5000);
     await this.closed;

@@ -18,6 +18,7 @@ def stop(*_):
     except ProcessLookupError: pass
 signal.signal(signal.SIGALRM, stop)
 signal.signal(signal.SIGTERM, stop)
+signal.signal(signal.SIGINT, stop)
 signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))
 _, status, usage = os.wait4(child, 0)
 elapsed = time.monotonic() - started

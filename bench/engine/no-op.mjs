@@ -1,6 +1,6 @@
 // Figure 1: nothing to do, whole process. At 1,000 stages beside the peers; at 10,000 headgate, and peers where that is feasible.
 //
-//   node bench/engine/no-op.mjs [--stages 1000] [--large 10000] [--repeat 7] [--limit 60] [--setup-limit 900] [--save]
+//   node bench/engine/no-op.mjs [--stages 1000] [--large 10000] [--repeat 7] [--limit 60] [--setup-limit 420] [--save]
 import { join } from 'node:path';
 import { Contestant, contestants, doubt, inTurns, lastWrite } from './contest.mjs';
 import { isMain, runAlone } from './figure.mjs';
@@ -20,7 +20,7 @@ export const noOp = {
     large: { type: 'string', default: '10000' },
     repeat: { type: 'string', default: '7' },
     limit: { type: 'string', default: '60' },
-    'setup-limit': { type: 'string', default: '900' },
+    'setup-limit': { type: 'string', default: '420' },
     'large-setup-limit': { type: 'string', default: '240' },
   },
   async measure(bench) {

@@ -88,9 +88,9 @@ const nxShared = {
 
 const nxEnv = { NX_NO_CLOUD: 'true', NX_TUI: 'false', NX_SKIP_LOG_GROUPING: 'true' };
 
-export const nx = { name: 'Nx, no daemon', ...nxShared, env: { ...nxEnv, NX_DAEMON: 'false' } };
+export const nx = { name: 'Nx without daemon', ...nxShared, env: { ...nxEnv, NX_DAEMON: 'false' } };
 export const nxDaemon = {
-  name: 'Nx, daemon',
+  name: 'Nx with daemon',
   ...nxShared,
   env: { ...nxEnv, NX_DAEMON: 'true' },
   stop: ({ bin, folder }) => execFileSync(bin, ['daemon', '--stop'], { cwd: folder, stdio: 'ignore' }),
