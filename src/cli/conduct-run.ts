@@ -59,7 +59,7 @@ export async function conductRun(
   return outcome.exitCode;
 }
 
-async function sinkFor({ stdout, stderr, env }: Terminal, { json, logFormat }: ConductOptions): Promise<Sink> {
+export async function sinkFor({ stdout, stderr, env }: Terminal, { json, logFormat }: ConductOptions): Promise<Sink> {
   // With --json standard output belongs to the one document.
   const stream = json === true ? stderr : stdout;
   if (logFormat === 'jsonl') return jsonlSink(stream);

@@ -44,6 +44,14 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
     runOptions(selectionOptions(workflowCommand(program, 'run <file>', 'run a workflow'))),
     async (file, options) => (await import('./commands/run.ts')).run(terminal, file, options),
   );
+  withFile(
+    mannerOptions(
+      planOptions(program.command('watch <file>').description('run a workflow, and again whatever an edit affects'))
+        .option('--until <stage>', 'only what these stages need, and they; repeatable', collected)
+        .option('--poll', 'look at every file again and again: for network file systems'),
+    ),
+    async (file, options) => (await import('./commands/watch.ts')).watch(terminal, file, options),
+  );
   withName(
     runOptions(
       rootOption(jsonOption(program.command('resume [file]').description('go on with the newest unfinished run'))),
@@ -92,7 +100,11 @@ function workflowCommand(program: Command, usage: string, description: string): 
 }
 
 function workflowOptions(command: Command): Command {
-  return rootOption(jsonOption(command))
+  return planOptions(jsonOption(command));
+}
+
+function planOptions(command: Command): Command {
+  return rootOption(command)
     .option('--set <path=value>', 'set a parameter; repeatable', collected)
     .option('--params <file>', 'a JSON file of parameters');
 }
@@ -118,14 +130,17 @@ function tokenOptions(command: Command): Command {
     .option('--resources <token=n>', 'how many of a resource there are, for example gpu=1; repeatable', collected);
 }
 
-function runOptions(command: Command): Command {
+function mannerOptions(command: Command): Command {
   return tokenOptions(command)
     .option('-k, --keep-going', 'after a failure, run everything that does not depend on it')
     .option('--timeout <time>', 'for jobs whose stage has none, for example 30m')
-    .addOption(new Option('--log-format <format>', 'progress').choices(['pretty', 'plain', 'jsonl']))
-    .addOption(
-      new Option('--fault <stage=json>', 'fault injection for tests of the proofs').hideHelp().argParser(collected),
-    );
+    .addOption(new Option('--log-format <format>', 'progress').choices(['pretty', 'plain', 'jsonl']));
+}
+
+function runOptions(command: Command): Command {
+  return mannerOptions(command).addOption(
+    new Option('--fault <stage=json>', 'fault injection for tests of the proofs').hideHelp().argParser(collected),
+  );
 }
 
 function collected(value: string, before: readonly string[] = []): readonly string[] {

@@ -8,6 +8,7 @@ import { clock, quietStages, type Sink } from './plain-sink.ts';
 import { duration } from './quantities.ts';
 
 interface Running {
+  readonly stage: string;
   readonly since: number;
   readonly progress?: Extract<JobEvent, { type: 'progress' }>;
 }
@@ -17,17 +18,21 @@ const BAR_CELLS = 16;
 
 export function liveSink(stream: NodeJS.WritableStream & { readonly columns?: number }, colours: Colours): Sink {
   const block = createLogUpdate(stream);
+  /** By run and stage: a stale stage may still be stopping while its successor has started. */
   const running = new Map<string, Running>();
-  const startedAt = Date.now();
-  const counts = { ended: 0, total: 0 };
-  let cached = 0;
+  const nameOf = ({ run, stage }: { readonly run: string; readonly stage: string }): string => `${run} ${stage}`;
+  let startedAt = Date.now();
+  let counts = { ended: 0, total: 0, cached: 0 };
+  let current: string | undefined;
   const quiet = quietStages();
 
   const draw = (): void => {
     if (running.size === 0 && counts.total === 0) return;
-    const lines = [...running].map(([stage, state]) => runningLine(stage, state, colours));
+    const lines = [...running.values()].map((state) => runningLine(state, colours));
     lines.push(
-      colours.dim(`${clock(Date.now() - startedAt)}  ${counts.ended} of ${counts.total} stages, ${cached} cached`),
+      colours.dim(
+        `${clock(Date.now() - startedAt)}  ${counts.ended} of ${counts.total} stages, ${counts.cached} cached`,
+      ),
     );
     block(lines.map((line) => clipped(line, stream.columns)).join('\n'));
   };
@@ -43,21 +48,29 @@ export function liveSink(stream: NodeJS.WritableStream & { readonly columns?: nu
       switch (event.type) {
         case 'run-started':
         case 'run-resumed':
-          counts.total = event.stages?.length ?? 0;
+          // Stages of a run that this one supersedes may go on: they stay in the block, but are counted no more.
+          current = event.run;
+          startedAt = Date.now();
+          counts = { ended: 0, total: event.stages?.length ?? 0, cached: 0 };
           break;
+        case 'run-finished':
+          if (event.run !== current) return;
+          counts = { ended: 0, total: 0, cached: 0 };
+          block.clear();
+          return;
         case 'stage-started':
-          if (!quiet(event)) running.set(event.stage, { since: Date.now() });
+          if (!quiet(event)) running.set(nameOf(event), { stage: event.stage, since: Date.now() });
           return;
         case 'job-reported':
           if (event.event.type === 'progress') {
-            const since = running.get(event.stage)?.since ?? Date.now();
-            running.set(event.stage, { since, progress: event.event });
+            const since = running.get(nameOf(event))?.since ?? Date.now();
+            running.set(nameOf(event), { stage: event.stage, since, progress: event.event });
             return;
           }
           if (event.event.type === 'metrics') return;
           break;
         case 'stage-restored':
-          cached++;
+          counts.cached++;
           counts.ended++;
           return; // a line each would bury what runs
         case 'gate-decided':
@@ -65,13 +78,13 @@ export function liveSink(stream: NodeJS.WritableStream & { readonly columns?: nu
           break;
         case 'stage-not-taken':
         case 'stage-blocked':
-          counts.ended++;
+          if (event.run === current) counts.ended++;
           return;
         case 'stage-succeeded':
         case 'stage-failed':
         case 'stage-cancelled':
-          counts.ended++;
-          running.delete(event.stage);
+          if (event.run === current) counts.ended++;
+          running.delete(nameOf(event));
           break;
         default:
           break;
@@ -79,6 +92,7 @@ export function liveSink(stream: NodeJS.WritableStream & { readonly columns?: nu
       const line = quiet(event) ? undefined : eventLine(event, colours);
       if (line !== undefined) say(line);
     },
+    say,
     close: () => {
       clearInterval(timer);
       block.clear();
@@ -87,7 +101,7 @@ export function liveSink(stream: NodeJS.WritableStream & { readonly columns?: nu
   };
 }
 
-function runningLine(stage: string, { since, progress }: Running, { cyan, dim }: Colours): string {
+function runningLine({ stage, since, progress }: Running, { cyan, dim }: Colours): string {
   const elapsed = duration(Date.now() - since);
   if (progress === undefined) return `${cyan(stage)} ${dim(elapsed)}`;
   const { done, total, step, steps } = progress;

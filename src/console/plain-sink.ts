@@ -5,6 +5,8 @@ import { eventLine } from './event-lines.ts';
 
 export interface Sink {
   readonly onEvent: (event: RunEvent) => void;
+  /** Text of its own between the events: whole lines. */
+  say(text: string): void;
   /** Leaves the terminal as it should be; nothing is printed afterwards. */
   close(): void;
 }
@@ -33,6 +35,7 @@ export function plainSink(output: Output, colours: Colours, now: () => number = 
       const line = eventLine(event, colours);
       if (line !== undefined) output.write(`${colours.dim(clock(now() - startedAt))} ${line}\n`);
     },
+    say: (text) => void output.write(`${text}\n`),
     close: () => undefined,
   };
 }
@@ -53,10 +56,14 @@ export function quietStages(): (event: RunEvent) => boolean {
 
 /** One JSON line per event, as journaled. */
 export function jsonlSink(output: Output): Sink {
-  return { onEvent: (event) => output.write(`${JSON.stringify(event)}\n`), close: () => undefined };
+  return {
+    onEvent: (event) => output.write(`${JSON.stringify(event)}\n`),
+    say: () => undefined, // a machine reads it
+    close: () => undefined,
+  };
 }
 
-export const silentSink: Sink = { onEvent: () => undefined, close: () => undefined };
+export const silentSink: Sink = { onEvent: () => undefined, say: () => undefined, close: () => undefined };
 
 /** `01:23` since the start. */
 export function clock(milliseconds: number): string {

@@ -50,7 +50,7 @@ export function inputDigests(inputs: readonly ResolvedInput[]): JsonObject {
 
 /** Digests of what a stage reads outside the store, by name. A folder counts as its files, by path and content. */
 export async function fileDigests(
-  stage: PlannedStage,
+  stage: Pick<PlannedStage, 'files'>,
   store: Store,
 ): Promise<Result<{ readonly [name: string]: Digest }, StageFailure>> {
   const digests: { [name: string]: Digest } = {};
@@ -70,7 +70,8 @@ async function externalDigest(store: Store, path: string): Promise<Digest | unde
   const visit = async (relative: string): Promise<void> => {
     for (const name of (await readdir(join(path, relative))).sort(byCodeUnit)) {
       const inner = relative === '' ? name : `${relative}/${name}`;
-      const found = await stat(join(path, inner));
+      const found = await stat(join(path, inner)).catch(() => undefined);
+      if (found === undefined) continue; // gone since the folder was read, or a link to nowhere
       if (found.isDirectory()) await visit(inner);
       else {
         const digest = await store.stats.digestOf(join(path, inner));

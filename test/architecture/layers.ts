@@ -20,10 +20,12 @@ export const layers: { readonly [folder: string]: readonly string[] } = {
   executors: ['support', 'events', 'process', 'execute'],
   backends: ['support', 'events', 'qat', 'data'],
   report: ['support', 'events', 'store'],
+  // Decides when to plan again and which run takes over; loading, forecasting and starting are handed in.
+  watch: ['support', 'events', 'diagnostics', 'plan', 'execute'],
   // What both composition roots start from: the installation, a file as a plan, the asked-for stages, runs of the past.
   compose: ['support', 'events', 'diagnostics', 'plan', 'stages', 'store', 'execute', 'report'],
-  // Words for values that execute/ and compose/ decide (causes, forecasts) and report/ folds; no behaviour of theirs.
-  console: ['support', 'events', 'diagnostics', 'execute', 'report', 'compose'],
+  // Words for values that execute/ and compose/ decide (causes, forecasts), watch/ tells and report/ folds; no behaviour of theirs.
+  console: ['support', 'events', 'diagnostics', 'execute', 'watch', 'report', 'compose'],
   // The composition root of the command line.
   cli: [
     'support',
@@ -36,6 +38,7 @@ export const layers: { readonly [folder: string]: readonly string[] } = {
     'store',
     'execute',
     'executors',
+    'watch',
     'qat',
     'report',
     'console',

@@ -1,16 +1,10 @@
 // headgate run FILE.
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { forecastRun } from '../../execute/forecast.ts';
 import { LatestKeys } from '../../store/actions.ts';
-import { isMissing } from '../../support/missing-files.ts';
-import type { JsonObject } from '../../support/json.ts';
-import { conductRun, type ConductOptions } from '../conduct-run.ts';
-import { prepare, type Prepared, type SelectionOptions } from '../prepare.ts';
-import { journaledManner } from '../run-options.ts';
+import { conductRun } from '../conduct-run.ts';
+import { journaledOptions, type RunOptions } from '../journaled-options.ts';
+import { prepare, type Prepared } from '../prepare.ts';
 import { refuse, type ExitCode, type Terminal } from '../terminal.ts';
-
-export type RunOptions = SelectionOptions & ConductOptions;
 
 export async function run(terminal: Terminal, file: string, options: RunOptions): Promise<ExitCode> {
   const prepared = await prepare(terminal, file, options);
@@ -35,25 +29,4 @@ async function uncachedOutside({ plan, store, embedded, forced, only }: Prepared
   return forecasts
     .filter(({ stage, will }) => !only.has(stage) && !engine.has(stage) && will !== 'restore' && will !== 'not-taken')
     .map(({ stage }) => stage);
-}
-
-/** What `resume` needs to make the same plan again; the params file's text, because files are edited. */
-async function journaledOptions(file: string, options: RunOptions): Promise<JsonObject> {
-  const { set = [], params, until, only, force } = options;
-  const text =
-    params === undefined
-      ? undefined
-      : await readFile(params, 'utf8').catch((error: unknown) => {
-          if (isMissing(error)) return undefined;
-          throw error;
-        });
-  return {
-    file: resolve(file),
-    set: [...set],
-    ...(params === undefined || text === undefined ? {} : { params: { path: resolve(params), text } }),
-    ...(until === undefined ? {} : { until: [...until] }),
-    ...(only === undefined ? {} : { only: [...only] }),
-    ...(force === undefined ? {} : { force: [...force] }),
-    ...journaledManner(options),
-  };
 }
