@@ -11,7 +11,8 @@ const terminal: Terminal = {
   env: process.env,
   installFolder: dirname(fileURLToPath(import.meta.url)),
   onInterrupt: (listener) => {
-    const signals = ['SIGINT', 'SIGTERM'] as const;
+    // SIGHUP: the terminal was closed. Each of them once is a request to checkpoint and end, any of them again is not.
+    const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
     const onSignal = (signal: NodeJS.Signals): void => listener(signal);
     for (const signal of signals) process.on(signal, onSignal);
     return () => {
@@ -20,11 +21,13 @@ const terminal: Terminal = {
   },
 };
 
-// A reader that has seen enough (`headgate plan x | head`) is no problem of ours.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
-});
+// A reader that has seen enough (`headgate plan x | head`) or a terminal that was closed is no problem of ours: what runs
+// goes on to its end, and ends with its own exit code.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
+  });
+}
 
 try {
   process.exitCode = await runProgram(process.argv.slice(2), terminal);

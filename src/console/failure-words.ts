@@ -101,6 +101,28 @@ export function failureWords(failure: StageFailure): FailureWords {
         message: `"${failure.name}" was edited while the stage ran: ${failure.path}`,
         help: 'run again; the outputs were not kept',
       };
+    case 'input-modified':
+      return {
+        message: `it wrote into its input "${failure.port}", which ${failure.from} made`,
+        help: 'inputs are read-only: copy what is to be changed; the damaged bytes are in quarantine and will be made again',
+      };
+    case 'variable-missing': {
+      const [one, ...others] = failure.names;
+      return {
+        message: `${others.length === 0 ? `environment variable ${one} is` : `environment variables ${failure.names.join(', ')} are`} not set`,
+        help: 'set it, or give it a "default" where the stage declares it under "env"',
+      };
+    }
+    case 'secret-too-short':
+      return {
+        message: `secret ${failure.name} has fewer than ${failure.shortest} characters`,
+        help: 'it could not be told from ordinary text and so not be kept out of logs',
+      };
+    case 'secret-in-output':
+      return {
+        message: `output "${failure.port}" holds the secret ${failure.secret} (${failure.path})`,
+        help: 'outputs are kept and handed on: leave it out of them',
+      };
     case 'object-damaged':
       return {
         message: `input "${failure.port}" was found damaged ${failure.times} times, even after it was made again`,

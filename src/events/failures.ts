@@ -46,5 +46,10 @@ export type StageFailure =
   | { readonly reason: 'expression-failed'; readonly expression: string; readonly problem: string }
   | { readonly reason: 'file-missing'; readonly name: string; readonly path: string }
   | { readonly reason: 'file-changed'; readonly name: string; readonly path: string }
+  /** The program changed bytes that other stages made. */
+  | { readonly reason: 'input-modified'; readonly port: string; readonly from: string; readonly digest: string }
+  | { readonly reason: 'variable-missing'; readonly names: readonly string[] }
+  | { readonly reason: 'secret-too-short'; readonly name: string; readonly shortest: number }
+  | { readonly reason: 'secret-in-output'; readonly port: string; readonly path: string; readonly secret: string }
   | { readonly reason: 'object-damaged'; readonly port: string; readonly digest: string; readonly times: number }
   | { readonly reason: 'settings-invalid'; readonly problem: string };

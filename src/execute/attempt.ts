@@ -1,7 +1,7 @@
 // One attempt at one stage's job: inputs verified, folder made, program started and followed, outputs taken into the store.
 // Knows nothing of other stages, of retries or of the plan's order.
 import { mkdir, rm } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { StageFailure } from '../events/failures.ts';
 import { JOB_PROTOCOL, type JobEvent, type JobInput, type ProofSummary } from '../events/job-protocol.ts';
 import type { PlannedStage } from '../plan/plan.ts';
@@ -10,17 +10,19 @@ import type { ProcessEnd } from '../process/start-process.ts';
 import { writeClaim } from '../store/claims.ts';
 import { dropResumeStates, keepResumeState, resumeStateOf } from '../store/resume-states.ts';
 import type { Store } from '../store/store.ts';
-import { isDigest, type Digest } from '../support/digest.ts';
+import type { Digest } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
-import { unreachable, type Result, ok, err } from '../support/result.ts';
+import { redactorOf, type Redactor } from '../support/redaction.ts';
+import { unreachable, type Result, ok } from '../support/result.ts';
 import { collectOutputs, type CollectedOutputs } from './collect-outputs.ts';
 import { commandLine } from './command-job.ts';
 import type { ResolvedInput } from './edges.ts';
 import { followJobEvents } from './follow-job-events.ts';
-import { fileDigests } from './key.ts';
+import { environmentOf, type JobEnvironment } from './job-environment.ts';
+import { modifiedInput, openFiles, openInputs } from './job-inputs.ts';
+import { cleanFolder } from './keep-secrets.ts';
 import { newAttemptFolder, newToken, readResult, writeRequest } from './job-directory.ts';
 import type { EmbeddedBackend, Executor, JobLaunch } from './ports.ts';
-import type { LostInput } from './read-metrics.ts';
 
 export interface AttemptContext {
   readonly store: Store;
@@ -64,6 +66,9 @@ export async function runAttempt(
   if (!inputs.ok) return { end: 'input-lost', input: inputs.error.input };
   const files = await openFiles(store, stage);
   if (!files.ok) return { end: 'failed', failure: files.error };
+  const environment = environmentOf(stage, process.env);
+  if (!environment.ok) return { end: 'failed', failure: environment.error };
+  const redactor = redactorOf(environment.value.secrets);
   const { attempt, folder } = await newAttemptFolder(context.runFolder, stage.id);
   // A job that a test breaks on purpose neither uses nor leaves a state that an honest one could meet.
   const resumeFrom = context.fault === undefined ? await resumeStateOf(store.layout, key) : undefined;
@@ -80,12 +85,14 @@ export async function runAttempt(
     ...(resumeFrom === undefined ? {} : { resumeFrom }),
     ...(context.fault === undefined ? {} : { fault: context.fault }),
   });
-  const launch = await launchOf(context, stage, folder, inputs.value);
+  const launch = await launchOf(context, stage, folder, inputs.value, environment.value);
   if (!launch.ok) return { end: 'failed', failure: launch.error };
 
   context.onStarted(attempt, resumeFrom !== undefined);
-  const job = await runJob(context, key, launch.value);
-  const end = await endOf(context, stage, { folder, token, attempt, command: launch.value.outputs }, job);
+  const job = await runJob(context, key, launch.value, redactor);
+  const made = { folder, token, attempt, command: launch.value.outputs, inputs: resolved, redactor };
+  const end = redactor.json(await endOf(context, stage, made, job));
+  await cleanFolder(folder, redactor);
   if (end.end === 'succeeded') return end;
   if (context.fault !== undefined) return end;
   if (end.end === 'failed' && end.failure.reason === 'job-failed') {
@@ -95,42 +102,6 @@ export async function runAttempt(
   }
   const kept = await keepResumeState(store.layout, key, join(folder, 'resume'));
   return end.end === 'cancelled' ? { end: 'cancelled', checkpointed: kept || resumeFrom !== undefined } : end;
-}
-
-/** Verifies every input's bytes and says where a job can read them. */
-async function openInputs(
-  store: Store,
-  resolved: readonly ResolvedInput[],
-): Promise<Result<{ readonly [port: string]: JobInput }, LostInput>> {
-  const inputs: { [port: string]: JobInput } = {};
-  for (const input of resolved) {
-    const { digest, tree, type } = input.output;
-    const lost = err<LostInput>({ reason: 'input-lost', input });
-    if (!isDigest(digest)) return lost;
-    if ((await store.objects.verify({ digest, tree: tree === true })) !== 'intact') return lost;
-    const path = tree === true ? await store.folderOf(digest) : store.objects.pathOf(digest);
-    if (path === undefined) return lost;
-    // Every artifact type of the plan is one of the protocol's.
-    inputs[input.port] = { type: type as JobInput['type'], path, digest };
-  }
-  return ok(inputs);
-}
-
-/** Files and folders outside the store that the stage names, under those names: their digests are in the key, their paths are not. */
-async function openFiles(
-  store: Store,
-  stage: PlannedStage,
-): Promise<Result<{ readonly [name: string]: JobInput }, StageFailure>> {
-  const digests = await fileDigests(stage, store);
-  if (!digests.ok) return digests;
-  // Its own code is what runs, not what it reads.
-  const entries = stage.files
-    .filter(({ code }) => code !== true)
-    .map(({ name, path }): [string, JobInput] => [
-      name,
-      { type: 'file', path: resolve(store.layout.root, path), digest: digests.value[name] ?? '' },
-    ]);
-  return ok(Object.fromEntries(entries));
 }
 
 /** A program that knows nothing of headgate has no resume state to write. */
@@ -143,8 +114,8 @@ async function launchOf(
   stage: PlannedStage,
   folder: string,
   inputs: { readonly [port: string]: JobInput },
+  environment: JobEnvironment,
 ): Promise<Result<Launch, StageFailure>> {
-  const environment = process.env;
   const timeoutMs = stage.timeoutMs ?? context.defaultTimeoutMs;
   const common = {
     jobFolder: folder,
@@ -156,20 +127,27 @@ async function launchOf(
       ...common,
       argv: [...(stage.program ?? context.embedded).argv, folder],
       cwd: folder,
-      env: environment,
+      env: process.env,
       stdin: 'held',
     });
   }
   const outFolder = join(folder, 'out');
   const { root } = context.store.layout;
-  const line = commandLine(stage.settings, { root, jobFolder: folder, outFolder, inputs, environment });
+  const line = commandLine(stage.settings, { root, outFolder, inputs });
   if (!line.ok) return line;
   for (const path of Object.values(line.value.outputs))
     await mkdir(dirname(join(outFolder, path)), { recursive: true });
-  return ok({ ...common, ...line.value, stdin: 'empty', graceMs: Math.min(context.graceMs, COMMAND_GRACE_MS) });
+  return ok({
+    ...common,
+    ...line.value,
+    env: environment.values,
+    redactor: redactorOf(environment.secrets),
+    stdin: 'empty',
+    graceMs: Math.min(context.graceMs, COMMAND_GRACE_MS),
+  });
 }
 
-async function runJob(context: AttemptContext, key: Digest, launch: Launch): Promise<JobEnd> {
+async function runJob(context: AttemptContext, key: Digest, launch: Launch, redactor: Redactor): Promise<JobEnd> {
   const engine = await identifyProcess(process.pid);
   await writeClaim(context.store.layout, key, { engine, jobFolder: launch.jobFolder });
   const job = await context.executor.start(launch);
@@ -178,7 +156,8 @@ async function runJob(context: AttemptContext, key: Digest, launch: Launch): Pro
   }
   const unsubscribe = [onAbort(context.checkpoint, () => job.cancel()), onAbort(context.kill, () => job.kill())];
   const proofs: ProofSummary[] = [];
-  const following = followJobEvents(launch.jobFolder, (event) => {
+  const following = followJobEvents(launch.jobFolder, (told) => {
+    const event = redactor.json(told);
     if (event.type === 'proof') proofs.push(event.proof);
     context.onEvent(event);
   });
@@ -188,10 +167,19 @@ async function runJob(context: AttemptContext, key: Digest, launch: Launch): Pro
   return { processEnd, proofs };
 }
 
+interface MadeJob {
+  readonly folder: string;
+  readonly token: string;
+  readonly attempt: number;
+  readonly command: Launch['outputs'];
+  readonly inputs: readonly ResolvedInput[];
+  readonly redactor: Redactor;
+}
+
 async function endOf(
   context: AttemptContext,
   stage: PlannedStage,
-  job: { folder: string; token: string; attempt: number; command: Launch['outputs'] },
+  job: MadeJob,
   { processEnd, proofs }: JobEnd,
 ): Promise<AttemptEnd> {
   const failed = (failure: StageFailure): AttemptEnd => ({ end: 'failed', failure });
@@ -204,6 +192,8 @@ async function endOf(
   }
   if (processEnd.cause === 'timed-out')
     return failed({ reason: 'timed-out', timeoutMs: stage.timeoutMs ?? context.defaultTimeoutMs ?? 0 });
+  const modified = stage.runsOn === 'embedded' ? undefined : await modifiedInput(context.store, job.inputs);
+  if (modified !== undefined) return failed(modified);
   const { exitCode, signal } = processEnd;
   const stderrTail = await context.executor.stderrTail(job.folder);
 
@@ -233,7 +223,7 @@ async function endOf(
         return unreachable(result.value);
     }
   }
-  const collected = await collectOutputs(context.store, stage, join(job.folder, 'out'), paths);
+  const collected = await collectOutputs(context.store, stage, join(job.folder, 'out'), paths, job.redactor);
   if (!collected.ok) return failed(collected.error);
   // The store has them now; kept twice, data sets would fill the disk.
   await rm(join(job.folder, 'out'), { recursive: true });

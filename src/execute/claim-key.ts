@@ -26,7 +26,7 @@ export async function awaitClaim(
     if (claim === undefined) return !waited;
     const own = claim.engine.pid === self.pid && claim.engine.startTime === self.startTime;
     if (own || !(await isProcessAlive(claim.engine))) {
-      if (claim.job !== undefined) await executor.endOrphan(claim.job, orphanGraceMs);
+      if (claim.job !== undefined) await executor.endOrphan(claim.job, orphanGraceMs, claim.jobFolder);
       await keepResumeState(store.layout, key, join(claim.jobFolder, 'resume'));
       return true;
     }

@@ -7,7 +7,9 @@ import type { MetricsFact, OutputRecord } from '../events/run-events.ts';
 import type { PlannedStage } from '../plan/plan.ts';
 import type { Store } from '../store/store.ts';
 import { listFiles } from '../store/tree-manifest.ts';
+import type { Redactor } from '../support/redaction.ts';
 import { err, ok, type Result } from '../support/result.ts';
+import { secretBelow } from './keep-secrets.ts';
 import { parseMetrics } from './metrics-document.ts';
 
 export interface CollectedOutputs {
@@ -20,6 +22,7 @@ export async function collectOutputs(
   stage: PlannedStage,
   outFolder: string,
   paths: { readonly [port: string]: string },
+  redactor: Redactor,
 ): Promise<Result<CollectedOutputs, StageFailure>> {
   const outputs: { [port: string]: OutputRecord } = {};
   const metrics: MetricsFact[] = [];
@@ -28,6 +31,8 @@ export async function collectOutputs(
     if (path === undefined) return err({ reason: 'output-missing', port, path: '(the result names none)' });
     const found = await findOutput(outFolder, port, path);
     if (!found.ok) return found;
+    const secret = await secretBelow(found.value.path, redactor);
+    if (secret !== undefined) return err({ reason: 'secret-in-output', port, path, secret });
     if (type.artifact === 'metrics') {
       if (found.value.isFolder) return err({ reason: 'metrics-malformed', port, problem: 'it is a folder' });
       const parsed = parseMetrics(port, await readFile(found.value.path, 'utf8'));

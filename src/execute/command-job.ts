@@ -8,23 +8,20 @@ import { err, ok, type Result } from '../support/result.ts';
 export interface CommandLine {
   readonly argv: readonly [string, ...string[]];
   readonly cwd: string;
-  readonly env: { readonly [name: string]: string | undefined };
   /** Output port → path relative to out/. */
   readonly outputs: { readonly [port: string]: string };
 }
 
 export interface CommandPlaces {
   readonly root: string;
-  readonly jobFolder: string;
   readonly outFolder: string;
-  readonly environment: { readonly [name: string]: string | undefined };
   readonly inputs: { readonly [port: string]: JobInput };
 }
 
 /** `{input:PORT}`, `{output:PORT}` and `{outputs}` (the folder) inside any argument. */
 export function commandLine(settings: JsonObject, places: CommandPlaces): Result<CommandLine, StageFailure> {
   const invalid = (problem: string): Result<never, StageFailure> => err({ reason: 'settings-invalid', problem });
-  const { argv, outputs, cwd, env } = settings;
+  const { argv, outputs, cwd } = settings;
   if (!isStrings(argv)) return invalid('"argv" must be a list of strings, the program first');
   const paths: { [port: string]: string } = {};
   for (const [port, declared] of Object.entries(isJsonObject(outputs) ? outputs : {})) {
@@ -50,17 +47,8 @@ export function commandLine(settings: JsonObject, places: CommandPlaces): Result
     // A program with a slash is a file of the root; without one it is looked up in PATH.
     argv: [program.includes('/') ? resolve(places.root, program) : program, ...rest],
     cwd: resolve(places.root, typeof cwd === 'string' ? cwd : '.'),
-    env: { ...passedOn(places.environment, isStrings(env) ? env : []), HEADGATE_JOB: places.jobFolder },
     outputs: paths,
   });
-}
-
-/** What any program needs to work at all; everything else is named by the workflow, so that no run depends on it unseen. */
-const ALWAYS =
-  /^(?:PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|LANG|LC_[A-Z]+|TZ|TERM|LD_LIBRARY_PATH|SystemRoot|VIRTUAL_ENV)$/;
-
-function passedOn(environment: CommandPlaces['environment'], named: readonly string[]): CommandLine['env'] {
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => ALWAYS.test(name) || named.includes(name)));
 }
 
 function placed(folder: string, path: string | undefined): string | undefined {

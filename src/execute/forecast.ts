@@ -13,7 +13,7 @@ import { areAllInputs, readinessOf, type ResolvedInput, type StageView } from '.
 import { evaluateEngineStage, stopReason } from './engine-stages.ts';
 import { gatherEvidence } from './gather-evidence.ts';
 import { chosenCase } from './gate.ts';
-import { fileDigests, inputDigests, stageKey, staticPreImage } from './key.ts';
+import { readOutside, inputDigests, stageKey, staticPreImage } from './key.ts';
 import type { EmbeddedBackend } from './ports.ts';
 import { matchingRecords, recordIndex, type RecordIndex } from './record-index.ts';
 
@@ -134,9 +134,9 @@ async function forecastReady(
     forecast: { stage: id, will: 'fail', failure },
     view: { is: 'failed', by: id },
   });
-  const files = await fileDigests(stage, store);
-  if (!files.ok) return failed(files.error);
-  const key = stageKey(staticPreImage(stage, context.code, files.value), inputs);
+  const outside = await readOutside(stage, store);
+  if (!outside.ok) return failed(outside.error);
+  const key = stageKey(staticPreImage(stage, context.code, outside.value), inputs);
   const decision = decide(await gatherEvidence(store, latest, stage, key, forced.has(id)));
   if (decision.action === 'restore') {
     const { outputs, verdict, madeBy } = decision.record;
@@ -174,9 +174,9 @@ async function forecastBehind(
   behind: readonly StageId[],
 ): Promise<StageForecast> {
   const { id } = stage;
-  const files = await fileDigests(stage, context.store);
-  if (!files.ok) return { stage: id, will: 'fail', failure: files.error };
-  const statics = staticPreImage(stage, context.code, files.value);
+  const outside = await readOutside(stage, context.store);
+  if (!outside.ok) return { stage: id, will: 'fail', failure: outside.error };
+  const statics = staticPreImage(stage, context.code, outside.value);
   const inputs = inputDigests(known);
   const time = await estimate(context, stage);
   if (stage.kind !== 'stop') {

@@ -12,6 +12,7 @@ import type { Digest } from '../support/digest.ts';
 import type { Json, JsonObject } from '../support/json.ts';
 import { err, ok, type Result } from '../support/result.ts';
 import type { ResolvedInput } from './edges.ts';
+import { environmentOf } from './job-environment.ts';
 import type { EmbeddedBackend } from './ports.ts';
 
 export interface StageKey {
@@ -27,7 +28,7 @@ const COMMAND_CODE = 1;
 export function staticPreImage(
   stage: PlannedStage,
   code: EmbeddedBackend['code'],
-  files: { readonly [name: string]: Digest },
+  { files, env }: Outside,
 ): JsonObject {
   return {
     kind: stage.kind,
@@ -36,6 +37,7 @@ export function staticPreImage(
     // What the engine decides by itself draws no numbers and computes on no threads.
     ...(stage.runsOn === 'engine' ? {} : { seed: stage.seed, threads: stage.threads }),
     ...(Object.keys(files).length === 0 ? {} : { files }),
+    ...(Object.keys(env).length === 0 ? {} : { env }),
   };
 }
 
@@ -46,6 +48,19 @@ export function stageKey(statics: JsonObject, inputs: readonly ResolvedInput[]):
 
 export function inputDigests(inputs: readonly ResolvedInput[]): JsonObject {
   return Object.fromEntries(inputs.map(({ port, output }) => [port, output.digest]));
+}
+
+/** Digests of what comes from outside the workflow and its store: files, and declared environment variables. */
+export interface Outside {
+  readonly files: { readonly [name: string]: Digest };
+  readonly env: { readonly [name: string]: string };
+}
+
+export async function readOutside(stage: PlannedStage, store: Store): Promise<Result<Outside, StageFailure>> {
+  const environment = environmentOf(stage, process.env);
+  if (!environment.ok) return environment;
+  const files = await fileDigests(stage, store);
+  return files.ok ? ok({ files: files.value, env: environment.value.keyed }) : files;
 }
 
 /** Digests of what a stage reads outside the store, by name. A folder counts as its files, by path and content. */

@@ -2,6 +2,7 @@
 import type { ProcessIdentity } from '../process/process-identity.ts';
 import type { ProcessEnd } from '../process/start-process.ts';
 import type { Digest } from '../support/digest.ts';
+import type { Redactor } from '../support/redaction.ts';
 
 export interface JobLaunch {
   readonly argv: readonly [string, ...string[]];
@@ -10,6 +11,8 @@ export interface JobLaunch {
   readonly jobFolder: string;
   /** Protocol jobs hold a pipe of the engine, other programs read nothing. */
   readonly stdin: 'held' | 'empty';
+  /** What the job prints is bounded and kept without these secrets; else it is kept as it is. */
+  readonly redactor?: Redactor;
   readonly timeoutMs?: number;
   readonly graceMs: number;
 }
@@ -27,7 +30,7 @@ export interface Executor {
   /** What a finished job printed last on its standard error. */
   stderrTail(jobFolder: string): Promise<string>;
   /** Makes sure that a job which a dead engine left behind has ended. */
-  endOrphan(job: ProcessIdentity, graceMs: number): Promise<void>;
+  endOrphan(job: ProcessIdentity, graceMs: number, jobFolder: string): Promise<void>;
 }
 
 /** The program that runs embedded jobs: `argv` without the job folder, and what identifies its code in keys. */

@@ -13,7 +13,6 @@ export function reasonsOf(failure: StageFailure): readonly string[] {
 /** The same again if nothing else changes: jobs are deterministic by contract. */
 const LASTING: ReadonlySet<string> = new Set([
   'command-not-found',
-  'environment-refused',
   'file-changed',
   'file-missing',
   'input-modified',
@@ -25,8 +24,10 @@ const LASTING: ReadonlySet<string> = new Set([
   'output-missing',
   'reference-not-positive',
   'secret-in-output',
+  'secret-too-short',
   'settings-invalid',
   'unit-mismatch',
+  'variable-missing',
   ...[
     'backbone-mismatch',
     'boundary-differs',

@@ -13,7 +13,7 @@ import { readinessOf, type ResolvedInput } from './edges.ts';
 import { stopReason } from './engine-stages.ts';
 import { chosenCase } from './gate.ts';
 import { gatherEvidence } from './gather-evidence.ts';
-import { fileDigests, stageKey, staticPreImage } from './key.ts';
+import { readOutside, stageKey, staticPreImage } from './key.ts';
 import type { KeysInFlight } from './keys-in-flight.ts';
 import type { Recorder } from './recorder.ts';
 import { needsOf, type Hold, type ResourcePool } from './resources.ts';
@@ -182,12 +182,12 @@ export class RunLoop {
   private async restoreOrRun(stage: PlannedStage, inputs: readonly ResolvedInput[]): Promise<void> {
     const { context, latest, recorder, keysInFlight } = this.settings;
     const { store } = context;
-    const files = await fileDigests(stage, store);
-    if (!files.ok) {
-      this.fail(stage, files.error);
+    const outside = await readOutside(stage, store);
+    if (!outside.ok) {
+      this.fail(stage, outside.error);
       return;
     }
-    const key = stageKey(staticPreImage(stage, context.embedded.code, files.value), inputs);
+    const key = stageKey(staticPreImage(stage, context.embedded.code, outside.value), inputs);
     for (let other = keysInFlight.of(key.key); other !== undefined; other = keysInFlight.of(key.key)) {
       this.settings.pool.dismiss(this.state.entry(stage.id).order);
       const failure = await Promise.race([other.ended, this.ended.promise]);

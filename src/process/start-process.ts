@@ -4,7 +4,11 @@ import { execa } from 'execa';
 import { once } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { deferred } from '../support/deferred.ts';
 import { errorCode } from '../support/missing-files.ts';
+import type { Redactor } from '../support/redaction.ts';
+import { writeLog } from './bounded-log.ts';
+import { endSurvivors } from './survivors.ts';
 
 export interface ProcessSpec {
   readonly argv: readonly [string, ...string[]];
@@ -15,6 +19,10 @@ export interface ProcessSpec {
   readonly stderrFile: string;
   /** 'held' keeps a pipe open for as long as this process lives; 'empty' is /dev/null. */
   readonly stdin: 'held' | 'empty';
+  /** Takes what is printed through this process, bounded and without these secrets; else it goes to the files directly. */
+  readonly filter?: Redactor;
+  /** `NAME=value` in `env` by which processes that leave the group are found. */
+  readonly marker?: string;
   readonly timeoutMs?: number;
   /** Between SIGINT and SIGKILL. */
   readonly graceMs: number;
@@ -38,9 +46,9 @@ export interface RunningProcess {
 
 export async function startProcess(spec: ProcessSpec): Promise<RunningProcess> {
   const [file, ...args] = spec.argv;
-  // Plain descriptors, not pipes through this process: the child must be able to log after the engine was killed.
-  const stdout = await openLog(spec.stdoutFile);
-  const stderr = await openLog(spec.stderrFile);
+  const { filter } = spec;
+  // Plain descriptors where nothing is filtered: such a child must be able to log after the engine was killed.
+  const files = filter === undefined ? [await openLog(spec.stdoutFile), await openLog(spec.stderrFile)] : [];
   const child = execa(file, args, {
     cwd: spec.cwd,
     env: spec.env,
@@ -50,11 +58,14 @@ export async function startProcess(spec: ProcessSpec): Promise<RunningProcess> {
     reject: false,
     buffer: false,
     stdin: spec.stdin === 'held' ? 'pipe' : 'ignore',
-    stdout,
-    stderr,
+    stdout: files[0] ?? 'pipe',
+    stderr: files[1] ?? 'pipe',
   });
-  stdout.destroy();
-  stderr.destroy();
+  files.forEach((file) => file.destroy());
+  const logged =
+    filter === undefined || child.stdout === null || child.stderr === null
+      ? Promise.resolve()
+      : Promise.all([writeLog(child.stdout, spec.stdoutFile, filter), writeLog(child.stderr, spec.stderrFile, filter)]);
   child.stdin?.on('error', () => undefined); // a child that closes its end early is its own business
 
   let cause: 'timed-out' | 'cancelled' | undefined;
@@ -67,11 +78,21 @@ export async function startProcess(spec: ProcessSpec): Promise<RunningProcess> {
   };
   const deadline = spec.timeoutMs === undefined ? undefined : setTimeout(() => endBecause('timed-out'), spec.timeoutMs);
 
-  const ended = child.then((result): ProcessEnd => {
+  // Nothing that the job left behind may outlive it, or keep its pipes open.
+  const swept = deferred<void>();
+  child.once('exit', () => {
     clearTimeout(deadline);
     clearTimeout(grace);
+    signalGroup(child.pid, 'SIGKILL');
+    (spec.marker === undefined ? Promise.resolve() : endSurvivors(spec.marker, child.pid)).then(
+      swept.resolve,
+      swept.reject,
+    );
+  });
+  const ended = child.then(async (result): Promise<ProcessEnd> => {
+    clearTimeout(deadline);
     if (child.pid === undefined) return { cause: 'not-started', code: errorCode(result.cause) ?? 'unknown' };
-    signalGroup(child.pid, 'SIGKILL'); // nothing that the job left behind may outlive it
+    await Promise.all([swept.promise, logged]);
     return { cause: cause ?? 'exited', exitCode: result.exitCode ?? null, signal: result.signal ?? null };
   });
   return {

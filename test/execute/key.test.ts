@@ -10,7 +10,7 @@ import { gate, stage } from '../support/plans.ts';
 
 const CODE = { worker: 'w', onnxruntime: '1.30.0' };
 const keyOf = (planned: PlannedStage, code = CODE, digest = 'd') =>
-  stageKey(staticPreImage(planned, code, {}), [
+  stageKey(staticPreImage(planned, code, { files: {}, env: {} }), [
     { port: 'head', from: { stage: planned.id, port: 'x' }, output: { digest, type: 'file', bytes: 1 } },
   ]);
 const base = stage('qat[detection]', 'qat', { settings: { rate: 0.1, epochs: 2 }, seed: 1, threads: 2 });

@@ -21,7 +21,7 @@ export const command: StageKind = {
   settingsSchema: jsonModule(schema),
   runsOn: 'command',
   seeded: true,
-  check: (context) => [...checkPlaceholders(context), ...checkOutputs(context)],
+  check: (context) => [...checkPlaceholders(context), ...checkOutputs(context), ...checkVariables(context)],
   ports: (context) => ({ inputs: [], outputs: outputsOf(context), open: 'accept' }),
   jobSettings: ({ settings, task }) => ({ ...settings, ...(task === undefined ? {} : { task: task.name }) }),
   files: ({ settings }) => {
@@ -72,4 +72,19 @@ function checkOutputs({ settings }: StageContext): readonly Finding[] {
         ]
       : [];
   });
+}
+
+function checkVariables({ settings }: StageContext): readonly Finding[] {
+  const variables = isJsonObject(settings['env']) ? Object.entries(settings['env']) : [];
+  return variables.flatMap(([name, variable]) =>
+    isJsonObject(variable) && variable['secret'] === true && variable['default'] !== undefined
+      ? [
+          {
+            path: ['env', name, 'default'],
+            message: `"${name}" is a secret and stands in the workflow`,
+            help: 'leave the default out; the environment has the value',
+          },
+        ]
+      : [],
+  );
 }

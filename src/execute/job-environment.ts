@@ -1,0 +1,58 @@
+// What a `command` stage sees of the environment: what any program needs, and what the workflow declares. Declared values
+// enter the key by their digest, secrets by their name alone; a variable that is missing is a failure before anything starts.
+import type { StageFailure } from '../events/failures.ts';
+import type { PlannedStage } from '../plan/plan.ts';
+import { digestBytes } from '../support/digest.ts';
+import { isJsonObject, jsonText, type Json, type JsonObject } from '../support/json.ts';
+import { SHORTEST_SECRET, type Secret } from '../support/redaction.ts';
+import { err, ok, type Result } from '../support/result.ts';
+
+export type Environment = { readonly [name: string]: string | undefined };
+
+export interface JobEnvironment {
+  readonly values: { readonly [name: string]: string };
+  readonly secrets: readonly Secret[];
+  /** Name → digest, of the values that outputs may depend on. Literal ones are among the settings already. */
+  readonly keyed: { readonly [name: string]: string };
+}
+
+/** What any program needs to work at all; everything else is named by the workflow, so that no run depends on it unseen. */
+const ALWAYS =
+  /^(?:PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|LANG|LC_[A-Z]+|TZ|TERM|LD_LIBRARY_PATH|SystemRoot|VIRTUAL_ENV)$/;
+
+export function environmentOf(
+  stage: Pick<PlannedStage, 'runsOn' | 'settings'>,
+  given: Environment,
+): Result<JobEnvironment, StageFailure> {
+  const declared = stage.runsOn === 'command' ? stage.settings['env'] : undefined;
+  const values: { [name: string]: string } = {};
+  const keyed: { [name: string]: string } = {};
+  const secrets: Secret[] = [];
+  const missing: string[] = [];
+  for (const [name, value] of Object.entries(given)) if (ALWAYS.test(name) && value !== undefined) values[name] = value;
+  for (const [name, variable] of declarationsOf(declared)) {
+    if (typeof variable === 'string') {
+      values[name] = variable;
+      continue;
+    }
+    const { from = name, default: otherwise, secret, keyed: enters } = variable;
+    const value = given[jsonText(from)] ?? otherwise;
+    if (typeof value !== 'string') {
+      missing.push(jsonText(from));
+      continue;
+    }
+    values[name] = value;
+    if (secret === true) {
+      if (value.length < SHORTEST_SECRET) return err({ reason: 'secret-too-short', name, shortest: SHORTEST_SECRET });
+      secrets.push({ name, value });
+    } else if (enters !== false) keyed[name] = digestBytes(value);
+  }
+  return missing.length > 0 ? err({ reason: 'variable-missing', names: missing }) : ok({ values, secrets, keyed });
+}
+
+/** As a list of names or by name, as settings hold it. */
+function declarationsOf(declared: Json | undefined): readonly (readonly [string, string | JsonObject])[] {
+  if (Array.isArray(declared)) return declared.map((name) => [String(name), {}]);
+  if (!isJsonObject(declared)) return [];
+  return Object.entries(declared).map(([name, value]) => [name, isJsonObject(value) ? value : jsonText(value)]);
+}

@@ -1,0 +1,52 @@
+// Secrets in what a job left on disk: its folder is cleaned of them, and an output that holds one is not taken into the store,
+// where it would be kept and handed on.
+import { createReadStream } from 'node:fs';
+import { readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { listFiles } from '../store/tree-manifest.ts';
+import { replaceFile } from '../support/atomic-file.ts';
+import type { Redactor } from '../support/redaction.ts';
+
+/** Larger files are removed rather than rewritten. */
+const REWRITTEN_BYTES = 64 << 20;
+
+/** Rewrites every file below a folder that holds a secret; files with one in their name are removed. */
+export async function cleanFolder(folder: string, redactor: Redactor): Promise<void> {
+  if (redactor.longest === 0) return;
+  for (const path of await listFiles(folder).catch(() => [])) {
+    const file = join(folder, path);
+    const info = await stat(file).catch(() => undefined);
+    if (info?.isFile() !== true) continue;
+    if (redactor.text(path) !== path) await rm(file, { force: true });
+    else if ((await secretIn(file, redactor)) === undefined) continue;
+    else if (info.size > REWRITTEN_BYTES) await rm(file, { force: true });
+    else await replaceFile(file, redacted(await readFile(file), redactor));
+  }
+}
+
+/** The name of a secret that a file or folder holds, in its names too. */
+export async function secretBelow(path: string, redactor: Redactor): Promise<string | undefined> {
+  if (redactor.longest === 0) return undefined;
+  if (!(await stat(path)).isDirectory()) return secretIn(path, redactor);
+  for (const inner of await listFiles(path)) {
+    const found = redactor.firstIn(Buffer.from(inner)) ?? (await secretIn(join(path, inner), redactor));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+async function secretIn(file: string, redactor: Redactor): Promise<string | undefined> {
+  let carried = Buffer.alloc(0);
+  for await (const piece of createReadStream(file, { highWaterMark: 1 << 20 })) {
+    const seen = Buffer.concat([carried, piece as Buffer]);
+    const found = redactor.firstIn(seen);
+    if (found !== undefined) return found;
+    carried = seen.subarray(Math.max(0, seen.length - redactor.longest + 1));
+  }
+  return undefined;
+}
+
+function redacted(bytes: Buffer, redactor: Redactor): Buffer {
+  const stream = redactor.stream();
+  return Buffer.concat([stream.write(bytes), stream.end()]);
+}
