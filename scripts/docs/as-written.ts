@@ -1,6 +1,7 @@
 // schemas/as-written.schema.json: tasks, profiles, gates' cases and the settings of every built-in kind as they may be
 // written in a workflow, that is with a substitution wherever a value is expected. For editors only; the engine checks the
 // same parts against the schemas that this is made from, after it has substituted.
+import { groupKinds } from '../../src/stages/group-kinds.ts';
 import type { StageKind } from '../../src/stages/stage-kind.ts';
 import { isJsonObject, jsonText } from '../../src/support/json.ts';
 import type { JsonObject } from '../../src/support/json.ts';
@@ -41,7 +42,7 @@ export function asWrittenSchema(parts: SchemaParts): JsonObject {
       ...substitution(parts.workflow),
       ...builtInKindsOnly(
         parts.workflow,
-        parts.kinds.map(({ kind }) => kind),
+        [...parts.kinds, ...groupKinds].map(({ kind }) => kind),
       ),
     },
   };
@@ -57,10 +58,11 @@ function workflowSchema(task: JsonObject, profile: JsonObject): JsonObject {
 }
 
 function stageSchema(kinds: readonly StageKind[]): JsonObject {
-  const names = kinds.map(({ kind }) => kind);
+  const names = [...kinds, ...groupKinds].map(({ kind }) => kind);
+  const descriptions = [...kinds.map(descriptionOf), ...groupKinds.map(({ summary }) => summary)];
   return {
     properties: {
-      kind: { anyOf: [{ enum: names, enumDescriptions: kinds.map(descriptionOf) }, { type: 'string' }] },
+      kind: { anyOf: [{ enum: names, enumDescriptions: descriptions }, { type: 'string' }] },
     },
     allOf: kinds.map(({ kind }) => ({
       if: { required: ['kind'], properties: { kind: { const: kind } } },

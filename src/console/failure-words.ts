@@ -1,6 +1,8 @@
 // What to say about a failed stage: what happened, and what to do about it. Every reason has its words or this does not compile.
 import type { StageFailure } from '../events/failures.ts';
+import type { JsonObject } from '../support/json.ts';
 import { unreachable } from '../support/result.ts';
+import { decidingLines, evidenceWords } from './gate-words.ts';
 import { count, duration } from './quantities.ts';
 
 export interface FailureWords {
@@ -128,6 +130,11 @@ export function failureWords(failure: StageFailure): FailureWords {
         message: `input "${failure.port}" was found damaged ${failure.times} times, even after it was made again`,
         help: 'look at the disk under .headgate/ (smartctl, fsck)',
       };
+    case 'gate-failed':
+      return {
+        message: `the gate chose "${failure.case}", which counts as a failure: ${gateNumbers(failure.verdict)}`,
+        help: 'what was measured stays cached; more iterations or another threshold go on from there',
+      };
     case 'settings-invalid':
       return { message: failure.problem };
     default:
@@ -146,6 +153,10 @@ export function attemptsWords({
   if (attempts === undefined || attempts < 2) return undefined;
   const first = firstFailure === undefined ? '' : `; the first time: ${failureWords(firstFailure).message}`;
   return `tried ${attempts} times${first}`;
+}
+
+function gateNumbers(verdict: JsonObject): string {
+  return decidingLines(verdict).map(evidenceWords).join('; ') || 'no case held';
 }
 
 function endWords({ exitCode, signal }: { readonly exitCode: number | null; readonly signal: string | null }): string {

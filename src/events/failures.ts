@@ -1,4 +1,5 @@
 // Why a stage failed, as a closed union: a new reason does not compile until every renderer has words for it.
+import type { JsonObject } from '../support/json.ts';
 import type { JobFailure } from './job-protocol.ts';
 
 export type StageFailure =
@@ -44,6 +45,8 @@ export type StageFailure =
       readonly count: number;
     }
   | { readonly reason: 'expression-failed'; readonly expression: string; readonly problem: string }
+  /** A case was chosen that its gate declares a failure; the verdict holds the numbers. */
+  | { readonly reason: 'gate-failed'; readonly case: string; readonly verdict: JsonObject }
   | { readonly reason: 'file-missing'; readonly name: string; readonly path: string }
   | { readonly reason: 'file-changed'; readonly name: string; readonly path: string }
   /** The program changed bytes that other stages made. */

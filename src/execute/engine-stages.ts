@@ -1,4 +1,4 @@
-// The stages that the engine decides itself, without a job: gate, select and stop.
+// The stages that the engine decides itself, without a job: gate, select, best and stop.
 import type { StageFailure } from '../events/failures.ts';
 import type { OutputRecord } from '../events/run-events.ts';
 import type { GateCase, GateSettings, PlannedStage } from '../plan/plan.ts';
@@ -7,10 +7,11 @@ import { canonicalJson } from '../support/canonical-json.ts';
 import { digestBytes } from '../support/digest.ts';
 import { isJsonObject, type JsonObject } from '../support/json.ts';
 import { err, ok, type Result } from '../support/result.ts';
+import { bestOf, membersOf, type Candidate } from './best.ts';
 import type { ResolvedInput } from './edges.ts';
 import { decideGate, type Verdict } from './gate.ts';
 import { gateSubjects } from './gate-inputs.ts';
-import type { LostInput } from './read-metrics.ts';
+import { readMetrics, type LostInput } from './read-metrics.ts';
 
 export interface EngineOutcome {
   readonly outputs: { readonly [port: string]: OutputRecord };
@@ -30,6 +31,8 @@ export async function evaluateEngineStage(
       return evaluateGate(store, stage, inputs);
     case 'select':
       return ok({ outputs: Object.fromEntries(inputs.map(({ port, output }) => [port, output])), content: [] });
+    case 'best':
+      return evaluateBest(store, stage, inputs);
     case 'stop':
       return ok({ outputs: {}, content: [] });
     default:
@@ -43,6 +46,23 @@ export function stopReason(stage: PlannedStage): string {
   return typeof reason === 'string' ? reason : `stage ${stage.id} ends the run`;
 }
 
+async function evaluateBest(
+  store: Store,
+  stage: PlannedStage,
+  inputs: readonly ResolvedInput[],
+): Promise<Result<EngineOutcome, StageFailure | LostInput>> {
+  const candidates: Candidate[] = [];
+  for (const input of inputs) {
+    const key = /^metrics\[(.*)\]$/.exec(input.port)?.[1];
+    if (key === undefined) continue;
+    const metrics = await readMetrics(store, input);
+    if (!metrics.ok) return metrics;
+    candidates.push({ key, metrics: metrics.value.fact });
+  }
+  const best = bestOf(stage.settings, candidates);
+  return best.ok ? ok({ outputs: membersOf(inputs, best.value.key), content: [] }) : best;
+}
+
 async function evaluateGate(
   store: Store,
   stage: PlannedStage,
@@ -54,15 +74,19 @@ async function evaluateGate(
   if (!subjects.ok) return subjects;
   const verdict = decideGate(settings, subjects.value);
   if (!verdict.ok) return verdict;
+  if (settings.failOn?.includes(verdict.value.case) === true)
+    return err({ reason: 'gate-failed', case: verdict.value.case, verdict: verdict.value });
   const text = canonicalJson(verdict.value);
   const output: OutputRecord = { digest: digestBytes(text), type: 'verdict', bytes: Buffer.byteLength(text) };
   return ok({ outputs: { verdict: output }, verdict: verdict.value, content: [text] });
 }
 
-function gateSettings({ cases, policy }: JsonObject): GateSettings | undefined {
+function gateSettings({ cases, policy, failOn }: JsonObject): GateSettings | undefined {
   if (!Array.isArray(cases) || cases.length === 0) return undefined;
   const read = (cases as readonly unknown[]).filter(isGateCase);
-  return read.length === cases.length ? { cases: read, policy: policy === 'all' ? 'all' : 'own' } : undefined;
+  if (read.length !== cases.length) return undefined;
+  const fails = Array.isArray(failOn) ? { failOn: failOn.map(String) } : {};
+  return { cases: read, policy: policy === 'all' ? 'all' : 'own', ...fails };
 }
 
 /** The planner has checked the criteria themselves, with the places they were written at. */

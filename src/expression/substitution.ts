@@ -1,5 +1,7 @@
-// Substitution objects: {"$param": "a.b"}, {"$each": "path"}, {"$key": true}, {"$profile": "field"}, {"$equals": [x, y]},
-// {"$choose": [condition, a, b]}. A total little language over values known before anything runs; no strings are spliced.
+// Substitution objects: {"$param": "a.b"}, {"$arg": "a.b"}, {"$each": "path"}, {"$key": true}, {"$iteration": true},
+// {"$profile": "field"}, {"$equals": [x, y]}, {"$choose": [condition, a, b]}. A total little language over values known
+// before anything runs; no strings are spliced.
+import { argumentOutsideTemplate, iterationOutsideLoop, unknownArgument } from '../diagnostics/catalogue/groups.ts';
 import {
   conditionNotBoolean,
   crowdedSubstitution,
@@ -27,9 +29,13 @@ export interface Scope {
   /** The item of a fan-out, or the stage's task: its fields are undefined for plain words. */
   readonly item?: { readonly key: string; readonly fields: JsonObject | undefined };
   readonly profile?: { readonly name: string; readonly fields: JsonObject };
+  /** Arguments of the template that the stage stands in. */
+  readonly args?: { readonly template: string; readonly values: JsonObject };
+  /** Of the innermost loop, from 0. */
+  readonly iteration?: number;
 }
 
-const names = ['$param', '$each', '$key', '$profile', '$equals', '$choose'];
+const names = ['$param', '$arg', '$each', '$key', '$iteration', '$profile', '$equals', '$choose'];
 
 /** The value with every substitution replaced; undefined when one could not be (its problem is in `problems`). */
 export function substitute(node: Located, scope: Scope, problems: Diagnostic[]): Located | undefined {
@@ -82,6 +88,14 @@ function evaluate(node: LocatedObject, scope: Scope, problems: Diagnostic[]): Lo
             problems,
           )
         : refuse(malformedSubstitution(value.at, key, '{"$param": "path.to.parameter"}'));
+    case '$arg':
+      return value.type === 'string'
+        ? argument(value.value, innerPlace(value), node.at, scope, problems)
+        : refuse(malformedSubstitution(value.at, key, '{"$arg": "path.to.argument"}'));
+    case '$iteration':
+      if (value.type !== 'boolean' || !value.value)
+        return refuse(malformedSubstitution(value.at, key, '{"$iteration": true}'));
+      return scope.iteration === undefined ? refuse(iterationOutsideLoop(node.at)) : locate(scope.iteration, node.at);
     case '$each':
       return value.type === 'string'
         ? eachField(value.value, innerPlace(value), node.at, scope, problems)
@@ -112,6 +126,13 @@ function field(
   if (value !== undefined) return locate(value, at);
   problems.push(missing());
   return undefined;
+}
+
+function argument(path: string, pathAt: Place, at: Place, scope: Scope, problems: Diagnostic[]): Located | undefined {
+  const { args } = scope;
+  if (args === undefined) return void problems.push(argumentOutsideTemplate(at));
+  const { template, values } = args;
+  return field(values, path, at, () => unknownArgument(pathAt, path, template, fieldPaths(values)), problems);
 }
 
 function eachField(path: string, pathAt: Place, at: Place, scope: Scope, problems: Diagnostic[]): Located | undefined {

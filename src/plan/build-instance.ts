@@ -1,11 +1,10 @@
-// One stage of the file for one key → StageInstance: what the substitutions may see, then every field in turn.
-import { conditionNotBoolean, unknownProfile, unknownTask, wrongShape } from '../diagnostics/catalogue/parameters.ts';
+// One stage of the file for one key → StageInstance: every field in turn, with what the substitutions may see filled in.
+import { wrongShape } from '../diagnostics/catalogue/parameters.ts';
 import { settingRefused } from '../diagnostics/catalogue/schema.ts';
-import { innerPlace, memberOf, nodeAt, toJson } from '../diagnostics/located-json.ts';
+import { innerPlace, nodeAt, toJson } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
 import { stageId } from '../events/ids.ts';
 import { substitute } from '../expression/substitution.ts';
-import type { Scope } from '../expression/substitution.ts';
 import { checkSchema } from '../spec/schema-check.ts';
 import type { StageSpec } from '../spec/workflow-spec.ts';
 import type { StageContext, StageKind } from '../stages/stage-kind.ts';
@@ -14,54 +13,34 @@ import { isJsonObject, jsonText } from '../support/json.ts';
 import type { JsonObject } from '../support/json.ts';
 import type { Declarations } from './declarations.ts';
 import { resolveCases } from './gate-cases.ts';
+import type { InstanceInput, Problems, StageInstance } from './instance.ts';
 import { retriesOf } from './retry-rules.ts';
-import type { FanOut, InstanceInput, PlannedTask, Problems, ResolvedProfile, StageInstance } from './instance.ts';
+import type { StageScope } from './stage-scope.ts';
 
 export class InstanceBuilder {
   private readonly declarations: Declarations;
   private readonly spec: StageSpec;
   private readonly kind: StageKind;
-  private readonly domain: FanOut['domain'];
-  private readonly key: string | undefined;
+  private readonly own: StageScope;
   private readonly problems: Problems;
-  private scope: Scope;
 
-  constructor(
-    declarations: Declarations,
-    spec: StageSpec,
-    kind: StageKind,
-    domain: FanOut['domain'],
-    key: string,
-    problems: Problems,
-  ) {
+  constructor(declarations: Declarations, spec: StageSpec, kind: StageKind, own: StageScope, problems: Problems) {
     this.declarations = declarations;
     this.spec = spec;
     this.kind = kind;
-    this.domain = domain;
-    this.key = domain === 'none' ? undefined : key;
+    this.own = own;
     this.problems = problems;
-    this.scope = {
-      params: declarations.params.values,
-      ...(this.key === undefined ? {} : { item: { key: this.key, fields: undefined } }),
-    };
   }
 
   /** Undefined when something is wrong, which `problems` then says. */
-  build(index: number): StageInstance | 'disabled' | undefined {
-    const { spec, kind } = this;
+  build(index: number): StageInstance | undefined {
+    const { spec, kind, own } = this;
+    const { task, profile } = own;
     const before = this.problems.length;
-    const task = this.findTask();
-    if (task === undefined && this.spec.task !== undefined) return undefined;
-    const item = this.key ?? task?.name;
-    if (item !== undefined) this.scope = { ...this.scope, item: { key: item, fields: task?.settings } };
-    const profile = this.findProfile();
-    if (profile !== undefined) this.scope = { ...this.scope, profile };
-    if (!this.enabled()) return this.problems.length > before ? undefined : 'disabled';
-
     const withNode = this.withNode();
     const settings = withNode === undefined ? undefined : this.settings(withNode);
     const inputs = this.inputs();
-    const cases = resolveCases(spec, kind, this.scope, this.problems);
+    const cases = resolveCases(spec, kind, own.scope, this.problems);
     const threads = this.count(spec.threads, 'threads', 1) ?? this.defaultCount('threads', 1);
     const scalars = {
       seed:
@@ -72,6 +51,7 @@ export class InstanceBuilder {
       ...retriesOf(spec.retry === undefined ? undefined : this.resolve(spec.retry), this.problems),
       timeoutMs: this.timeout(),
       resources: this.resources(threads),
+      role: this.role(),
     };
     if (settings === undefined || withNode === undefined || this.problems.length > before) return undefined;
     const context: StageContext = {
@@ -83,12 +63,15 @@ export class InstanceBuilder {
     };
     this.checkKind(context, withNode);
     if (this.problems.length > before) return undefined;
+    const { namespace } = own.from;
     return {
-      id: stageId(this.name()),
+      id: stageId(`${namespace.path}${instanceName(spec.name, own.key)}`),
       index,
       spec,
-      key: this.key,
-      zipKey: item,
+      key: own.key,
+      from: own.from,
+      pathName: `${namespace.pathName}${spec.name}`,
+      required: own.around.required,
       task: task?.name,
       kind,
       context,
@@ -100,40 +83,11 @@ export class InstanceBuilder {
     };
   }
 
-  private name(): string {
-    return this.key === undefined ? this.spec.name : `${this.spec.name}[${this.key}]`;
-  }
-
-  private findTask(): PlannedTask | undefined {
-    const { tasks } = this.declarations;
-    if (this.domain === 'tasks') return tasks.get(this.key ?? '');
-    if (this.spec.task === undefined) return undefined;
-    const node = this.resolve(this.spec.task);
-    if (node === undefined) return undefined;
-    if (node.type !== 'string') return void this.problems.push(wrongShape(node.at, 'task', 'the name of a task'));
-    // A declared task that is malformed has been reported where it stands.
-    const declared = [...this.declarations.spec.tasks.keys()];
-    if (!declared.includes(node.value)) this.problems.push(unknownTask(innerPlace(node), node.value, declared));
-    return tasks.get(node.value);
-  }
-
-  private findProfile(): ResolvedProfile | undefined {
-    const { profiles, activeProfile, spec } = this.declarations;
-    const written = memberOf(this.spec.with, 'profile');
-    const node = written === undefined ? undefined : this.resolve(written);
-    if (node?.type !== 'string') return activeProfile;
-    if (!spec.profiles.has(node.value))
-      this.problems.push(unknownProfile(innerPlace(node), node.value, [...spec.profiles.keys()]));
-    return profiles.get(node.value);
-  }
-
-  private enabled(): boolean {
-    if (this.spec.enabled === undefined) return true;
-    const node = this.resolve(this.spec.enabled);
-    if (node === undefined) return false;
-    if (node.type === 'boolean') return node.value;
-    this.problems.push(conditionNotBoolean(this.spec.enabled.at, JSON.stringify(toJson(node))));
-    return false;
+  private role(): string {
+    const node = this.spec.role === undefined ? undefined : this.resolve(this.spec.role);
+    if (node === undefined) return '';
+    if (node.type !== 'string') this.problems.push(wrongShape(node.at, 'role', 'a word'));
+    return node.type === 'string' ? node.value : '';
   }
 
   private withNode(): Located | undefined {
@@ -197,6 +151,11 @@ export class InstanceBuilder {
   }
 
   private resolve(node: Located): Located | undefined {
-    return substitute(node, this.scope, this.problems);
+    return substitute(node, this.own.scope, this.problems);
   }
+}
+
+/** `qat`, or `qat[detection]`. */
+export function instanceName(name: string, key: string | undefined): string {
+  return key === undefined ? name : `${name}[${key}]`;
 }

@@ -2,10 +2,12 @@
 // after which the run goes on. What the cases themselves ask for is checked in `check-cases.ts`.
 import {
   alternativeMayBeMissing,
+  caseNotDeclared,
   incompleteJoin,
   overlappingJoin,
   stopUnconditional,
 } from '../diagnostics/catalogue/gates.ts';
+import { innerPlace, nodeAt } from '../diagnostics/located-json.ts';
 import type { Place } from '../diagnostics/source.ts';
 import type { Condition, Conditions } from './conditions.ts';
 import type { Problems, StageInstance } from './instance.ts';
@@ -38,7 +40,29 @@ class GateChecker {
   constructor(order: readonly LinkedStage[], conditions: Conditions, problems: Problems) {
     this.conditions = conditions;
     this.problems = problems;
-    for (const stage of order) if (stage.instance.kind.role === 'stop') this.addTerminal(stage);
+    for (const stage of order) {
+      if (stage.instance.kind.role === 'stop') this.addTerminal(stage);
+      if (stage.instance.kind.role === 'gate') this.addFailing(stage.instance);
+    }
+  }
+
+  private addFailing(gate: StageInstance): void {
+    const { failOn } = gate.context.settings;
+    const names = gate.cases.map(({ name }) => name);
+    for (const [index, item] of (Array.isArray(failOn) ? failOn : []).entries()) {
+      const name = String(item);
+      if (names.includes(name)) this.terminalOf(gate).add(name);
+      else {
+        const at = innerPlace(nodeAt(gate.withNode, ['failOn', index]));
+        this.problems.push(caseNotDeclared(at, gate.id, name, names));
+      }
+    }
+  }
+
+  private terminalOf(gate: StageInstance): Set<string> {
+    const known = this.terminal.get(gate) ?? new Set();
+    this.terminal.set(gate, known);
+    return known;
   }
 
   /** A case ends the run if a stop needs nothing beyond it (and beyond what the gate itself needed). */
@@ -48,9 +72,7 @@ class GateChecker {
       if (element.kind !== 'case') continue;
       const { gate, cases } = element.ref;
       if (!this.implied(this.condition(instance), this.condition(gate), gate)) continue;
-      const known = this.terminal.get(gate) ?? new Set();
-      this.terminal.set(gate, known);
-      for (const name of cases) known.add(name);
+      for (const name of cases) this.terminalOf(gate).add(name);
     }
   }
 

@@ -15,11 +15,16 @@ export function checkPorts(order: readonly LinkedStage[], problems: Problems): O
     const forwarded: OutputPort[] = [];
     for (const [name, input] of inputs) {
       const type = inputType(input, outputs, problems);
-      if (type !== undefined && instance.ports.open === 'forward') forwarded.push({ name, type, help: 'forwarded' });
+      if (type !== undefined && forwards(instance, name)) forwarded.push({ name, type, help: 'forwarded' });
     }
-    outputs.set(instance, instance.ports.open === 'forward' ? forwarded : instance.ports.outputs);
+    outputs.set(instance, [...instance.ports.outputs, ...forwarded]);
   }
   return outputs;
+}
+
+function forwards({ ports }: StageInstance, port: string): boolean {
+  if (ports.open !== 'forward' && ports.open !== 'forward-best') return false;
+  return ports.inputs.every(({ name }) => name !== port);
 }
 
 /** The type that arrives, after every reference was checked against the port. */
@@ -108,7 +113,7 @@ function fitting(type: PortType, outputs: OutputTypes): readonly string[] {
   const found = new Set<string>();
   for (const [instance, ports] of outputs) {
     for (const port of ports) {
-      if (fits(port.type, type)) found.add(`${instance.spec.name}.${port.name}`);
+      if (fits(port.type, type)) found.add(`${instance.pathName}.${port.name}`);
       if (found.size === 6) return [...found];
     }
   }

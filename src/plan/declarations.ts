@@ -46,7 +46,8 @@ export function resolveDeclarations(
     const checked = resolve(declared, schemas.task, `task "${declared.name}"`, params, problems);
     if (checked !== undefined) tasks.set(declared.name, plannedTask(declared, checked.node, checked.fields, problems));
   }
-  const modelFrom = spec.modelFrom && substitute(spec.modelFrom, { params: params.values }, problems);
+  const from = memberOf(spec.model?.value, 'from');
+  const modelFrom = from && substitute(from, { params: params.values }, problems);
   const active = activeProfile(spec, params, profiles, problems);
   return { spec, params, kinds, profiles, tasks, modelFrom, activeProfile: active };
 }

@@ -1,83 +1,110 @@
-// Stages of the file → instances: forEach, `enabled`, substitution, settings against their kind's schema. References are
-// not looked up yet.
-import {
-  duplicateItem,
-  emptyFanOut,
-  taskWithFanOut,
-  unknownKind,
-  unknownTask,
-  wrongShape,
-} from '../diagnostics/catalogue/parameters.ts';
+// Stages of the file → instances, group by group: forEach, `enabled`, templates, loops, substitution, settings against
+// their kind's schema. References are not looked up yet.
+import { fieldNotTaken, tooManyStages } from '../diagnostics/catalogue/groups.ts';
+import { unknownKind } from '../diagnostics/catalogue/parameters.ts';
 import { innerPlace } from '../diagnostics/located-json.ts';
-import type { Located } from '../diagnostics/located-json.ts';
-import type { Place } from '../diagnostics/source.ts';
 import type { StageSpec } from '../spec/workflow-spec.ts';
-import type { Declarations } from './declarations.ts';
+import { groupKinds, type GroupKind } from '../stages/group-kinds.ts';
+import type { Expander } from './expander.ts';
 import { InstanceBuilder } from './build-instance.ts';
-import type { FanOut, Problems, StageInstance } from './instance.ts';
+import type { Declarations } from './declarations.ts';
+import { expandLoop } from './expand-loop.ts';
+import { expandTemplate } from './expand-template.ts';
+import { itemsOf } from './items.ts';
+import { stageScope } from './stage-scope.ts';
+import type { Around, StageScope } from './stage-scope.ts';
+import type { FanOut, Namespace, Problems, StageGroup, StageInstance } from './instance.ts';
 
-export type FanOuts = ReadonlyMap<string, FanOut>;
+/** More than anyone writes, less than would fill the memory. */
+const maxStages = 100_000;
 
-interface Item {
-  /** '' for a stage without forEach. */
-  readonly key: string;
-  readonly at: Place;
+export function expandStages(declarations: Declarations, problems: Problems): Namespace {
+  const root: Namespace = { path: '', pathName: '', fanOuts: new Map(), outer: undefined, given: undefined };
+  const around: Around = {
+    from: { namespace: root, keys: [] },
+    scope: { params: declarations.params.values },
+    task: undefined,
+    profile: undefined,
+    required: [],
+    templates: [],
+  };
+  new Expansion(declarations, problems).expand(declarations.spec.stages.values(), around);
+  return root;
 }
 
-export function expandStages(declarations: Declarations, problems: Problems): FanOuts {
-  const fanOuts = new Map<string, FanOut>();
-  let index = 0;
-  for (const spec of declarations.spec.stages.values()) {
-    const kind = declarations.kinds.get(spec.kind.value);
-    if (kind === undefined) {
-      problems.push(unknownKind(innerPlace(spec.kind), spec.kind.value, [...declarations.kinds.keys()]));
-      continue;
+/** Kinds that the planner itself takes apart. */
+const expanders: {
+  readonly [kind in GroupKind['kind']]: (
+    expander: Expander,
+    spec: StageSpec,
+    own: StageScope,
+  ) => StageGroup | undefined;
+} = {
+  template: expandTemplate,
+  loop: expandLoop,
+};
+
+class Expansion implements Expander {
+  readonly declarations: Declarations;
+  readonly problems: Problems;
+  private count = 0;
+
+  constructor(declarations: Declarations, problems: Problems) {
+    this.declarations = declarations;
+    this.problems = problems;
+  }
+
+  expand(specs: Iterable<StageSpec>, around: Around): void {
+    for (const spec of specs) {
+      if (this.count > maxStages) return;
+      const fanOut = this.fanOut(spec, around);
+      if (fanOut !== undefined) around.from.namespace.fanOuts.set(spec.name, fanOut);
     }
-    const { domain, items } = itemsOf(spec, declarations, problems);
-    const instances = new Map<string, StageInstance>();
+  }
+
+  private fanOut(spec: StageSpec, around: Around): FanOut | undefined {
+    const build = this.builderOf(spec);
+    if (build === undefined) return undefined;
+    const { domain, items } = itemsOf(spec, this.declarations, around.scope, this.problems);
+    const instances = new Map<string, StageInstance | StageGroup>();
     const disabled = new Set<string>();
     for (const item of items) {
-      const built = new InstanceBuilder(declarations, spec, kind, domain, item.key, problems).build(index++);
-      if (built === 'disabled') disabled.add(item.key);
-      else if (built !== undefined) instances.set(item.key, built);
+      const index = ++this.count;
+      if (index > maxStages) {
+        if (index === maxStages + 1) this.problems.push(tooManyStages(spec.nameAt, maxStages));
+        break;
+      }
+      const own = stageScope(this.declarations, spec, item, around, this.problems);
+      if (own === 'disabled') disabled.add(item.key);
+      else if (own !== undefined) {
+        const built = build(own, index);
+        if (built !== undefined) instances.set(item.key, built);
+      }
     }
-    fanOuts.set(spec.name, { spec, domain, instances, disabled });
+    return { spec, domain, instances, disabled };
   }
-  return fanOuts;
-}
 
-function itemsOf(
-  spec: StageSpec,
-  { tasks, spec: workflow }: Declarations,
-  problems: Problems,
-): { readonly domain: FanOut['domain']; readonly items: readonly Item[] } {
-  const { forEach } = spec;
-  if (forEach === undefined) return { domain: 'none', items: [{ key: '', at: spec.nameAt }] };
-  if (forEach.type === 'array') return { domain: 'list', items: listItems(forEach, forEach.items, problems) };
-  if (spec.task !== undefined) problems.push(taskWithFanOut(spec.task.at));
-  if (forEach.type === 'string' && forEach.value === 'tasks') {
-    if (workflow.tasks.size === 0) problems.push(emptyFanOut(forEach.at));
-    return { domain: 'tasks', items: [...tasks.keys()].map((key) => ({ key, at: forEach.at })) };
+  private builderOf(
+    spec: StageSpec,
+  ): ((own: StageScope, index: number) => StageInstance | StageGroup | undefined) | undefined {
+    const { declarations, problems } = this;
+    const name = spec.kind.value;
+    const { loop, template } = spec;
+    if (loop !== undefined && name !== 'loop')
+      problems.push(fieldNotTaken(loop.field.at, loop.field.text, name, 'only stages of kind loop repeat'));
+    if (template !== undefined && name !== 'template')
+      problems.push(fieldNotTaken(template.at, 'template', name, 'write "kind": "template"'));
+    const group = groupKinds.find(({ kind }) => kind === name);
+    if (group !== undefined) return (own) => expanders[group.kind](this, spec, own);
+    const kind = declarations.kinds.get(name);
+    if (kind !== undefined)
+      return (own, index) => new InstanceBuilder(declarations, spec, kind, own, problems).build(index);
+    problems.push(
+      unknownKind(innerPlace(spec.kind), name, [
+        ...declarations.kinds.keys(),
+        ...groupKinds.map(({ kind: known }) => known),
+      ]),
+    );
+    return undefined;
   }
-  const named =
-    forEach.type === 'object' && forEach.members.size === 1 ? forEach.members.get('tasks')?.value : undefined;
-  if (named?.type !== 'array') {
-    problems.push(wrongShape(forEach.at, 'forEach', '"tasks", {"tasks": ["name", …]} or a list of words'));
-    return { domain: 'tasks', items: [] };
-  }
-  const items = listItems(named, named.items, problems);
-  const unknown = items.filter(({ key }) => !workflow.tasks.has(key));
-  problems.push(...unknown.map(({ key, at }) => unknownTask(at, key, [...workflow.tasks.keys()])));
-  return { domain: 'tasks', items: items.filter(({ key }) => tasks.has(key)) };
-}
-
-function listItems(list: Located, nodes: readonly Located[], problems: Problems): readonly Item[] {
-  if (nodes.length === 0) problems.push(emptyFanOut(list.at));
-  const items: Item[] = [];
-  for (const node of nodes) {
-    if (node.type !== 'string') problems.push(wrongShape(node.at, 'forEach', 'a list of words'));
-    else if (items.some(({ key }) => key === node.value)) problems.push(duplicateItem(innerPlace(node), node.value));
-    else items.push({ key: node.value, at: innerPlace(node) });
-  }
-  return items;
 }

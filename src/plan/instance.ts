@@ -1,4 +1,6 @@
-// A stage instance: one stage of the file for one key, parameters filled in, settings checked, references still as written.
+// Stage instances (one stage of the file for one key, parameters filled in, settings checked, references still as written)
+// and the namespaces they stand in: the workflow itself, and inside every template instance and every iteration of a loop a
+// place of its own.
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import type { Located, LocatedString } from '../diagnostics/located-json.ts';
 import type { Place } from '../diagnostics/source.ts';
@@ -14,8 +16,13 @@ export interface StageInstance {
   readonly index: number;
   readonly spec: StageSpec;
   readonly key: string | undefined;
-  /** The key that references without one mean: the instance's own, else its task. */
-  readonly zipKey: string | undefined;
+  /** Where it stands: its names are looked up here, and its keys say which instance a reference without one means. */
+  readonly from: Surroundings;
+  /** Name with the names of the groups it is in: `head/qat`. */
+  readonly pathName: string;
+  readonly role: string;
+  /** What the groups around it come after. */
+  readonly required: readonly Requirement[];
   readonly task: string | undefined;
   readonly kind: StageKind;
   readonly context: StageContext;
@@ -29,6 +36,62 @@ export interface StageInstance {
   readonly retryRules?: RetryRules;
   readonly timeoutMs: number | undefined;
   readonly resources: { readonly [token: string]: number };
+}
+
+export interface Namespace {
+  /** Before the ids of its stages: '', or `head[detection]/`. */
+  readonly path: string;
+  /** The same without keys: `head/`. */
+  readonly pathName: string;
+  /** Stages by name, added while the workflow is expanded. */
+  readonly fanOuts: Map<string, FanOut>;
+  /** Where names are looked up that are not found here: around a loop's body. A template sees nothing outside. */
+  readonly outer: Namespace | undefined;
+  /** What is read as `inputs.NAME` in a template and as `carry.NAME` in a loop's body. */
+  readonly given: Given | undefined;
+}
+
+export interface Given {
+  readonly word: 'inputs' | 'carry';
+  readonly bindings: ReadonlyMap<string, GivenBinding | 'left out'>;
+}
+
+/** What the user of a group wrote for one of its inputs, to be read where the user stands. */
+export interface GivenBinding {
+  readonly node: Located;
+  readonly from: Surroundings;
+}
+
+/** A place to look names up from: references without a key mean the first of `keys` that there is an instance for. */
+export interface Surroundings {
+  readonly namespace: Namespace;
+  /** Own key first, then those of the groups around. */
+  readonly keys: readonly string[];
+}
+
+/** An `after` of a group: every stage inside waits for it. */
+export interface Requirement {
+  readonly node: Located;
+  readonly from: Surroundings;
+}
+
+/** A stage of the file with all its instances. */
+export interface FanOut {
+  readonly spec: StageSpec;
+  /** 'none': a single instance under the key ''. */
+  readonly domain: 'none' | 'tasks' | 'list';
+  readonly instances: ReadonlyMap<string, StageInstance | StageGroup>;
+  /** Keys whose `enabled` is false. */
+  readonly disabled: ReadonlySet<string>;
+}
+
+/** One instance of a stage of kind template or loop, or one iteration of a loop. */
+export interface StageGroup {
+  readonly id: string;
+  readonly spec: StageSpec;
+  readonly inside: Surroundings;
+  /** Name → reference, to be read inside. */
+  readonly outputs: ReadonlyMap<string, Located>;
 }
 
 export interface InstanceInput {
@@ -50,16 +113,6 @@ export interface ResolvedCase {
   readonly neverAt: Place | undefined;
   /** Chosen whenever no earlier one is. */
   readonly unconditional: boolean;
-}
-
-/** A stage of the file with all its instances. */
-export interface FanOut {
-  readonly spec: StageSpec;
-  /** 'none': a single instance under the key ''. */
-  readonly domain: 'none' | 'tasks' | 'list';
-  readonly instances: ReadonlyMap<string, StageInstance>;
-  /** Keys whose `enabled` is false. */
-  readonly disabled: ReadonlySet<string>;
 }
 
 export interface PlannedTask extends ResolvedTask {

@@ -17,36 +17,50 @@ import {
 import { severalGates } from '../diagnostics/catalogue/gates.ts';
 import { wrongShape } from '../diagnostics/catalogue/parameters.ts';
 import { memberOf } from '../diagnostics/located-json.ts';
-import type { Located } from '../diagnostics/located-json.ts';
+import type { Located, LocatedArray, LocatedObject } from '../diagnostics/located-json.ts';
+import { parsePortReference } from '../expression/reference.ts';
 import type { InputPort } from '../stages/stage-kind.ts';
 import type { Declarations } from './declarations.ts';
-import type { FanOuts } from './expand.ts';
-import type { InstanceInput, Problems, StageInstance } from './instance.ts';
 import { linkAfter } from './link-after.ts';
+import type { Lookups } from './link-after.ts';
 import { isDisabled } from './linked-stage.ts';
-import type { Alternative, DisabledRef, LinkedBinding, LinkedInput, LinkedStage, OutputRef } from './linked-stage.ts';
+import type { Alternative, DisabledRef, LinkedBinding, LinkedInput, LinkedStage } from './linked-stage.ts';
 import { Lookup } from './lookup.ts';
+import type { Keyed } from './lookup.ts';
+import type { Asking } from './name-lookup.ts';
+import { stagesIn } from './namespace.ts';
+import { OrderLookup } from './order-lookup.ts';
+import type { InstanceInput, Namespace, Problems, StageInstance } from './instance.ts';
 
 /** Not given: a key that `byKey` leaves out, or a disabled producer, on a port that may be left out. */
 type Bound = LinkedBinding | 'not given' | undefined;
 
-export function linkStages(declarations: Declarations, fanOuts: FanOuts, problems: Problems): readonly LinkedStage[] {
-  const lookup = new Lookup(fanOuts, problems);
-  const instances = [...fanOuts.values()].flatMap((fanOut) => [...fanOut.instances.values()]);
-  return instances.map((instance) => new StageLinker(declarations, lookup, instance, problems).link());
+export function linkStages(declarations: Declarations, root: Namespace, problems: Problems): readonly LinkedStage[] {
+  const lookups: Lookups = { data: new Lookup(problems), order: new OrderLookup(problems) };
+  return stagesIn(root).map((instance) => new StageLinker(declarations, root, lookups, instance, problems).link());
 }
 
 class StageLinker {
   private readonly declarations: Declarations;
-  private readonly lookup: Lookup;
+  private readonly root: Namespace;
+  private readonly lookups: Lookups;
+  private readonly asking: Asking;
   private readonly instance: StageInstance;
   private readonly problems: Problems;
   private readonly inputs = new Map<string, LinkedInput>();
 
-  constructor(declarations: Declarations, lookup: Lookup, instance: StageInstance, problems: Problems) {
+  constructor(
+    declarations: Declarations,
+    root: Namespace,
+    lookups: Lookups,
+    instance: StageInstance,
+    problems: Problems,
+  ) {
     this.declarations = declarations;
-    this.lookup = lookup;
+    this.root = root;
+    this.lookups = lookups;
     this.instance = instance;
+    this.asking = { instance, from: instance.from };
     this.problems = problems;
   }
 
@@ -61,7 +75,7 @@ class StageLinker {
       if (port.unused !== true)
         this.problems.push(inputMissing(instance.spec.nameAt, instance.id, port.name, port.help));
     }
-    return { instance, inputs: this.inputs, after: linkAfter(instance, this.lookup, this.problems) };
+    return { instance, inputs: this.inputs, after: linkAfter(instance, this.lookups, this.problems) };
   }
 
   private linkInput(input: InstanceInput): void {
@@ -80,7 +94,7 @@ class StageLinker {
       return;
     }
     const port = declared ?? openPort(input);
-    const binding = this.bind(port, input.node);
+    const binding = this.bind(port, input.node, this.asking);
     if (binding === undefined || binding === 'not given') return;
     if (binding.shape === 'collect' && ports.open === 'forward') this.problems.push(collectForwarded(input.portAt, id));
     if (port.unused !== true) this.inputs.set(port.name, { port, binding });
@@ -90,7 +104,7 @@ class StageLinker {
     const port = this.instance.ports.inputs.find(({ name }) => name === 'model');
     const { modelFrom } = this.declarations;
     if (port === undefined || modelFrom === undefined || this.instance.context.given.includes('model')) return;
-    const binding = this.single(port, modelFrom, this.instance.zipKey);
+    const binding = this.single(port, modelFrom, this.atRoot(this.instance.from.keys));
     if (binding !== undefined && binding !== 'not given') this.inputs.set('model', { port, binding });
   }
 
@@ -109,59 +123,78 @@ class StageLinker {
         arity: 'one',
         help: `the ${split} data of task "${task}"`,
       };
-      const binding = this.single(port, node, task);
+      const binding = this.single(port, node, this.atRoot([task]));
       if (binding !== undefined && binding !== 'not given') this.inputs.set(name, { port, binding });
     }
   }
 
-  private bind(port: InputPort, node: Located): Bound {
+  /** Tasks and the model are declared outside of every group. */
+  private atRoot(keys: readonly string[]): Asking {
+    return { instance: this.instance, from: { namespace: this.root, keys } };
+  }
+
+  private bind(port: InputPort, node: Located, asking: Asking): Bound {
     const collect = memberOf(node, 'collect');
-    if (collect !== undefined) return this.collect(port, collect);
+    if (collect !== undefined) return this.collect(port, collect, asking);
+    const all = memberOf(node, 'all');
+    if (all?.type === 'array') return this.all(port, all, asking);
+    const given = this.givenBy(node, asking);
+    if (given === 'left out') return this.leftOut(port, node);
+    if (given !== 'none') return given && this.bind(port, given.node, { ...asking, from: given.from });
     if (port.arity === 'collect' && port.type !== 'any')
       return void this.problems.push(collectExpected(node.at, port.name));
     const alternatives = memberOf(node, 'oneOf');
-    if (alternatives !== undefined) return this.oneOf(alternatives);
+    if (alternatives !== undefined) return this.oneOf(alternatives, asking);
     const byKey = memberOf(node, 'byKey');
-    if (byKey !== undefined) return this.byKey(port, byKey);
-    return this.single(port, node, this.instance.zipKey);
+    if (byKey !== undefined) return this.byKey(port, byKey, asking);
+    return this.single(port, node, asking);
   }
 
-  private single(port: InputPort, node: Located, zipKey: string | undefined): Bound {
-    const from = this.lookup.output(node, port.name, { instance: this.instance, zipKey });
+  /** `inputs.NAME` and `carry.NAME` stand for whatever was given, a join or a collection too. */
+  private givenBy(node: Located, asking: Asking): ReturnType<Lookup['given']> {
+    const reference = node.type === 'string' ? parsePortReference(node) : undefined;
+    return reference === undefined ? 'none' : this.lookups.data.given(reference, asking);
+  }
+
+  private single(port: InputPort, node: Located, asking: Asking): Bound {
+    const from = this.lookups.data.output(node, port.name, asking);
+    if (from === 'left out') return this.leftOut(port, node);
     if (from === undefined) return undefined;
     if (!isDisabled(from)) return { shape: 'one', from };
     return port.arity === 'optional' ? 'not given' : this.refuseDisabled(from);
   }
 
-  private byKey(port: InputPort, node: Located): Bound {
-    const { zipKey } = this.instance;
-    if (zipKey === undefined) return void this.problems.push(byKeyWithoutKey(node.at));
-    this.checkKeys(node);
-    const chosen = memberOf(node, zipKey);
-    if (chosen !== undefined) return this.single(port, chosen, zipKey);
+  private leftOut(port: InputPort, node: Located): Bound {
     if (port.arity === 'optional') return 'not given';
-    const keys = node.type === 'object' ? [...node.members.keys()] : [];
-    return void this.problems.push(byKeyMissing(node.at, zipKey, keys));
+    return void this.problems.push(inputMissing(node.at, this.instance.id, port.name, port.help));
+  }
+
+  private byKey(port: InputPort, node: Located, asking: Asking): Bound {
+    const { keys } = asking.from;
+    const [own] = keys;
+    if (own === undefined) return void this.problems.push(byKeyWithoutKey(node.at));
+    this.checkKeys(node, asking);
+    const chosen = keys.map((key) => memberOf(node, key)).find((value) => value !== undefined);
+    if (chosen !== undefined) return this.single(port, chosen, asking);
+    if (port.arity === 'optional') return 'not given';
+    return void this.problems.push(byKeyMissing(node.at, own, node.type === 'object' ? [...node.members.keys()] : []));
   }
 
   /** A misspelt key would silently mean `not given`. */
-  private checkKeys(node: Located): void {
+  private checkKeys(node: Located, { from }: Asking): void {
     const { key, spec } = this.instance;
     const { tasks } = this.declarations;
-    const known = key === undefined || tasks.has(key) ? [...tasks.keys()] : listOf(spec.forEach);
+    const siblings = [...(this.instance.from.namespace.fanOuts.get(spec.name)?.instances.keys() ?? [])];
+    const inside = from.keys.some((candidate) => tasks.has(candidate)) || key === undefined;
+    const known = [...new Set([...(inside ? tasks.keys() : siblings), ...from.keys])];
     for (const member of node.type === 'object' ? node.members.values() : []) {
       if (!known.includes(member.key)) this.problems.push(byKeyUnknown(member.keyAt, member.key, known));
     }
   }
 
-  private collect(port: InputPort, node: Located): Bound {
-    if (port.arity !== 'collect' && port.named !== true && port.type !== 'any' && port.unused !== true) {
-      return void this.problems.push(collectNotExpected(node.at, port.name));
-    }
-    const written =
-      node.type === 'object'
-        ? this.listed(port, node)
-        : this.lookup.members(node, { instance: this.instance, zipKey: undefined });
+  private collect(port: InputPort, node: Located, asking: Asking): Bound {
+    if (!this.takesSeveral(port, node)) return undefined;
+    const written = node.type === 'object' ? this.listed(port, node, asking) : this.collected(node, asking);
     if (written === undefined) return undefined;
     const wanted = written.filter(({ key }) => port.keys?.includes(key) ?? true);
     const items = wanted.flatMap(({ key, from }) => (isDisabled(from) ? [] : [{ key, from }]));
@@ -175,24 +208,48 @@ class StageLinker {
     return { shape: 'collect', items };
   }
 
-  private listed(
-    port: InputPort,
-    node: Located & { type: 'object' },
-  ): readonly { readonly key: string; readonly from: OutputRef | DisabledRef }[] | undefined {
+  /** Several artifacts in the order they are written, under their numbers. */
+  private all(port: InputPort, node: LocatedArray, asking: Asking): Bound {
+    if (!this.takesSeveral(port, node)) return undefined;
+    const items = node.items.map((item, index) => ({ key: String(index), keyAt: item.at, value: item }));
+    const members = new Map(items.map((member) => [member.key, member]));
+    const listed = this.listed(port, { type: 'object', at: node.at, members }, asking);
+    const disabled = listed?.find(({ from }) => isDisabled(from))?.from;
+    if (disabled !== undefined && isDisabled(disabled)) return this.refuseDisabled(disabled);
+    return (
+      listed && {
+        shape: 'collect',
+        items: listed.flatMap(({ key, from }) => (isDisabled(from) ? [] : [{ key, from }])),
+      }
+    );
+  }
+
+  private takesSeveral(port: InputPort, node: Located): boolean {
+    if (port.arity === 'collect' || port.type === 'any' || port.unused === true || port.named === true) return true;
+    this.problems.push(collectNotExpected(node.at, port.name));
+    return false;
+  }
+
+  /** Everything of a fan-out, whatever the own key is. */
+  private collected(node: Located, asking: Asking): readonly Keyed[] | undefined {
+    return this.lookups.data.members(node, asking);
+  }
+
+  private listed(port: InputPort, node: LocatedObject, asking: Asking): readonly Keyed[] | undefined {
     const before = this.problems.length;
     const items = [...node.members.values()].flatMap(({ key, keyAt, value }) => {
       if (port.keys?.includes(key) === false) this.problems.push(collectKeyUnknown(keyAt, port.name, key, port.keys));
       // Names of sets are no keys of a fan-out: those references zip as a single one would.
-      const zipKey = port.named === true ? this.instance.zipKey : key;
-      const from = this.lookup.output(value, port.name, { instance: this.instance, zipKey });
-      return from === undefined ? [] : [{ key, from }];
+      const keys = port.named === true ? asking.from.keys : [key, ...asking.from.keys];
+      const from = this.lookups.data.output(value, port.name, { ...asking, from: { ...asking.from, keys } });
+      return from === undefined || from === 'left out' ? [] : [{ key, from }];
     });
     return this.problems.length > before ? undefined : items;
   }
 
-  private oneOf(node: Located): Bound {
+  private oneOf(node: Located, asking: Asking): Bound {
     if (node.type !== 'array') return void this.problems.push(wrongShape(node.at, 'oneOf', 'a list of alternatives'));
-    const alternatives = node.items.map((item) => this.alternative(item));
+    const alternatives = node.items.map((item) => this.alternative(item, asking));
     const complete = alternatives.filter((item) => item !== undefined);
     if (complete.length < alternatives.length) return undefined;
     const gates = new Set(complete.map(({ when }) => when.gate));
@@ -206,7 +263,7 @@ class StageLinker {
     return { shape: 'oneOf', at: { ...node.at, length: 1 }, alternatives: complete };
   }
 
-  private alternative(node: Located): Alternative | undefined {
+  private alternative(node: Located, asking: Asking): Alternative | undefined {
     const when = memberOf(node, 'when');
     const reference = memberOf(node, 'from');
     if (when === undefined || reference === undefined) {
@@ -214,11 +271,10 @@ class StageLinker {
         wrongShape(node.at, 'oneOf', 'a list of {"when": "gate:case", "from": "stage.port"}'),
       );
     }
-    const asking = { instance: this.instance, zipKey: this.instance.zipKey };
-    const cases = this.lookup.cases(when.type === 'array' ? when.items : [when], 'when', when.at, asking);
-    const from = this.lookup.output(reference, 'from', asking);
+    const cases = this.lookups.order.cases(when.type === 'array' ? when.items : [when], 'when', when.at, asking);
+    const from = this.lookups.data.output(reference, 'from', asking);
     const [only] = cases ?? [];
-    if (cases === undefined || from === undefined) return undefined;
+    if (cases === undefined || from === undefined || from === 'left out') return undefined;
     if (only === undefined || cases.length > 1) {
       return void this.problems.push(
         severalGates(
@@ -233,10 +289,6 @@ class StageLinker {
   private refuseDisabled(ref: DisabledRef): undefined {
     this.problems.push(disabledProducer(ref.at, ref.disabled));
   }
-}
-
-function listOf(node: Located | undefined): readonly string[] {
-  return node?.type === 'array' ? node.items.flatMap((item) => (item.type === 'string' ? [item.value] : [])) : [];
 }
 
 function openPort({ port }: InstanceInput): InputPort {

@@ -5,7 +5,6 @@ import { fileMissing } from '../diagnostics/catalogue/graph.ts';
 import { sortDiagnostics } from '../diagnostics/diagnostic.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import type { Located } from '../diagnostics/located-json.ts';
-import { parseWorkflow } from '../spec/parse-workflow.ts';
 import { stageKinds } from '../stages/registry.ts';
 import type { StageKind } from '../stages/stage-kind.ts';
 import { err, ok } from '../support/result.ts';
@@ -14,7 +13,8 @@ import { withPackagedKinds } from './kind-packages.ts';
 import { makePlan } from './make-plan.ts';
 import type { FileUse } from './make-plan.ts';
 import type { Plan } from './plan.ts';
-import { readLocatedJson, readSource, type Looking } from './read-document.ts';
+import { readLocatedJson, type Looking } from './read-document.ts';
+import { readWorkflow } from './read-workflow.ts';
 
 export type { LookedAtAs } from './read-document.ts';
 
@@ -33,10 +33,8 @@ export async function loadWorkflow(
   path: string,
   options: LoadOptions = {},
 ): Promise<Result<Plan, readonly Diagnostic[]>> {
-  const source = await readSource(path, options);
-  if (!source.ok) return source;
-  const spec = parseWorkflow(source.value);
-  if (!spec.ok) return err(sortDiagnostics(spec.error));
+  const spec = await readWorkflow(path, options.root ?? '.', options);
+  if (!spec.ok) return spec;
   const params = options.params === undefined ? ok([]) : await readParams(options.params, options);
   if (!params.ok) return params;
   const problems: Diagnostic[] = [];

@@ -1,140 +1,167 @@
-// References → instances and outputs. Without a key, a reference inside a fan-out means the instance with the same key.
+// References → instances and outputs, through groups where they lead into one. Without a key, a reference means the
+// instance with the key of who asks, or of a group around it.
+import { givenIsNoSingle, givenUnknown, notAGroup } from '../diagnostics/catalogue/groups.ts';
 import {
-  instanceNotDeclared,
-  keyNeeded,
-  malformedOrder,
   malformedReference,
-  notFanOut,
   outputKeyNeeded,
   outputNotDeclared,
   selfReference,
-  stageNotDeclared,
 } from '../diagnostics/catalogue/links.ts';
-import { caseNotDeclared, notAGate, severalGates } from '../diagnostics/catalogue/gates.ts';
 import { wrongShape } from '../diagnostics/catalogue/parameters.ts';
 import { innerPlace } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
-import type { Place } from '../diagnostics/source.ts';
-import { parseOrderReference, parsePortReference } from '../expression/reference.ts';
-import type { OrderReference, PortReference, Word } from '../expression/reference.ts';
-import type { FanOuts } from './expand.ts';
-import type { FanOut, Problems, StageInstance } from './instance.ts';
-import type { DisabledRef, LinkedCases, OutputRef } from './linked-stage.ts';
+import { parsePortReference } from '../expression/reference.ts';
+import type { PortReference, Step } from '../expression/reference.ts';
+import type { DisabledRef, OutputRef } from './linked-stage.ts';
+import { keysOf, NameLookup, type Asking } from './name-lookup.ts';
+import { isGroup } from './namespace.ts';
+import { memberKey, outputNames } from './outputs.ts';
+import type { FanOut, GivenBinding, Namespace, Problems, StageGroup, StageInstance, Surroundings } from './instance.ts';
 
-/** Who asks: its key zips, and it must not mean itself. */
-export interface Asking {
-  readonly instance: StageInstance;
-  readonly zipKey: string | undefined;
+export interface Keyed {
+  readonly key: string;
+  readonly from: OutputRef | DisabledRef;
 }
 
-export class Lookup {
-  private readonly fanOuts: FanOuts;
-  private readonly problems: Problems;
-  private readonly names: readonly string[];
+type Found = StageInstance | StageGroup | DisabledRef;
 
-  constructor(fanOuts: FanOuts, problems: Problems) {
-    this.fanOuts = fanOuts;
+export class Lookup {
+  private readonly problems: Problems;
+  private readonly names: NameLookup;
+
+  constructor(problems: Problems) {
     this.problems = problems;
-    this.names = [...fanOuts.keys()];
+    this.names = new NameLookup(problems);
   }
 
-  /** `stage.port`; undefined when there is no such output, which `problems` then says. */
-  output(node: Located, field: string, asking: Asking): OutputRef | DisabledRef | undefined {
+  /** `stage.port`; undefined when there is no such output, which `problems` then says. 'left out': an input not given. */
+  output(node: Located, field: string, asking: Asking): OutputRef | DisabledRef | 'left out' | undefined {
     const reference = this.portReference(node, field);
-    const fanOut = reference && this.fanOut(reference.stage);
-    if (reference === undefined || fanOut === undefined) return undefined;
-    const key = this.instanceKey(fanOut, reference, asking);
-    if (key === undefined) return undefined;
-    if (fanOut.disabled.has(key)) return { disabled: idOf(fanOut, key), at: reference.at };
-    const producer = fanOut.instances.get(key);
-    if (producer === undefined) return undefined;
-    if (producer === asking.instance) return this.refuse(selfReference(reference.at, producer.id));
-    const port = this.port(producer, reference, asking.zipKey);
-    return port === undefined ? undefined : { producer, port, text: reference.text, at: reference.at };
+    if (reference === undefined) return undefined;
+    const given = this.given(reference, asking);
+    if (given === undefined || given === 'left out') return given;
+    if (given !== 'none') {
+      if (given.node.type !== 'string') return this.refuse(givenIsNoSingle(reference.at, reference.text));
+      return this.placed(this.output(given.node, field, { ...asking, from: given.from }), reference);
+    }
+    return this.declared(reference, asking);
+  }
+
+  /** What the user of the group gave, where the reference is `inputs.NAME` or `carry.NAME`; 'none' where it is not. */
+  given(reference: PortReference, { from }: Asking): GivenBinding | 'left out' | 'none' | undefined {
+    const [first, ...more] = reference.steps;
+    if (more.length > 0 || first.key !== undefined) return 'none';
+    for (let place: Namespace | undefined = from.namespace; place !== undefined; place = place.outer) {
+      const { given } = place;
+      if (given?.word !== first.stage.text) continue;
+      const { text, at } = reference.port;
+      return given.bindings.get(text) ?? this.refuse(givenUnknown(at, given.word, text, [...given.bindings.keys()]));
+    }
+    return 'none';
   }
 
   /** All instances of a fan-out, or all members of a keyed output. */
-  members(
-    node: Located,
-    asking: Asking,
-  ): readonly { readonly key: string; readonly from: OutputRef | DisabledRef }[] | undefined {
+  members(node: Located, asking: Asking): readonly Keyed[] | undefined {
     const reference = this.portReference(node, 'collect');
-    const fanOut = reference && this.fanOut(reference.stage);
-    if (reference === undefined || fanOut === undefined) return undefined;
-    const { at, text } = reference;
-    const found: { readonly key: string; readonly from: OutputRef | DisabledRef }[] = [];
-    if (fanOut.domain !== 'none' && reference.key === undefined) {
-      for (const [key, producer] of fanOut.instances) {
-        const port = this.port(producer, reference, key);
-        if (port === undefined) return undefined;
-        if (producer !== asking.instance) found.push({ key, from: { producer, port, text, at } });
-      }
-      for (const key of fanOut.disabled) found.push({ key, from: { disabled: idOf(fanOut, key), at } });
-      return found;
-    }
-    const producer = fanOut.instances.get(reference.key?.text ?? '');
-    for (const port of producer === undefined ? [] : outputNames(producer)) {
-      const key = memberKey(port, reference.port.text);
-      if (producer !== undefined && key !== undefined) found.push({ key, from: { producer, port, text, at } });
+    if (reference === undefined) return undefined;
+    const given = this.given(reference, asking);
+    if (given === undefined || given === 'left out') return given === undefined ? undefined : [];
+    if (given !== 'none') return this.members(given.node, { ...asking, from: given.from });
+    const open = this.openStep(reference.steps, asking.from);
+    if (open === undefined) return undefined;
+    if (open === 'none') return this.keyedOutputs(reference, asking);
+    const found: Keyed[] = [];
+    for (const key of keysOf(open.fanOut)) {
+      const steps = withKey(reference.steps, open.index, key);
+      const namespace = asking.from.namespace;
+      const keys = [key, ...asking.from.keys];
+      const instance = open.fanOut.instances.get(key);
+      if (instance === asking.instance) continue;
+      const from = this.declared({ ...reference, steps }, { ...asking, from: { namespace, keys } });
+      if (from === undefined) return undefined;
+      if (from !== 'left out') found.push({ key, from });
     }
     return found;
   }
 
-  /** `gate:case`, or several cases of one gate; a key `*` gives every instance its own entry. */
-  cases(nodes: readonly Located[], field: string, whole: Place, asking: Asking): readonly LinkedCases[] | undefined {
-    const byGate = new Map<StageInstance, string[]>();
-    const stages = new Set<string>();
-    for (const node of nodes) {
-      const reference = this.orderReference(node, field);
-      const gates = reference && this.instances(reference, asking);
-      if (reference === undefined || gates === undefined) return undefined;
-      stages.add(gates.length === 1 ? (gates[0]?.id ?? '') : reference.stage.text);
-      for (const gate of gates) {
-        if (!this.hasCase(gate, reference)) return undefined;
-        const cases = byGate.get(gate) ?? [];
-        byGate.set(gate, cases);
-        if (reference.case !== undefined && !cases.includes(reference.case.text)) cases.push(reference.case.text);
-      }
-    }
-    if (stages.size > 1) return this.refuse(severalGates(whole, [...stages]));
-    return [...byGate].map(([gate, cases]) => ({ gate, cases, at: whole }));
+  private declared(reference: PortReference, asking: Asking): OutputRef | DisabledRef | 'left out' | undefined {
+    const found = this.walk(reference.steps, asking.from);
+    if (found === undefined || 'disabled' in found) return found && { ...found, at: reference.at };
+    if (isGroup(found)) return this.exported(found, reference, asking);
+    if (found === asking.instance) return this.refuse(selfReference(reference.at, found.id));
+    const port = this.port(found, reference, asking.from.keys);
+    return port === undefined ? undefined : { producer: found, port, text: reference.text, at: reference.at };
   }
 
-  orderReference(node: Located, field: string): OrderReference | undefined {
-    if (node.type !== 'string') return this.refuse(wrongShape(node.at, field, "the name of a stage or a gate's case"));
-    return parseOrderReference(node) ?? this.refuse(malformedOrder(innerPlace(node), node.value));
+  /** An output of a group is an output of one of its stages, read where they stand. */
+  private exported(
+    group: StageGroup,
+    reference: PortReference,
+    asking: Asking,
+  ): OutputRef | DisabledRef | 'left out' | undefined {
+    const { port, portKey } = reference;
+    const node = group.outputs.get(port.text);
+    if (node === undefined || portKey !== undefined) {
+      const written = portKey === undefined ? port.text : `${port.text}[${portKey.text}]`;
+      return this.refuse(outputNotDeclared(port.at, group.id, written, [...group.outputs.keys()].filter(isPublic)));
+    }
+    const keys = [...new Set([...group.inside.keys, ...asking.from.keys])];
+    const inside = { namespace: group.inside.namespace, keys };
+    return this.placed(this.output(node, port.text, { ...asking, from: inside }), reference);
   }
 
-  /** The instances that `stage`, `stage[key]` or `stage[*]` mean; disabled ones are left out. */
-  instances(reference: OrderReference, asking: Asking): readonly StageInstance[] | undefined {
-    const fanOut = this.fanOut(reference.stage);
-    if (fanOut === undefined) return undefined;
-    const every = [...fanOut.instances.values()];
-    if (fanOut.domain !== 'none' && reference.key?.text === '*') return every;
-    // Order alone may wait for all of them; a case has to say whose.
-    const zips =
-      asking.zipKey !== undefined && (fanOut.instances.has(asking.zipKey) || fanOut.disabled.has(asking.zipKey));
-    if (fanOut.domain !== 'none' && reference.key === undefined && reference.case === undefined && !zips) return every;
-    const key = this.instanceKey(fanOut, reference, asking);
-    if (key === undefined) return undefined;
-    const instance = fanOut.instances.get(key);
-    if (instance === asking.instance) return this.refuse(selfReference(reference.at, instance.id));
-    return instance === undefined ? [] : [instance];
+  /** Problems with what was found are problems of the reference that led there. */
+  private placed<T extends OutputRef | DisabledRef>(
+    found: T | 'left out' | undefined,
+    { text, at }: PortReference,
+  ): T | 'left out' | undefined {
+    if (found === undefined || found === 'left out') return found;
+    return 'producer' in found ? { ...found, text, at } : { ...found, at };
   }
 
-  private hasCase(gate: StageInstance, reference: OrderReference): boolean {
-    if (reference.case === undefined) {
-      this.problems.push(malformedOrder(reference.at, reference.text));
-      return false;
+  private walk(steps: readonly Step[], from: Surroundings): Found | undefined {
+    let place = from;
+    for (const [index, step] of steps.entries()) {
+      const fanOut = this.names.fanOut(step, place.namespace, index === 0);
+      const key = fanOut && this.names.instanceKey(fanOut, step, place, undefined);
+      if (fanOut === undefined || key === undefined) return undefined;
+      if (fanOut.disabled.has(key)) return { disabled: idOf(place.namespace, fanOut, key), at: step.stage.at };
+      const instance = fanOut.instances.get(key);
+      if (instance === undefined || index === steps.length - 1) return instance;
+      if (!isGroup(instance)) return this.refuse(notAGroup(step.stage.at, instance.id, instance.kind.kind));
+      place = { namespace: instance.inside.namespace, keys: [...instance.inside.keys, ...from.keys] };
     }
-    if (gate.kind.role !== 'gate') {
-      this.problems.push(notAGate(reference.stage.at, gate.id, gate.kind.kind));
-      return false;
+    return undefined;
+  }
+
+  /** The first step that means several instances. */
+  private openStep(
+    steps: readonly Step[],
+    from: Surroundings,
+  ): { readonly index: number; readonly fanOut: FanOut } | 'none' | undefined {
+    for (const [index, step] of steps.entries()) {
+      const before = index === 0 ? undefined : this.walk(steps.slice(0, index), from);
+      if (index > 0 && (before === undefined || 'disabled' in before)) return before === undefined ? undefined : 'none';
+      if (before !== undefined && !('inside' in before)) return 'none';
+      const fanOut = this.names.fanOut(step, before?.inside.namespace ?? from.namespace, index === 0);
+      if (fanOut === undefined) return undefined;
+      if (fanOut.domain !== 'none' && step.key === undefined) return { index, fanOut };
     }
-    const names = gate.cases.map((item) => item.name);
-    if (names.includes(reference.case.text)) return true;
-    this.problems.push(caseNotDeclared(reference.case.at, gate.id, reference.case.text, names));
-    return false;
+    return 'none';
+  }
+
+  private keyedOutputs(reference: PortReference, asking: Asking): readonly Keyed[] | undefined {
+    const producer = this.walk(reference.steps, asking.from);
+    if (producer === undefined || 'disabled' in producer) return [];
+    if (isGroup(producer)) {
+      const node = producer.outputs.get(reference.port.text);
+      return node === undefined ? [] : this.members(node, { ...asking, from: producer.inside });
+    }
+    const { text, at, port } = reference;
+    return outputNames(producer).flatMap((name) => {
+      const key = memberKey(name, port.text);
+      return key === undefined ? [] : [{ key, from: { producer, port: name, text, at } }];
+    });
   }
 
   private portReference(node: Located, field: string): PortReference | undefined {
@@ -142,33 +169,12 @@ export class Lookup {
     return parsePortReference(node) ?? this.refuse(malformedReference(innerPlace(node), node.value));
   }
 
-  private fanOut(word: Word): FanOut | undefined {
-    return this.fanOuts.get(word.text) ?? this.refuse(stageNotDeclared(word.at, word.text, this.names));
-  }
-
-  private instanceKey(fanOut: FanOut, reference: PortReference | OrderReference, asking: Asking): string | undefined {
-    const { stage, key } = reference;
-    const keys = [...fanOut.instances.keys(), ...fanOut.disabled];
-    if (fanOut.domain === 'none') return key === undefined ? '' : this.refuse(notFanOut(key.at, stage.text));
-    if (key !== undefined)
-      return keys.includes(key.text) ? key.text : this.refuse(instanceNotDeclared(key.at, stage.text, key.text, keys));
-    if (asking.zipKey === undefined)
-      return this.refuse(keyNeeded(stage.at, stage.text, keys, 'case' in reference ? reference.case?.text : undefined));
-    return keys.includes(asking.zipKey)
-      ? asking.zipKey
-      : this.refuse(instanceNotDeclared(stage.at, stage.text, asking.zipKey, keys));
-  }
-
-  private port(
-    producer: StageInstance,
-    { port, portKey }: PortReference,
-    zipKey: string | undefined,
-  ): string | undefined {
+  private port(producer: StageInstance, { port, portKey }: PortReference, keys: readonly string[]): string | undefined {
     const outputs = outputNames(producer);
     const written = portKey === undefined ? port.text : `${port.text}[${portKey.text}]`;
     if (outputs.includes(written)) return written;
-    const zipped = `${port.text}[${zipKey ?? ''}]`;
-    if (portKey === undefined && outputs.includes(zipped)) return zipped;
+    const zipped = keys.map((key) => `${port.text}[${key}]`).find((name) => outputs.includes(name));
+    if (portKey === undefined && zipped !== undefined) return zipped;
     const members = outputs.filter((output) => memberKey(output, port.text) !== undefined);
     if (portKey === undefined && members.length > 0)
       return this.refuse(outputKeyNeeded(port.at, producer.id, port.text, members));
@@ -181,16 +187,17 @@ export class Lookup {
   }
 }
 
-/** `head[detection]` is the member `detection` of `head`. */
-export function memberKey(output: string, port: string): string | undefined {
-  return output.startsWith(`${port}[`) && output.endsWith(']') ? output.slice(port.length + 1, -1) : undefined;
+function withKey([first, ...more]: PortReference['steps'], index: number, key: string): PortReference['steps'] {
+  const keyed = (step: Step, at: number): Step =>
+    at === index ? { ...step, key: { text: key, at: step.stage.at } } : step;
+  return [keyed(first, 0), ...more.map((step, at) => keyed(step, at + 1))];
 }
 
-export function outputNames(instance: StageInstance): readonly string[] {
-  if (instance.ports.open === 'forward') return instance.inputs.map((input) => input.port);
-  return instance.ports.outputs.map((output) => output.name);
+/** A loop's judgement is between itself and its body. */
+function isPublic(name: string): boolean {
+  return !name.startsWith('until-');
 }
 
-function idOf(fanOut: FanOut, key: string): string {
-  return key === '' ? fanOut.spec.name : `${fanOut.spec.name}[${key}]`;
+function idOf(namespace: Namespace, fanOut: FanOut, key: string): string {
+  return `${namespace.path}${key === '' ? fanOut.spec.name : `${fanOut.spec.name}[${key}]`}`;
 }

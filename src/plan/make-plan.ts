@@ -24,7 +24,7 @@ import type { Problems } from './instance.ts';
 import { isDisabled } from './linked-stage.ts';
 import type { LinkedAfter, LinkedBinding, LinkedCases, LinkedStage, OutputRef } from './linked-stage.ts';
 import { linkStages } from './link.ts';
-import { mergeParams } from './params.ts';
+import { checkParams, mergeParams } from './params.ts';
 import type { After, Binding, CaseRef, Plan, PlannedStage, PortRef } from './plan.ts';
 import { orderStages } from './stage-graph.ts';
 
@@ -52,13 +52,14 @@ export interface MadePlan {
 export function makePlan(spec: WorkflowSpec, options: PlanOptions = {}): Result<MadePlan, readonly Diagnostic[]> {
   const problems: Problems = [];
   const params = mergeParams(spec.params, options.params ?? [], options.set ?? [], problems);
+  if (problems.length === 0) checkParams(params, spec.paramsSchemas, problems);
   if (problems.length > 0) return err(sortDiagnostics(problems));
   const declarations = resolveDeclarations(spec, params, options.kinds ?? stageKinds, problems);
   // Without its profile every stage that needs one would be refused too, which says nothing new.
   if (problems.some(({ code }) => code === 'HG1210')) return err(sortDiagnostics(problems));
-  const fanOuts = expandStages(declarations, problems);
+  const root = expandStages(declarations, problems);
   if (problems.length > 0) return err(sortDiagnostics(problems));
-  const linked = linkStages(declarations, fanOuts, problems);
+  const linked = linkStages(declarations, root, problems);
   if (linked.length === 0) problems.push(nothingToRun({ source: spec.source, offset: 0, length: 1 }));
   if (problems.length > 0) return err(sortDiagnostics(problems));
   const order = orderStages(linked);
@@ -81,17 +82,18 @@ export function makePlan(spec: WorkflowSpec, options: PlanOptions = {}): Result<
 
 function plannedStage(stage: LinkedStage, conditions: Conditions, outputs: readonly OutputPort[]): PlannedStage {
   const { instance, inputs } = stage;
-  const { id, spec, key, kind, task, context, seed, threads, retries, timeoutMs, retryRules, resources } = instance;
+  const { id, spec, pathName, role, key, kind, task, context, seed, threads, resources } = instance;
+  const { retries, retryRules, timeoutMs } = instance;
   const at = positionOf(spec.nameAt.source, spec.nameAt.offset);
   return {
     id,
-    name: spec.name,
+    name: pathName,
     ...(key === undefined ? {} : { key }),
     kind: kind.kind,
     runsOn: kind.runsOn,
     at: { file: spec.nameAt.source.file, ...at },
     ...(task === undefined ? {} : { task }),
-    ...(spec.role === '' ? {} : { role: spec.role }),
+    ...(role === '' ? {} : { role }),
     settings: kind.role === 'gate' ? gateSettings(stage) : kind.jobSettings(context),
     seed,
     threads,

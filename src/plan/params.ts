@@ -1,5 +1,6 @@
 // Parameters: the workflow's defaults, then params files, then `--set a.b=1`. Only what the defaults declare can be set,
 // and only to a value of the same type.
+import { schemaOfParamsInvalid } from '../diagnostics/catalogue/groups.ts';
 import {
   malformedSetting,
   paramsNotObject,
@@ -8,77 +9,103 @@ import {
 } from '../diagnostics/catalogue/parameters.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { locate, memberOf, toJson } from '../diagnostics/located-json.ts';
-import type { Located } from '../diagnostics/located-json.ts';
+import type { Located, LocatedObject } from '../diagnostics/located-json.ts';
 import { sourceDocument } from '../diagnostics/source.ts';
 import type { Place } from '../diagnostics/source.ts';
 import { errorAt } from '../diagnostics/diagnostic.ts';
 import { fieldPaths } from '../expression/field-path.ts';
 import { maxDepth, parseJson } from '../spec/json-syntax.ts';
+import { checkUserSchema, schemaProblem } from '../spec/schema-check.ts';
 import { isJsonObject } from '../support/json.ts';
 import type { Json, JsonObject } from '../support/json.ts';
 
 export interface Params {
   readonly values: JsonObject;
+  /** The same with the places where each value was written last. */
+  readonly node: Located | undefined;
   /** Where a path was set last, if not by its default. */
   readonly setAt: ReadonlyMap<string, Place>;
 }
 
-/** @param files parsed params files, in the order given; @param settings the words after each `--set`. */
+type Unknown = (at: Place, path: string, known: readonly string[]) => Diagnostic;
+
+/**
+ * @param files parsed params files, in the order given; @param settings the words after each `--set`.
+ * @param unknown what to say of a name that the defaults do not have.
+ */
 export function mergeParams(
   defaults: Located | undefined,
   files: readonly Located[],
   settings: readonly string[],
   problems: Diagnostic[],
+  unknown: Unknown = unknownParameter,
 ): Params {
-  const declared = defaults === undefined ? {} : toJson(defaults);
   const setAt = new Map<string, Place>();
-  let values = isJsonObject(declared) ? declared : {};
+  let node = defaults;
   for (const override of [...files, ...settings.flatMap((text) => settingNode(text, problems))]) {
     if (override.type !== 'object') problems.push(paramsNotObject(override.at));
-    else values = mergeObject(values, override, '', { all: fieldPaths(values), setAt, problems });
+    else {
+      const into: LocatedObject =
+        node?.type === 'object' ? node : { type: 'object', at: override.at, members: new Map() };
+      node = mergeObject(into, override, '', { all: fieldPaths(objectOf(into)), setAt, problems, unknown });
+    }
   }
-  return { values, setAt };
+  return { values: node === undefined ? {} : objectOf(node), node, setAt };
+}
+
+/** Parameters against the schemas that the workflow declares for them. */
+export function checkParams({ node }: Params, schemas: readonly Located[], problems: Diagnostic[]): void {
+  for (const schema of schemas) {
+    const invalid = schemaProblem(objectOf(schema), false);
+    if (invalid !== undefined) {
+      problems.push(schemaOfParamsInvalid({ ...schema.at, length: 1 }, invalid));
+      continue;
+    }
+    const whole: Located = node ?? { type: 'object', at: { ...schema.at, length: 1 }, members: new Map() };
+    const checked = checkUserSchema(objectOf(schema), whole, 'the parameters');
+    if (!checked.ok) problems.push(...checked.error);
+  }
+}
+
+function objectOf(node: Located): JsonObject {
+  const value = toJson(node);
+  return isJsonObject(value) ? value : {};
 }
 
 interface Merging {
   readonly all: readonly string[];
   readonly setAt: Map<string, Place>;
   readonly problems: Diagnostic[];
+  readonly unknown: Unknown;
 }
 
-function mergeObject(
-  into: JsonObject,
-  from: Located & { type: 'object' },
-  prefix: string,
-  merging: Merging,
-): JsonObject {
-  const merged: { [key: string]: Json } = { ...into };
+function mergeObject(into: LocatedObject, from: LocatedObject, prefix: string, merging: Merging): LocatedObject {
+  const merged = new Map(into.members);
   // An empty object as default declares an open table.
-  const open = prefix !== '' && Object.keys(into).length === 0;
-  for (const { key, keyAt, value } of from.members.values()) {
+  const open = prefix !== '' && into.members.size === 0;
+  for (const member of from.members.values()) {
+    const { key, keyAt, value } = member;
     const path = `${prefix}${key}`;
-    const before = Object.hasOwn(into, key) ? into[key] : undefined;
+    const before = into.members.get(key)?.value;
     if (before === undefined && !open) {
-      merging.problems.push(unknownParameter(keyAt, deepest(path, value), merging.all));
+      merging.problems.push(merging.unknown(keyAt, deepest(path, value), merging.all));
       continue;
     }
-    if (before !== undefined && !sameType(before, value)) {
-      merging.problems.push(parameterType(value.at, path, typeWord(before), typeWord(toJson(value))));
+    if (before !== undefined && !sameType(toJson(before), value)) {
+      merging.problems.push(parameterType(value.at, path, typeWord(toJson(before)), typeWord(toJson(value))));
       continue;
     }
     merging.setAt.set(path, value.at);
-    merged[key] =
-      before !== undefined && isJsonObject(before) && value.type === 'object' && !otherKind(before, value)
-        ? mergeObject(before, value, `${path}.`, merging)
-        : toJson(value);
+    const both = before?.type === 'object' && value.type === 'object' && !otherKind(before, value);
+    merged.set(key, both ? { ...member, value: mergeObject(before, value, `${path}.`, merging) } : member);
   }
-  return merged;
+  return { ...into, members: merged };
 }
 
 /** Objects told apart by `kind` have other fields each: a new kind replaces the whole object. */
-function otherKind(before: JsonObject, after: Located): boolean {
-  const kind = memberOf(after, 'kind');
-  return before['kind'] !== undefined && kind !== undefined && toJson(kind) !== before['kind'];
+function otherKind(before: Located, after: Located): boolean {
+  const [old, now] = [memberOf(before, 'kind'), memberOf(after, 'kind')];
+  return old !== undefined && now !== undefined && toJson(now) !== toJson(old);
 }
 
 /** The whole path that was meant, so that the suggestion can be a whole path. */

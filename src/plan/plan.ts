@@ -32,7 +32,7 @@ export interface SourcePlace {
 
 export interface PlannedStage {
   readonly id: StageId;
-  /** Name in the workflow file and key of the forEach item, if any. */
+  /** Names of the stage and of the groups it is in, without keys (`head/qat`); and its own key, if any. */
   readonly name: string;
   readonly key?: string;
   readonly kind: string;
@@ -88,6 +88,8 @@ export interface Plan {
 export interface GateSettings {
   readonly cases: readonly GateCase[];
   readonly policy: 'own' | 'all';
+  /** Cases at which the gate's stage fails. */
+  readonly failOn?: readonly string[];
 }
 
 export interface GateCase {

@@ -1,5 +1,5 @@
-// A file as a source document, or as JSON with places. Together with load-workflow.ts and kind-packages.ts the only file of
-// `plan/` that touches the file system.
+// A file as a source document, or as JSON with places. Of `plan/` only this file, read-workflow.ts,
+// load-workflow.ts and kind-packages.ts touch the file system.
 import { readFile, stat } from 'node:fs/promises';
 import { fileTooLarge, fileUnreadable } from '../diagnostics/catalogue/source.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
@@ -46,6 +46,7 @@ const reasons: { readonly [code: string]: string } = {
   ENOENT: 'there is no such file',
   EISDIR: 'it is a folder',
   EACCES: 'permission denied',
+  ELOOP: 'its links lead in a circle',
 };
 
 function reasonOf(error: unknown): string {

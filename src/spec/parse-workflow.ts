@@ -7,28 +7,67 @@ import type { SourceDocument } from '../diagnostics/source.ts';
 import { err, ok } from '../support/result.ts';
 import type { Result } from '../support/result.ts';
 import { parseJson } from './json-syntax.ts';
+import type { JsonObject } from '../support/json.ts';
 import { jsonModule } from '../support/json-module.ts';
 import { checkSchema } from './schema-check.ts';
-import type { InputSpec, NamedNode, StageSpec, WorkflowSpec } from './workflow-spec.ts';
+import type {
+  CarrySpec,
+  InputSpec,
+  LoopSpec,
+  NamedNode,
+  StageSpec,
+  TemplateInput,
+  TemplateSpec,
+  WorkflowSpec,
+} from './workflow-spec.ts';
 
 const schema = jsonModule(workflowSchema);
+/** An included file is a part: it needs neither a name nor stages. */
+const partSchema: JsonObject = { ...schema, $id: 'headgate:/schemas/workflow-part.schema.json', required: [] };
 
-export function parseWorkflow(source: SourceDocument): Result<WorkflowSpec, readonly Diagnostic[]> {
+export function parseWorkflow(
+  source: SourceDocument,
+  role: 'workflow' | 'part' = 'workflow',
+): Result<WorkflowSpec, readonly Diagnostic[]> {
   const root = parseJson(source);
   if (!root.ok) return root;
-  const valid = checkSchema(schema, root.value, 'the workflow');
+  const valid =
+    role === 'workflow'
+      ? checkSchema(schema, root.value, 'the workflow')
+      : checkSchema(partSchema, root.value, 'the included file');
   if (!valid.ok) return err(valid.error);
   const read = (key: string): Located | undefined => memberOf(root.value, key);
+  const include = read('include');
   return ok({
     source,
+    sources: [source],
     name: textOf(read('name')),
+    include: include?.type === 'array' ? include.items : [],
     params: read('params'),
     kinds: read('kinds'),
+    paramsSchemas: [read('paramsSchema')].filter((node) => node !== undefined),
     profiles: mapMembers(read('profiles'), namedNode),
     tasks: mapMembers(read('tasks'), namedNode),
-    modelFrom: memberOf(read('model'), 'from'),
+    model: root.value.type === 'object' ? root.value.members.get('model') : undefined,
+    templates: mapMembers(read('templates'), templateSpec),
     stages: mapMembers(read('stages'), stageSpec),
   });
+}
+
+function templateSpec({ key: name, keyAt: nameAt, value }: Member): TemplateSpec {
+  return {
+    name,
+    nameAt,
+    args: memberOf(value, 'args'),
+    inputs: mapMembers(memberOf(value, 'inputs'), templateInput),
+    stages: mapMembers(memberOf(value, 'stages'), stageSpec),
+    outputs: mapMembers(memberOf(value, 'outputs'), inputSpec),
+  };
+}
+
+function templateInput({ key: name, value }: Member): TemplateInput {
+  const optional = memberOf(value, 'optional');
+  return { name, optional: optional?.type === 'boolean' && optional.value };
 }
 
 function stageSpec({ key: name, keyAt: nameAt, value }: Member): StageSpec {
@@ -37,7 +76,7 @@ function stageSpec({ key: name, keyAt: nameAt, value }: Member): StageSpec {
     name,
     nameAt,
     kind: read('kind') as LocatedString,
-    role: textOf(read('role')),
+    role: read('role'),
     task: read('task'),
     forEach: read('forEach'),
     enabled: read('enabled'),
@@ -51,7 +90,32 @@ function stageSpec({ key: name, keyAt: nameAt, value }: Member): StageSpec {
     resources: read('resources'),
     retry: read('retry'),
     timeout: read('timeout'),
+    profile: read('profile'),
+    template: read('template'),
+    loop: loopSpec(value),
   };
+}
+
+const loopFields = ['carry', 'body', 'until', 'maxIterations', 'onExhausted', 'outputs'];
+
+function loopSpec(stage: Located): LoopSpec | undefined {
+  const members = stage.type === 'object' ? [...stage.members.values()] : [];
+  const first = members.find(({ key }) => loopFields.includes(key));
+  if (first === undefined) return undefined;
+  return {
+    field: { text: first.key, at: first.keyAt },
+    carry: mapMembers(memberOf(stage, 'carry'), carrySpec),
+    body: mapMembers(memberOf(stage, 'body'), stageSpec),
+    until: memberOf(stage, 'until'),
+    maxIterations: memberOf(stage, 'maxIterations'),
+    onExhausted: memberOf(stage, 'onExhausted'),
+    outputs: mapMembers(memberOf(stage, 'outputs'), inputSpec),
+  };
+}
+
+function carrySpec({ key: name, keyAt: nameAt, value }: Member): CarrySpec {
+  // The schema requires both.
+  return { name, nameAt, first: memberOf(value, 'first') ?? value, next: memberOf(value, 'next') ?? value };
 }
 
 function inputSpec({ key: port, keyAt: portAt, value: node }: Member): InputSpec {

@@ -36,8 +36,13 @@ ajv.addKeyword('enumDescriptions'); // what each allowed value means, shown by e
 const compiled = new WeakMap<JsonObject, ValidateFunction>();
 
 /** `what` names the whole value in messages: `the workflow`, `the settings of stage "merge"`. */
-export function checkSchema(schema: JsonObject, node: Located, what: string): Result<Json, readonly Diagnostic[]> {
-  const validate = compiled.get(schema) ?? ajv.compile(schema);
+export function checkSchema(
+  schema: JsonObject,
+  node: Located,
+  what: string,
+  validator = ajv,
+): Result<Json, readonly Diagnostic[]> {
+  const validate = compiled.get(schema) ?? validator.compile(schema);
   compiled.set(schema, validate);
   const value = structuredClone(toJson(node));
   if (validate(value)) return ok(value);
@@ -46,11 +51,17 @@ export function checkSchema(schema: JsonObject, node: Located, what: string): Re
   return err(problems);
 }
 
-/** Why a schema that somebody else wrote cannot be used; undefined when it can. */
-export function schemaProblem(schema: JsonObject): string | undefined {
+/** By a schema that a user wrote beside the value: loosely worded ones are taken too. */
+export function checkUserSchema(schema: JsonObject, node: Located, what: string): Result<Json, readonly Diagnostic[]> {
+  const { $id: _, ...anonymous } = schema;
+  return checkSchema(anonymous, node, what, new Ajv2020({ allErrors: true, verbose: true, strict: false }));
+}
+
+/** Why a schema that somebody else wrote cannot be used; undefined when it can. Strict: about words without effect too. */
+export function schemaProblem(schema: JsonObject, strict = true): string | undefined {
   const { $id: _, ...anonymous } = schema;
   try {
-    new Ajv2020({ strict: true, strictRequired: false, allowUnionTypes: true, discriminator: true }).compile(anonymous);
+    new Ajv2020({ strict, strictRequired: false, allowUnionTypes: true, discriminator: true }).compile(anonymous);
     return undefined;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);

@@ -1,5 +1,6 @@
 // Every stage kind by its name. A new kind is a new file under `kinds/` and a line here.
 import { analyze } from './kinds/analyze.ts';
+import { best } from './kinds/best.ts';
 import { calibrate } from './kinds/calibrate.ts';
 import { command } from './kinds/command.ts';
 import { dataset } from './kinds/dataset.ts';
@@ -26,6 +27,7 @@ const kinds = [
   validate,
   gate,
   select,
+  best,
   stop,
   finetune,
   merge,

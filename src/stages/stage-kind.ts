@@ -56,8 +56,11 @@ export interface StageContext {
 export interface Ports {
   readonly inputs: readonly InputPort[];
   readonly outputs: readonly OutputPort[];
-  /** Inputs beyond those listed: `accept` any names and types, or `forward` each as an output of the same name and type. */
-  readonly open?: 'accept' | 'forward';
+  /**
+   * Inputs beyond those listed: `accept` any names and types, `forward` each as an output of the same name and type, or
+   * `forward-best` one member of each collection.
+   */
+  readonly open?: 'accept' | 'forward' | 'forward-best';
   /** Data splits of tasks that this stage reads; each becomes a real edge `data[<split>]` (or `data[<task>.<split>]` for several tasks). */
   readonly data?: readonly {
     readonly port: string;

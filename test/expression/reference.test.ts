@@ -15,7 +15,7 @@ describe('a reference to an output', () => {
     ['imported.head[detection]', 'imported', undefined, 'head', 'detection'],
   ])('%s has a stage, a port and keys', (text, stage, key, port, portKey) => {
     const reference = parsePortReference(node(text));
-    expect([reference?.stage.text, reference?.key?.text, reference?.port.text, reference?.portKey?.text]).toEqual([
+    expect([reference?.steps[0].stage.text, reference?.steps[0].key?.text, reference?.port.text, reference?.portKey?.text]).toEqual([
       stage,
       key,
       port,
@@ -32,7 +32,7 @@ describe('a reference to an output', () => {
 
   it('knows where each of its parts stands', () => {
     const reference = parsePortReference(node('head[seg].out'));
-    expect([reference?.stage.at, reference?.key?.at, reference?.port.at].map((at) => [at?.offset, at?.length])).toEqual(
+    expect([reference?.steps[0].stage.at, reference?.steps[0].key?.at, reference?.port.at].map((at) => [at?.offset, at?.length])).toEqual(
       [
         [1, 4],
         [6, 3],
@@ -60,7 +60,7 @@ describe('what a stage comes after', () => {
     ['gate[*]:pass', 'gate', '*', 'pass'],
   ])('%s', (text, stage, key, name) => {
     const reference = parseOrderReference(node(text));
-    expect([reference?.stage.text, reference?.key?.text, reference?.case?.text]).toEqual([stage, key, name]);
+    expect([reference?.steps[0].stage.text, reference?.steps[0].key?.text, reference?.case?.text]).toEqual([stage, key, name]);
   });
 
   it.each(['', 'gate:', ':pass', 'stage.port', 'gate:a:b'])('%j is no stage and no case', (text) => {

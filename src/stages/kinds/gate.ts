@@ -32,5 +32,8 @@ export const gate: StageKind = {
       outputs: [{ name: 'verdict', type: { artifact: 'verdict' }, help: 'the chosen case with its evidence' }],
     };
   },
-  jobSettings: ({ settings }) => ({ policy: settings['policy'] === 'all' ? 'all' : 'own' }),
+  jobSettings: ({ settings }) => ({
+    policy: settings['policy'] === 'all' ? 'all' : 'own',
+    ...(settings['failOn'] === undefined ? {} : { failOn: settings['failOn'] }),
+  }),
 };

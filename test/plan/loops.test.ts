@@ -1,0 +1,172 @@
+// Loops: unrolled to their bound, iteration by iteration behind gates, joined by selections.
+import { describe, expect, it } from 'vitest';
+import { codesOf, command, idsOf, planOf, stageOf } from './plan-of.ts';
+
+function loop(more: object = {}): object {
+  return {
+    kind: 'loop',
+    carry: { head: { first: 'start.out', next: 'train.out' } },
+    body: {
+      train: command({ head: 'carry.head', shared: 'start.out' }),
+      check: command({ head: 'train.out' }),
+    },
+    until: { metrics: 'check.out', reference: 'start.out', criteria: [{ metric: 'x', percentOfReference: 99 }] },
+    maxIterations: 3,
+    ...more,
+  };
+}
+
+function workflow(stages: object): object {
+  return { name: 'w', stages: { start: command(), ...stages } };
+}
+
+describe('a loop', () => {
+  it('is unrolled to its bound, each iteration behind the gate of the one before', () => {
+    const plan = planOf(workflow({ loop: loop(), end: command({ in: 'loop.head' }) }));
+    expect(idsOf(plan).filter((id) => id.includes('train'))).toEqual([
+      'loop/body[0]/train',
+      'loop/body[1]/train',
+      'loop/body[2]/train',
+    ]);
+    expect(stageOf(plan, 'loop/body[0]/train').inputs['head']).toMatchObject({ from: { stage: 'start' } });
+    expect(stageOf(plan, 'loop/body[2]/train').inputs['head']).toMatchObject({
+      from: { stage: 'loop/body[1]/train', port: 'out' },
+    });
+    expect(stageOf(plan, 'loop/body[0]/train').after).toEqual([]);
+    expect(stageOf(plan, 'loop/body[2]/check').after).toEqual([
+      { kind: 'case', ref: { gate: 'loop/until[1]', cases: ['again'] } },
+    ]);
+    expect(stageOf(plan, 'end').inputs['in']).toMatchObject({ from: { stage: 'loop/pick[0]', port: 'head' } });
+  });
+
+  it('has no trace of its bound or its criteria in what an iteration does', () => {
+    const few = planOf(workflow({ loop: loop() }));
+    const many = planOf(workflow({ loop: loop({ maxIterations: 5 }) }));
+    for (const id of ['loop/body[0]/train', 'loop/body[2]/train']) {
+      const { settings, inputs, seed, threads } = stageOf(few, id);
+      expect(stageOf(many, id)).toMatchObject({ settings, inputs, seed, threads });
+    }
+  });
+
+  it('is judged with the numbers of each iteration against the reference', () => {
+    const plan = planOf(workflow({ loop: loop() }));
+    expect(stageOf(plan, 'loop/until[1]').inputs).toMatchObject({
+      metrics: { from: { stage: 'loop/body[1]/check', port: 'out' } },
+      reference: { from: { stage: 'start', port: 'out' } },
+    });
+    expect(stageOf(plan, 'loop/until[1]').settings['cases']).toMatchObject([{ name: 'done' }, { name: 'again' }]);
+    expect(stageOf(plan, 'loop/until[2]').settings).toMatchObject({
+      cases: [{ name: 'done' }, { name: 'exhausted' }],
+      failOn: ['exhausted'],
+    });
+  });
+
+  it('ends with the last iteration, the best one or a stop when its iterations are used up', () => {
+    const last = planOf(workflow({ loop: loop({ onExhausted: 'last' }) }));
+    expect(stageOf(last, 'loop/pick[2]').inputs['head']).toMatchObject({
+      alternatives: [{ when: { cases: ['done', 'exhausted'] }, from: { stage: 'loop/body[2]/train' } }],
+    });
+    const best = planOf(workflow({ loop: loop({ onExhausted: 'best' }) }));
+    expect(stageOf(best, 'loop/best').inputs['head']).toMatchObject({ shape: 'collect', items: { length: 3 } });
+    expect(stageOf(best, 'loop/pick[2]').inputs['head']).toMatchObject({
+      alternatives: [{ when: { cases: ['done'] } }, { when: { cases: ['exhausted'] }, from: { stage: 'loop/best' } }],
+    });
+    const stop = planOf(workflow({ loop: loop({ onExhausted: { stop: 'not good enough' } }) }));
+    expect(stageOf(stop, 'loop/stop').settings['reason']).toBe('not good enough');
+  });
+
+  it('runs once per item, and reads what stands around it by key', () => {
+    const plan = planOf(
+      workflow({
+        base: command({}, { forEach: ['a', 'b'] }),
+        loop: loop({
+          forEach: ['a', 'b'],
+          carry: { head: { first: 'base.out', next: 'train.out' } },
+          body: { train: command({ head: 'carry.head', same: 'base.out' }), check: command({ in: 'train.out' }) },
+          outputs: { checked: 'check.out' },
+        }),
+        end: command({ in: 'loop.checked' }, { forEach: ['a', 'b'] }),
+      }),
+    );
+    expect(stageOf(plan, 'loop[b]/body[1]/train').inputs).toMatchObject({
+      head: { from: { stage: 'loop[b]/body[0]/train' } },
+      same: { from: { stage: 'base[b]' } },
+    });
+    expect(stageOf(plan, 'end[a]').inputs['in']).toMatchObject({ from: { stage: 'loop[a]/pick[0]', port: 'checked' } });
+  });
+
+  it('knows the number of the iteration where it is asked for', () => {
+    const train = {
+      kind: 'command',
+      inputs: { head: 'carry.head' },
+      with: {
+        argv: ['true', { $choose: [{ $equals: [{ $iteration: true }, 1] }, 'second', 'other'] }],
+        outputs: { out: { type: 'metrics', path: 'o' } },
+      },
+    };
+    const plan = planOf(workflow({ loop: loop({ body: { train, check: command({ in: 'train.out' }) } }) }));
+    expect(stageOf(plan, 'loop/body[1]/train').settings['argv']).toEqual(['true', 'second']);
+    expect(stageOf(plan, 'loop/body[2]/train').settings['argv']).toEqual(['true', 'other']);
+  });
+
+  it('may stand inside a template, and a template inside its body', () => {
+    const inner = {
+      inputs: { head: {} },
+      stages: { train: command({ in: 'inputs.head' }), check: command({ in: 'train.out' }) },
+      outputs: { head: 'train.out', metrics: 'check.out' },
+    };
+    const tune = {
+      inputs: { head: {}, reference: {} },
+      stages: {
+        loop: {
+          kind: 'loop',
+          carry: { head: { first: 'inputs.head', next: 'round.head' } },
+          body: { round: { kind: 'template', template: 'inner', inputs: { head: 'carry.head' } } },
+          until: {
+            metrics: 'round.metrics',
+            reference: 'inputs.reference',
+            criteria: [{ metric: 'x', percentOfReference: 99 }],
+          },
+          maxIterations: 2,
+          onExhausted: 'best',
+        },
+      },
+      outputs: { head: 'loop.head' },
+    };
+    const plan = planOf({
+      name: 'w',
+      templates: { inner, tune },
+      stages: {
+        start: command({}, { forEach: ['a', 'b'] }),
+        use: {
+          kind: 'template',
+          template: 'tune',
+          forEach: ['a', 'b'],
+          inputs: { head: 'start.out', reference: 'start.out' },
+        },
+        end: command({ in: { collect: 'use.head' } }),
+      },
+    });
+    expect(stageOf(plan, 'use[b]/loop/body[1]/round/train').inputs['in']).toMatchObject({
+      from: { stage: 'use[b]/loop/body[0]/round/train' },
+    });
+    expect(stageOf(plan, 'use[b]/loop/until[0]').inputs['reference']).toMatchObject({ from: { stage: 'start[b]' } });
+  });
+
+  it.each([
+    ['HG1712', { maxIterations: undefined }],
+    ['HG1713', { maxIterations: { $param: 'many' } }],
+    ['HG1713', { maxIterations: { $param: 'half' } }],
+    ['HG1714', { outputs: { head: 'train.out' } }],
+    ['HG1710', { body: { train: command({ in: 'carry.haed' }), check: command() } }],
+    ['HG1218', { onExhausted: { $param: 'many' } }],
+    ['HG1707', { with: {} }],
+    ['HG1104', { carry: { head: { first: 'start.out', next: 'trian.out' } } }],
+  ])('is refused with %s', (code, more) => {
+    expect(codesOf({ ...workflow({ loop: loop(more) }), params: { many: 1000, half: 0.5 } })).toContain(code);
+  });
+
+  it('refuses its fields on other kinds', () => {
+    expect(codesOf(workflow({ end: command({}, { maxIterations: 2 }) }))).toEqual(['HG1707']);
+  });
+});
