@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, w
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { markBuilt } from './stamps.mjs';
+import { writeDeclarations } from './declarations.mjs';
 import { cacheFolder, root } from './places.mjs';
 
 const readJson = (path) => JSON.parse(readFileSync(join(root, path), 'utf8'));
@@ -28,21 +29,22 @@ const shared = {
 };
 
 const bundles = [
-  // Split, so that a command loads only what it needs.
-  { name: 'headgate', entry: 'src/cli/main.ts', options: { splitting: true, chunkNames: 'chunks/[name]-[hash]' } },
+  // Split, so that a command loads only what it needs; what programs import shares the pieces.
+  {
+    entryPoints: { headgate: 'src/cli/main.ts', library: 'src/library/main.ts' },
+    options: { splitting: true, chunkNames: 'chunks/[name]-[hash]' },
+  },
   // One file, so that one digest names all the code that runs a job.
-  { name: 'worker', entry: 'src/backends/embedded/worker.ts', options: {} },
+  { entryPoints: { worker: 'src/backends/embedded/worker.ts' }, options: {} },
 ];
 
 try {
-  for (const { name, entry, options } of bundles) {
-    if (existsSync(join(root, entry))) await build({ ...shared, ...options, entryPoints: { [name]: entry } });
-    else console.log(`build: ${entry} does not exist yet; dist/${name}.js was not built`);
-  }
+  for (const { entryPoints, options } of bundles) await build({ ...shared, ...options, entryPoints });
+  writeDeclarations(join(draft, 'types'));
   const worker = join(draft, 'worker.js');
   const manifest = {
     headgate: readJson('package.json').version,
-    workerDigest: existsSync(worker) ? createHash('sha256').update(readFileSync(worker)).digest('hex') : null,
+    workerDigest: createHash('sha256').update(readFileSync(worker)).digest('hex'),
     onnxruntime: readJson('node_modules/onnxruntime-node/package.json').version,
   };
   writeFileSync(join(draft, 'build.json'), `${JSON.stringify(manifest, null, 2)}\n`);

@@ -1,7 +1,5 @@
-// What a run was asked, as its journal keeps it: enough to make the same plan again.
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { isMissing } from '../support/missing-files.ts';
+// What a run was asked on the command line, as its journal keeps it.
+import { journaledOptions as journaledChoice } from '../compose/journaled-options.ts';
 import type { JsonObject } from '../support/json.ts';
 import type { ConductOptions } from './conduct-run.ts';
 import type { SelectionOptions } from './prepare.ts';
@@ -9,23 +7,7 @@ import { journaledManner } from './run-options.ts';
 
 export type RunOptions = SelectionOptions & ConductOptions;
 
-/** What `resume` needs to make the same plan again; the params file's text, because files are edited. */
-export async function journaledOptions(file: string, options: RunOptions): Promise<JsonObject> {
-  const { set = [], params, until, only, force } = options;
-  const text =
-    params === undefined
-      ? undefined
-      : await readFile(params, 'utf8').catch((error: unknown) => {
-          if (isMissing(error)) return undefined;
-          throw error;
-        });
-  return {
-    file: resolve(file),
-    set: [...set],
-    ...(params === undefined || text === undefined ? {} : { params: { path: resolve(params), text } }),
-    ...(until === undefined ? {} : { until: [...until] }),
-    ...(only === undefined ? {} : { only: [...only] }),
-    ...(force === undefined ? {} : { force: [...force] }),
-    ...journaledManner(options),
-  };
+/** What to run, and how. */
+export function journaledOptions(file: string, options: RunOptions): Promise<JsonObject> {
+  return journaledChoice(file, options, journaledManner(options));
 }

@@ -31,9 +31,9 @@ export async function deliverOutputs(
   const folder = join(store.layout.out, plan.name.replace(/[^A-Za-z0-9._-]+/g, '-'));
   const delivered: Delivered[] = [];
   for (const stage of plan.stages) {
-    if (!FINAL_KINDS.has(stage.kind)) continue;
+    if (!FINAL_KINDS.has(stage.kind) && stage.runsOn !== 'program') continue;
     for (const [port, output] of Object.entries(outputs.get(stage.id) ?? {})) {
-      const intermediate = stage.kind === 'command' && used.has(`${stage.id}.${port}`);
+      const intermediate = (stage.kind === 'command' || stage.runsOn === 'program') && used.has(`${stage.id}.${port}`);
       if (intermediate || !FINAL_TYPES.has(output.type) || !isDigest(output.digest)) continue;
       const path = join(folder, fileName(stage.id, port, output));
       const there =

@@ -64,7 +64,7 @@ export async function readJournal(runFolder: string): Promise<JournalContent> {
   return { events, soundBytes: start, tornBytes: bytes.length - start };
 }
 
-function parseEvent(line: string): RunEvent | undefined {
+export function parseEvent(line: string): RunEvent | undefined {
   try {
     const value: unknown = JSON.parse(line);
     // The journal is written by this program only; a line that parses and has a type is one of its events.

@@ -26,6 +26,20 @@ export const layers: { readonly [folder: string]: readonly string[] } = {
   compose: ['support', 'events', 'diagnostics', 'plan', 'stages', 'store', 'execute', 'report'],
   // Words for values that execute/ and compose/ decide (causes, forecasts), watch/ tells and report/ folds; no behaviour of theirs.
   console: ['support', 'events', 'diagnostics', 'execute', 'watch', 'report', 'compose'],
+  // The composition root of programs that import headgate: no words, no terminal.
+  library: [
+    'support',
+    'events',
+    'diagnostics',
+    'spec',
+    'plan',
+    'stages',
+    'store',
+    'execute',
+    'executors',
+    'report',
+    'compose',
+  ],
   // The composition root of the command line.
   cli: [
     'support',

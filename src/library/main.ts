@@ -1,0 +1,22 @@
+// What `import … from 'headgate'` gives. Everything a program needs to load, plan and run workflows; docs/library.md.
+export { loadWorkflow, plan } from './workflow.ts';
+export type { LoadWorkflowOptions, StageSelection, Workflow } from './workflow.ts';
+export { run } from './run.ts';
+export type { RunEnd, RunOptions, Running } from './run.ts';
+export { listRuns, readRun } from './past.ts';
+export { defineKind } from './define-kind.ts';
+export type { DefineKindOptions } from './define-kind.ts';
+export { renderDiagnostics } from '../diagnostics/render.ts';
+export type { Diagnostic } from '../diagnostics/diagnostic.ts';
+export type { ForecastOptions, RunForecast } from '../compose/forecast.ts';
+export type { StageFailure } from '../events/failures.ts';
+export type { RunId, StageId } from '../events/ids.ts';
+export type { JobEvent } from '../events/job-protocol.ts';
+export type { Change, MetricsFact, OutputRecord, RunCause, RunEvent, StageState } from '../events/run-events.ts';
+export type { Amount, StageEstimate } from '../execute/estimate.ts';
+export type { StageForecast } from '../execute/forecast.ts';
+export type { Plan, PlannedStage } from '../plan/plan.ts';
+export type { RunReport, StageReport } from '../report/run-report.ts';
+export type { KindDeclaration } from '../stages/declared-kind.ts';
+export type { StageKind } from '../stages/stage-kind.ts';
+export type { Result } from '../support/result.ts';

@@ -1,0 +1,33 @@
+// A project folder in which `import … from 'headgate'` finds the library as a user's project would: built, with its types.
+import { execFile } from 'node:child_process';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { bundleEntry } from './bundle.ts';
+
+const repository = join(import.meta.dirname, '../..');
+
+export async function installLibrary(project: string): Promise<void> {
+  const folder = join(project, 'node_modules/headgate');
+  await mkdir(join(folder, 'dist'), { recursive: true });
+  const bundle = await bundleEntry(join(repository, 'src/library/main.ts'));
+  await writeFile(join(folder, 'dist/library.js'), `export * from ${JSON.stringify(bundle)};\n`);
+  const { default: manifest } = (await import('../../package.json', { with: { type: 'json' } })) as {
+    default: { readonly exports: unknown };
+  };
+  const { exports } = manifest;
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'headgate', type: 'module', exports }));
+}
+
+/** Also its types, and those of Node. */
+export async function installTypes(project: string): Promise<void> {
+  const script = pathToFileURL(join(repository, 'scripts/declarations.mjs')).href;
+  const folder = join(project, 'node_modules/headgate/dist/types');
+  const code = `import { writeDeclarations } from ${JSON.stringify(script)}; writeDeclarations(${JSON.stringify(folder)});`;
+  await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', code]);
+  const types = join(project, 'node_modules/@types/node');
+  await mkdir(dirname(types), { recursive: true });
+  await symlink(join(repository, 'node_modules/@types/node'), types);
+  await symlink(join(repository, 'node_modules/undici-types'), join(project, 'node_modules/undici-types'));
+}
