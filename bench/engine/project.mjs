@@ -15,7 +15,7 @@ export function circumstances(scratch) {
   return {
     date: new Date().toISOString(),
     machine: `${cpus().length} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB`,
-    fileSystem: firstLine('stat', ['-f', '-c', '%T', scratch]),
+    fileSystem: firstLine('findmnt', ['-n', '-o', 'FSTYPE', '-T', scratch]),
     node: process.version,
     headgate: `${version}, commit ${commit()}`,
     load: loadavg().map((load) => Number(load.toFixed(2))),
