@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { AveragePrecision, CentreMapPrecision } from '../../src/qat/metrics/centre-map.ts';
-import type { Centre, CentreMapSettings, DetectionStatistics } from '../../src/qat/metrics/centre-map.ts';
+import { AveragePrecision } from '../../src/qat/metrics/average-precision.ts';
+import type { DetectionStatistics } from '../../src/qat/metrics/average-precision.ts';
+import { CentreMapPrecision } from '../../src/qat/metrics/centre-map.ts';
+import type { Centre, CentreMapSettings } from '../../src/qat/metrics/centre-map.ts';
 import { findPeaks } from '../../src/qat/metrics/peaks.ts';
 import { floatTensor } from '../../src/support/tensor.ts';
 import type { FloatTensor } from '../../src/support/tensor.ts';
@@ -165,7 +167,7 @@ describe('centre-map average precision', () => {
     twice.add(second, [truths], [1]);
     twice.add(second, [truths], [2]);
     const statistics = both.finish().perImage as unknown;
-    const again = new AveragePrecision(statistics as DetectionStatistics).of([0, 2]);
+    const again = new AveragePrecision(statistics as DetectionStatistics).of(Uint32Array.of(0, 2));
     expect(again.values['mAP']).toBeCloseTo(twice.finish().values['mAP'] as number, tolerance);
   });
 });

@@ -115,6 +115,6 @@ describe('mean IoU', () => {
     twice.add(predicted(2, [1, 1, 0]), target([0, 1, 1]), [1]);
     twice.add(predicted(2, [1, 1, 0]), target([0, 1, 1]), [1]);
     const statistics = both.finish().perImage as unknown;
-    expect(iouOf(statistics as IouStatistics, [0, 2]).values).toEqual(twice.finish().values);
+    expect(iouOf(statistics as IouStatistics, Uint32Array.of(0, 2)).values).toEqual(twice.finish().values);
   });
 });

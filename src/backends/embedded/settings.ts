@@ -1,5 +1,6 @@
 // The job settings as the jobs read them. The schemas under `schemas/` have checked them; these are their types.
 import type { JsonObject } from '../../support/json.ts';
+import type { BootstrapSettings } from '../../qat/metrics/bootstrap.ts';
 import type { Profile } from '../../qat/quantize/scheme.ts';
 import type { OptimizerSettings } from '../../qat/train/optimizer.ts';
 import type { Schedule } from '../../qat/train/schedule.ts';
@@ -78,6 +79,7 @@ export interface ValidateSettings {
   readonly quantized: readonly ('backbone' | 'head')[];
   readonly runtime: 'reference' | 'integer';
   readonly batch: number;
+  readonly bootstrap: BootstrapSettings;
   readonly role?: string;
 }
 

@@ -3,7 +3,9 @@
 // AP is the area under the precision envelope at all recalls; the mean is over classes that occur in the truth.
 import type { JsonObject } from '../../support/json.ts';
 import type { FloatTensor } from '../../support/tensor.ts';
-import { MetricError, meanOf, requireFinite } from './metric.ts';
+import { AveragePrecision } from './average-precision.ts';
+import type { DetectionStatistics } from './average-precision.ts';
+import { MetricError, requireFinite } from './metric.ts';
 import type { MetricResult } from './metric.ts';
 import { findPeaks } from './peaks.ts';
 
@@ -22,20 +24,6 @@ export interface Centre {
   readonly label: number;
   readonly x: number;
   readonly y: number;
-}
-
-export interface DetectionStatistics {
-  readonly kind: 'centre-map';
-  readonly classes: readonly string[];
-  readonly images: readonly number[];
-  /** [images × classes]: true objects. */
-  readonly truths: readonly number[];
-  /** All detections in the order they were added; `place` points into `images`. */
-  readonly place: readonly number[];
-  readonly label: readonly number[];
-  readonly logit: readonly number[];
-  /** 1 where the detection is right. */
-  readonly right: readonly number[];
 }
 
 const defaultMost = 64;
@@ -103,11 +91,12 @@ export class CentreMapPrecision {
       truths: this.truths,
       ...this.found,
     };
-    const computed = new AveragePrecision(statistics).of();
+    const precision = new AveragePrecision(statistics);
     return {
       primary: 'mAP',
-      ...computed,
+      ...precision.of(),
       count: this.images.length,
+      reweighted: (weights) => precision.of(weights),
       perImage: statistics as DetectionStatistics & JsonObject,
     };
   }
@@ -130,61 +119,5 @@ export class CentreMapPrecision {
       if (squared < least) [best, least] = [object, squared];
     }
     return best;
-  }
-}
-
-/** Sorts once, so that a bootstrap can ask for many weightings. */
-export class AveragePrecision {
-  private readonly statistics: DetectionStatistics;
-  /** Per class: detections by (score descending, image, order within the image). */
-  private readonly orders: readonly (readonly number[])[];
-
-  constructor(statistics: DetectionStatistics) {
-    this.statistics = statistics;
-    const { classes, label } = statistics;
-    const byClass: number[][] = classes.map(() => []);
-    for (const [detection, of] of label.entries()) byClass[of]?.push(detection);
-    this.orders = byClass.map((order) => order.sort((left, right) => this.compare(left, right)));
-  }
-
-  /** `weights` says how often each image counts (once, where it is left out). */
-  of(weights?: ArrayLike<number>): Pick<MetricResult, 'values' | 'perClass'> {
-    const { classes, images, truths } = this.statistics;
-    const perClass: { [name: string]: number } = {};
-    for (const [label, name] of classes.entries()) {
-      let objects = 0;
-      for (let image = 0; image < images.length; image++) {
-        objects += (weights?.[image] ?? 1) * (truths[image * classes.length + label] as number);
-      }
-      if (objects > 0) perClass[name] = this.areaOf(this.orders[label] ?? [], objects, weights);
-    }
-    return { values: { mAP: meanOf(Object.values(perClass)) }, perClass };
-  }
-
-  private compare(left: number, right: number): number {
-    const { images, place, logit } = this.statistics;
-    const imageOf = (detection: number): number => images[place[detection] as number] as number;
-    return (logit[right] as number) - (logit[left] as number) || imageOf(left) - imageOf(right) || left - right;
-  }
-
-  private areaOf(order: readonly number[], objects: number, weights: ArrayLike<number> | undefined): number {
-    const { place, right } = this.statistics;
-    const precision: number[] = [];
-    const gained: number[] = [];
-    let [hits, all] = [0, 0];
-    for (const detection of order) {
-      const weight = weights?.[place[detection] as number] ?? 1;
-      const hit = weight * (right[detection] as number);
-      hits += hit;
-      all += weight;
-      gained.push(hit / objects);
-      precision.push(all > 0 ? hits / all : 0);
-    }
-    let [area, envelope] = [0, 0];
-    for (let at = order.length - 1; at >= 0; at--) {
-      envelope = Math.max(envelope, precision[at] as number);
-      area += envelope * (gained[at] as number);
-    }
-    return area;
   }
 }

@@ -75,6 +75,7 @@ export class MeanIou {
       primary: 'mIoU',
       ...iouOf(statistics),
       count: this.images.length,
+      reweighted: (weights) => iouOf(statistics, weights),
       perImage: statistics as IouStatistics & JsonObject,
     };
   }
@@ -83,12 +84,13 @@ export class MeanIou {
 /** From per-image counts; `weights` says how often each image counts (once, where it is left out). */
 export function iouOf(
   statistics: IouStatistics,
-  weights?: ArrayLike<number>,
+  weights?: Uint32Array,
 ): Pick<MetricResult, 'values' | 'perClass'> {
   const { classes, images, pixels } = statistics;
-  const sums = new Array<number>(classes.length * columns).fill(0);
+  const sums = new Float64Array(classes.length * columns);
   for (let image = 0; image < images.length; image++) {
-    const weight = weights?.[image] ?? 1;
+    const weight = weights === undefined ? 1 : (weights[image] as number);
+    if (weight === 0) continue;
     for (let at = 0; at < sums.length; at++) {
       sums[at] = (sums[at] as number) + weight * (pixels[image * sums.length + at] as number);
     }
@@ -96,7 +98,11 @@ export function iouOf(
   const perClass: { [name: string]: number } = {};
   let [right, all] = [0, 0];
   for (const [index, name] of classes.entries()) {
-    const [both, predicted, target] = sums.slice(index * columns, (index + 1) * columns) as [number, number, number];
+    const [both, predicted, target] = [...sums.subarray(index * columns, (index + 1) * columns)] as [
+      number,
+      number,
+      number,
+    ];
     right += both;
     all += target;
     const union = predicted + target - both;

@@ -11,6 +11,8 @@ export interface MetricResult {
   readonly perClass: { readonly [name: string]: number };
   /** How many images were added. */
   readonly count: number;
+  /** The metric again where image i (in the order added) counts `weights[i]` times: exactly that of a list with repetitions. */
+  readonly reweighted: (weights: Uint32Array) => Pick<MetricResult, 'values' | 'perClass'>;
   /** Enough to compute the metric again over any choice of the images; plain JSON. */
   readonly perImage: JsonObject;
 }

@@ -1,5 +1,7 @@
 // `validate`: measures a task on one split — of scopes put together, of the merged model, or of the exported one.
 import schema from '../../../schemas/stages/validate.schema.json' with { type: 'json' };
+import { isJsonObject } from '../../support/json.ts';
+import type { JsonObject } from '../../support/json.ts';
 import { jsonModule } from '../../support/json-module.ts';
 import {
   checkpoint,
@@ -51,6 +53,7 @@ export const validate: StageKind = {
     quantized: sortedScopes(settings, 'quantized'),
     runtime: settings['runtime'] ?? null,
     batch: settings['batch'] ?? null,
+    bootstrap: bootstrapOf(settings),
     ...(task === undefined ? {} : { task: taskSettings(task) }),
   }),
 };
@@ -70,6 +73,12 @@ function inputsOf(context: StageContext): readonly InputPort[] {
       return [modelPort, scope('backbone'), scope('head')];
     }
   }
+}
+
+/** Without replicates the other settings say nothing, and must not enter the key. */
+function bootstrapOf({ bootstrap }: JsonObject): JsonObject {
+  const { count = 500, seed = 0, block = 1 } = isJsonObject(bootstrap) ? bootstrap : {};
+  return count === 0 ? { count, seed: 0, block: 1 } : { count, seed, block };
 }
 
 function wholeModel({ given }: StageContext): 'merged' | 'exported' | undefined {

@@ -2,6 +2,7 @@
 // model) or through the exported file in the integer runtime with its optimisations on.
 import { readFile } from 'node:fs/promises';
 import type { JobRequest } from '../../../events/job-protocol.ts';
+import { bootstrapReplicates } from '../../../qat/metrics/bootstrap.ts';
 import { BACKBONE, interfaceOf } from '../../../qat/network/network.ts';
 import type { NetworkInterface } from '../../../qat/network/network.ts';
 import type { ScopeForward } from '../../../qat/network/reference.ts';
@@ -19,7 +20,9 @@ import { forwardOf } from '../probe.ts';
 import type { Forward } from '../probe.ts';
 import { headOf, settingsOf } from '../settings.ts';
 import type { ValidateSettings } from '../settings.ts';
+import type { Measurement } from '../task-metric.ts';
 import { outputOf } from '../tasks.ts';
+import type { JsonObject } from '../../../support/json.ts';
 
 interface Ready {
   readonly network: NetworkInterface;
@@ -36,7 +39,7 @@ export async function runValidate(request: JobRequest, context: JobContext): Pro
   const measured = await measure(context, { task, dataset, output: outputOf(network, task), batch }, forward);
   await release();
   if (measured === undefined) return { status: 'interrupted' };
-  const { primary, values, units, higherIsBetter, perClass, perImage } = measured;
+  const { primary, values, units, higherIsBetter, perClass, perImage, count } = measured;
   for (const [name, value] of Object.entries(values)) {
     if (Number.isFinite(value)) continue;
     throw new JobError({
@@ -53,8 +56,9 @@ export async function runValidate(request: JobRequest, context: JobContext): Pro
     values,
     units,
     higherIsBetter,
-    perClass,
-    count: dataset.count,
+    classes: { [primary]: perClass },
+    count,
+    ...replicatesOf(measured, settings, request.inputs[dataPort(request)]?.digest),
   });
   const details = await writeJson(context.outDir, 'details.json', {
     format: 'headgate-per-image',
@@ -67,6 +71,22 @@ export async function runValidate(request: JobRequest, context: JobContext): Pro
     status: 'succeeded',
     outputs: { metrics: file, details },
     summary: { task: task.name, primary, value: values[primary] ?? 0, states },
+  };
+}
+
+/** Seed, count and block are of the artifact, so that a gate can tell whether two of them pair. */
+function replicatesOf(measured: Measurement, { bootstrap }: ValidateSettings, data: string | undefined): JsonObject {
+  if (bootstrap.count === 0) return {};
+  const { values, perClass } = bootstrapReplicates(measured, bootstrap);
+  return {
+    replicates: {
+      method: 'bootstrap',
+      ...bootstrap,
+      images: measured.count,
+      data: data ?? null,
+      values,
+      classes: { [measured.primary]: perClass },
+    },
   };
 }
 
