@@ -1,4 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseMetrics } from '../../src/execute/metrics-document.ts';
 import { checkpointAt, digestsOf, jsonAt } from './artifacts.ts';
 import type { MetricsDocument } from './artifacts.ts';
 import { finetune, modelOrder, TASKS, train, validate } from './orders.ts';
@@ -86,6 +88,21 @@ describe('the train job', () => {
       expect(count).toBe(32);
       expect(values[primary]).toBeGreaterThan(0.3);
     }
+  });
+
+  it.each(TASKS)('writes replicates of the %s metrics that pair with any others on the same images', async (task) => {
+    const inputs = { ...(await world.gateBase()), backbone: await world.backbone(), head: await world.head(task) };
+    const order = validate(task, [], inputs);
+    const bootstrap = { count: 40, seed: 2, block: 4 };
+    const drawn = await world.rig.outputs({ ...order, settings: { ...order.settings, bootstrap } });
+    const parsed = parseMetrics('metrics', await readFile(drawn['metrics'] as string, 'utf8'));
+    if (!parsed.ok) throw new Error(JSON.stringify(parsed.error));
+    const { fact, classes, replicates } = parsed.value;
+    expect(replicates).toMatchObject({ method: 'bootstrap', ...bootstrap, images: 32 });
+    expect(Object.keys(replicates?.values ?? {})).toEqual(Object.keys(fact.values));
+    expect(Object.keys(replicates?.classes[fact.primary] ?? {})).toEqual(Object.keys(classes[fact.primary] ?? {}));
+    const plain = await jsonAt<MetricsDocument>((await world.rig.outputs(order))['metrics'] as string);
+    expect(plain.values).toEqual(fact.values);
   });
 
   it('trains by SGD with a warm-up too', async () => {

@@ -79,7 +79,8 @@ export interface ValidateSettings {
   readonly quantized: readonly ('backbone' | 'head')[];
   readonly runtime: 'reference' | 'integer';
   readonly batch: number;
-  readonly bootstrap: BootstrapSettings;
+  /** Left out: no replicates. */
+  readonly bootstrap?: BootstrapSettings;
   readonly role?: string;
 }
 

@@ -76,7 +76,7 @@ export async function runValidate(request: JobRequest, context: JobContext): Pro
 
 /** Seed, count and block are of the artifact, so that a gate can tell whether two of them pair. */
 function replicatesOf(measured: Measurement, { bootstrap }: ValidateSettings, data: string | undefined): JsonObject {
-  if (bootstrap.count === 0) return {};
+  if (bootstrap === undefined || bootstrap.count === 0) return {};
   const { values, perClass } = bootstrapReplicates(measured, bootstrap);
   return {
     replicates: {
