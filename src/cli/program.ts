@@ -68,6 +68,19 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
       .option('--force <stage>', 'as for run', collected),
     async (stage, options) => (await import('./commands/explain.ts')).explain(terminal, stage, options),
   );
+  workflowOptions(
+    program
+      .command('override [stage] [case]')
+      .description("choose a gate's case in its place, until its numbers change"),
+  )
+    .option('--who <name>', 'who decided')
+    .option('--why <text>', 'why')
+    .option('--file <file>', 'the workflow; by default that of the newest run')
+    .option('--remove', 'let the measured case count again')
+    .option('--list', 'what is overridden, by whom and why')
+    .action(async (stage: string | undefined, chosen: string | undefined, options: object) => {
+      exitCode = await (await import('./commands/override.ts')).override(terminal, stage, chosen, options);
+    });
   withFile(
     rootOption(
       jsonOption(program.command('inspect <what>').description('a file, a digest, or stage.port of the newest run')),

@@ -5,7 +5,7 @@ import { unreachable } from '../support/result.ts';
 import { causeWords } from './cause-words.ts';
 import type { Colours } from './colours.ts';
 import { attemptsWords, failureWords } from './failure-words.ts';
-import { decidingLines, evidenceWords } from './gate-words.ts';
+import { chosenWords, decidingLines, evidenceWords, lapsedWords } from './gate-words.ts';
 import { count, duration, metricValue, shortDigest, shortNumber } from './quantities.ts';
 
 /** Undefined for events that need no line. */
@@ -26,8 +26,10 @@ export function eventLine(event: RunEvent, colours: Colours): string | undefined
       return `${event.stage} ${dim('cached')}${metricsWords(event)}`;
     case 'gate-decided': {
       const why = decidingLines(event.verdict).map(evidenceWords).join('; ');
-      return `${event.stage} ${bold(`→ ${event.chosen}`)}${why === '' ? '' : `: ${why}`}`;
+      return `${event.stage} ${bold(`→ ${chosenWords(event.verdict)}`)}${why === '' ? '' : `: ${why}`}`;
     }
+    case 'override-lapsed':
+      return `${event.stage} ${yellow('override lapsed')}: ${lapsedWords(event.override)}`;
     case 'stage-failed': {
       const { message, help, output } = failureWords(event.failure);
       const tail = output === undefined || output === '' ? '' : `\n${indented(output)}`;

@@ -5,8 +5,8 @@ import type { RunReport, StageReport } from '../report/run-report.ts';
 import { changeWords, causeWords } from './cause-words.ts';
 import type { Colours } from './colours.ts';
 import { failureWords } from './failure-words.ts';
-import { evidenceOf, evidenceWords } from './gate-words.ts';
-import { forecastWords } from './plan-text.ts';
+import { chosenWords, evidenceOf, evidenceWords } from './gate-words.ts';
+import { decisionWords, forecastWords } from './plan-text.ts';
 import { count, duration, shortDigest } from './quantities.ts';
 
 export interface StageAnswer {
@@ -28,6 +28,7 @@ export function explainText(
   if (now?.will === 'run' && now.cause.because === 'changed' && now.cause.changes.length > 1) {
     lines.push(...now.cause.changes.map((change) => `    ${changeWords(change)}`));
   }
+  if (now !== undefined) lines.push(...decisionWords(now).map((line) => `    ${line}`));
   return `${lines.join('\n')}\n`;
 }
 
@@ -64,7 +65,7 @@ function details(stage: StageReport): readonly string[] {
     lines.push(...stage.cause.changes.map((change) => `    ${changeWords(change)}`));
   if (stage.verdict !== undefined && stage.state !== 'not-taken') {
     lines.push(
-      `    chose ${stage.chosen ?? '?'}`,
+      `    chose ${chosenWords(stage.verdict)}`,
       ...evidenceOf(stage.verdict).map((line) => `    ${evidenceWords(line)}`),
     );
   }

@@ -1,14 +1,40 @@
 // A gate's evidence in words: each number, what it was compared with, and by how much it held or fell short.
+import type { GateOverride } from '../events/gate-override.ts';
 import type { CriterionEvidence, EvidenceLine, ExpressionEvidence } from '../execute/gate-evidence.ts';
-import { isJsonObject, type JsonObject } from '../support/json.ts';
+import { isJsonObject, jsonText, type JsonObject } from '../support/json.ts';
 import { unreachable } from '../support/result.ts';
 import { metricValue, shortNumber } from './quantities.ts';
 
 /** The lines that decided: those of the chosen case, and for `else` those that fell short. */
 export function decidingLines(verdict: JsonObject): readonly EvidenceLine[] {
   const lines = evidenceOf(verdict);
-  const chosen = lines.filter((line) => line.case === verdict['case']);
+  const measured = overrideOf(verdict)?.measured ?? verdict['case'];
+  const chosen = lines.filter((line) => line.case === measured);
   return chosen.length > 0 ? chosen : lines.filter((line) => !line.held);
+}
+
+/** What a verdict says of a person's decision, where one replaced the measured one. */
+export function overrideOf(verdict: JsonObject): OverrideInVerdict | undefined {
+  const { override } = verdict;
+  return isJsonObject(override) ? (override as JsonObject & OverrideInVerdict) : undefined;
+}
+
+type OverrideInVerdict = Omit<GateOverride, 'case'> & { readonly measured: string };
+
+/** `pass (override of fail by Ann on 2026-11-22: …)`, or the case alone. */
+export function chosenWords(verdict: JsonObject): string {
+  const override = overrideOf(verdict);
+  const chosen = jsonText(verdict['case']);
+  return override === undefined ? chosen : `${chosen} (override of ${override.measured} ${byWords(override)})`;
+}
+
+/** `by Ann on 2026-11-22: the night set is mislabelled`. */
+export function byWords({ who, why, when }: Pick<GateOverride, 'who' | 'why' | 'when'>): string {
+  return `by ${who} on ${when.slice(0, 10)}: ${why}`;
+}
+
+export function lapsedWords(override: GateOverride): string {
+  return `the override to ${override.case} ${byWords(override)} has lapsed: the gate's numbers or cases have changed`;
 }
 
 export function evidenceOf(verdict: JsonObject): readonly EvidenceLine[] {

@@ -6,13 +6,17 @@ import { unreachable } from '../support/result.ts';
 import { causeWords } from './cause-words.ts';
 import type { Colours } from './colours.ts';
 import { failureWords } from './failure-words.ts';
+import { byWords, lapsedWords } from './gate-words.ts';
 import { byteSize, count, duration } from './quantities.ts';
 
 export function planText({ stages, totals, estimate }: RunForecast, colours: Colours): string {
   const width = Math.max(0, ...stages.map(({ stage }) => stage.length));
-  const lines = stages.map((forecast) => {
+  const lines = stages.flatMap((forecast) => {
     const words = forecastWords(forecast, colours);
-    return `${forecast.stage.padEnd(width)}  ${words}${estimateWords(forecast.estimate, colours)}`;
+    return [
+      `${forecast.stage.padEnd(width)}  ${words}${estimateWords(forecast.estimate, colours)}`,
+      ...decisionWords(forecast).map((line) => `${' '.repeat(width)}    ${colours.dim(line)}`),
+    ];
   });
   return `${[...lines, '', totalsWords(totals), ...amountLines(estimate, colours)].join('\n')}\n`;
 }
@@ -21,6 +25,17 @@ function estimateWords(estimate: StageEstimate | undefined, { dim }: Colours): s
   if (estimate === undefined) return '';
   const time = duration(estimate.milliseconds);
   return dim(estimate.from === 'stage' ? ` (${time} last time)` : ` (about ${time}, as others of its kind)`);
+}
+
+/** Below a gate's line: an override of it, and the conditions of its cases. */
+export function decisionWords({ decision }: StageForecast): readonly string[] {
+  if (decision === undefined) return [];
+  const { override, lapsed, expressions = {} } = decision;
+  return [
+    ...(override === undefined ? [] : [`override to ${override.case} ${byWords(override)}`]),
+    ...(lapsed === undefined ? [] : [lapsedWords(lapsed)]),
+    ...Object.entries(expressions).map(([name, expression]) => `${name} asks ${expression}`),
+  ];
 }
 
 export function forecastWords(forecast: StageForecast, { dim, yellow, cyan, red, bold }: Colours): string {

@@ -4,7 +4,7 @@ import { headTables, type HeadTable } from '../report/head-tables.ts';
 import type { RunReport, StageReport } from '../report/run-report.ts';
 import type { Colours } from './colours.ts';
 import { attemptsWords, failureWords } from './failure-words.ts';
-import { decidingLines, evidenceWords } from './gate-words.ts';
+import { chosenWords, decidingLines, evidenceWords, lapsedWords } from './gate-words.ts';
 import { byteSize, count, duration, metricValue } from './quantities.ts';
 import { renderTable } from './tables.ts';
 
@@ -94,10 +94,11 @@ function roleWords(role: string): string {
 }
 
 function gateLines(report: RunReport, { bold, dim }: Colours): readonly string[] {
-  return report.stages.flatMap(({ id, chosen, verdict, state }) => {
+  return report.stages.flatMap(({ id, chosen, verdict, state, lapsed }) => {
     if (verdict === undefined || chosen === undefined || state === 'not-taken') return [];
     const lines = decidingLines(verdict).map((line) => `  ${dim(evidenceWords(line))}`);
-    return [`${id} → ${bold(chosen)}`, ...lines];
+    const note = lapsed === undefined ? [] : [`  ${dim(lapsedWords(lapsed))}`];
+    return [`${id} → ${bold(chosenWords(verdict))}`, ...lines, ...note];
   });
 }
 

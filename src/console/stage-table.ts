@@ -5,6 +5,7 @@ import { causeWords } from './cause-words.ts';
 import type { Colours } from './colours.ts';
 import { progressWords } from './event-lines.ts';
 import { failureWords } from './failure-words.ts';
+import { chosenWords } from './gate-words.ts';
 import { duration } from './quantities.ts';
 import { renderTable } from './tables.ts';
 
@@ -44,18 +45,22 @@ export function stateWord(state: StageState, { green, red, yellow, dim, cyan }: 
   }
 }
 
+function caseWords({ chosen = '?', verdict }: StageReport): string {
+  return verdict === undefined ? chosen : chosenWords(verdict);
+}
+
 function why(stage: StageReport): string {
   switch (stage.state) {
     case 'running':
       return stage.progress === undefined ? '' : progressWords(stage.progress);
     case 'succeeded':
       return stage.chosen !== undefined
-        ? `chose ${stage.chosen}`
+        ? `chose ${caseWords(stage)}`
         : stage.cause === undefined
           ? ''
           : causeWords(stage.cause, 1);
     case 'cached':
-      return stage.chosen !== undefined ? `chose ${stage.chosen}` : `made by run ${stage.madeBy ?? '?'}`;
+      return stage.chosen !== undefined ? `chose ${caseWords(stage)}` : `made by run ${stage.madeBy ?? '?'}`;
     case 'failed':
     case 'timed-out':
       return stage.failure === undefined ? '' : failureWords(stage.failure).message;

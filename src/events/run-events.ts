@@ -1,5 +1,6 @@
 // What happened, in the past tense, as plain JSON: the only way out of `execute/`. The journal stores exactly these, one a line.
 import type { JsonObject } from '../support/json.ts';
+import type { GateOverride } from './gate-override.ts';
 import type { RunId, StageId } from './ids.ts';
 import type { JobEvent, ProofSummary } from './job-protocol.ts';
 import type { StageFailure } from './failures.ts';
@@ -115,6 +116,8 @@ export type RunEventBody =
       readonly verdict: JsonObject;
       readonly cached: boolean;
     }
+  /** A gate's numbers or cases are no longer those that a person decided on: the measured case counts again. */
+  | { readonly type: 'override-lapsed'; readonly stage: StageId; readonly override: GateOverride }
   | {
       readonly type: 'stage-failed';
       readonly stage: StageId;

@@ -1,5 +1,6 @@
 // The stages that the engine decides itself, without a job: gate, select, best and stop.
 import type { StageFailure } from '../events/failures.ts';
+import type { GateOverride } from '../events/gate-override.ts';
 import type { OutputRecord } from '../events/run-events.ts';
 import type { GateCase, GateSettings, PlannedStage } from '../plan/plan.ts';
 import type { Store } from '../store/store.ts';
@@ -9,7 +10,7 @@ import { isJsonObject, type JsonObject } from '../support/json.ts';
 import { err, ok, type Result } from '../support/result.ts';
 import { bestOf, membersOf, type Candidate } from './best.ts';
 import type { ResolvedInput } from './edges.ts';
-import { decideGate, type Verdict } from './gate.ts';
+import { decideGate, overriddenVerdict, type Verdict } from './gate.ts';
 import { gateSubjects } from './gate-inputs.ts';
 import { readMetrics, type LostInput } from './read-metrics.ts';
 
@@ -25,10 +26,11 @@ export async function evaluateEngineStage(
   store: Store,
   stage: PlannedStage,
   inputs: readonly ResolvedInput[],
+  override?: GateOverride,
 ): Promise<Result<EngineOutcome, StageFailure | LostInput>> {
   switch (stage.kind) {
     case 'gate':
-      return evaluateGate(store, stage, inputs);
+      return evaluateGate(store, stage, inputs, override);
     case 'select':
       return ok({ outputs: Object.fromEntries(inputs.map(({ port, output }) => [port, output])), content: [] });
     case 'best':
@@ -67,12 +69,15 @@ async function evaluateGate(
   store: Store,
   stage: PlannedStage,
   inputs: readonly ResolvedInput[],
+  override: GateOverride | undefined,
 ): Promise<Result<EngineOutcome, StageFailure | LostInput>> {
   const settings = gateSettings(stage.settings);
   if (settings === undefined) return err({ reason: 'settings-invalid', problem: 'a gate needs "cases"' });
   const subjects = await gateSubjects(store, settings, inputs);
   if (!subjects.ok) return subjects;
-  const verdict = decideGate(settings, subjects.value);
+  const measured = decideGate(settings, subjects.value);
+  const verdict =
+    measured.ok && override !== undefined ? overriddenVerdict(measured.value, settings, override) : measured;
   if (!verdict.ok) return verdict;
   if (settings.failOn?.includes(verdict.value.case) === true)
     return err({ reason: 'gate-failed', case: verdict.value.case, verdict: verdict.value });

@@ -1,12 +1,15 @@
 // What a run would do, before it does it: for each stage restored, run (and why), run unless what comes before it turns out
 // unchanged, not taken, or unknown until a gate has decided. Reads the store, starts nothing.
+import type { GateOverride } from '../events/gate-override.ts';
 import type { StageFailure } from '../events/failures.ts';
 import type { StageId } from '../events/ids.ts';
 import type { RunCause } from '../events/run-events.ts';
 import type { Plan, PlannedStage } from '../plan/plan.ts';
 import type { ActionRecord, LatestKeys } from '../store/actions.ts';
+import { overridesOf } from '../store/overrides.ts';
 import type { Store } from '../store/store.ts';
-import type { JsonObject } from '../support/json.ts';
+import type { Digest } from '../support/digest.ts';
+import { isJsonObject, type Json, type JsonObject } from '../support/json.ts';
 import { changesBetween } from './changes.ts';
 import { decide } from './decide.ts';
 import { areAllInputs, readinessOf, type ResolvedInput, type StageView } from './edges.ts';
@@ -14,10 +17,21 @@ import { evaluateEngineStage, stopReason } from './engine-stages.ts';
 import { gatherEvidence } from './gather-evidence.ts';
 import { chosenCase } from './gate.ts';
 import { readOutside, inputDigests, stageKey, staticPreImage } from './key.ts';
+import { decisionKey, type DecisionKey } from './override-key.ts';
 import type { EmbeddedBackend } from './ports.ts';
 import { matchingRecords, recordIndex, type RecordIndex } from './record-index.ts';
 
-export type StageForecast = { readonly stage: StageId } &
+/** Of gates: what a person decides on, or decided, in place of the numbers. */
+export interface GateForecast {
+  /** Of the measured decision, where its inputs are known. */
+  readonly key?: Digest;
+  readonly override?: GateOverride;
+  readonly lapsed?: GateOverride;
+  /** Case → its condition in CEL. */
+  readonly expressions?: { readonly [name: string]: string };
+}
+
+export type StageForecast = { readonly stage: StageId; readonly decision?: GateForecast } &
   /** With `until`: restored if it is taken at all, which these gates have yet to decide; it does not run in any case. */
   (
     | {
@@ -56,16 +70,18 @@ export interface ForecastSettings {
 export async function forecastRun(settings: ForecastSettings): Promise<readonly StageForecast[]> {
   const views = new Map<StageId, StageView>();
   const forecasts = new Map<StageId, StageForecast>();
-  const context = { ...settings, index: recordIndex(settings.store), forecasts };
+  const overrides = await overridesOf(settings.store.layout, settings.plan.workflow);
+  const context = { ...settings, overrides, index: recordIndex(settings.store), forecasts };
   for (const stage of settings.plan.stages) {
     const { forecast, view } = await forecastStage(context, stage, (id) => views.get(id) ?? { is: 'open' });
-    forecasts.set(stage.id, forecast);
+    forecasts.set(stage.id, { ...forecast, ...withExpressions(stage, forecast.decision) });
     views.set(stage.id, view);
   }
   return [...forecasts.values()];
 }
 
 interface Context extends ForecastSettings {
+  readonly overrides: ReadonlyMap<string, GateOverride>;
   readonly index: () => Promise<RecordIndex>;
   readonly forecasts: ReadonlyMap<StageId, StageForecast>;
 }
@@ -136,13 +152,15 @@ async function forecastReady(
   });
   const outside = await readOutside(stage, store);
   if (!outside.ok) return failed(outside.error);
-  const key = stageKey(staticPreImage(stage, context.code, outside.value), inputs);
+  const measured = stageKey(staticPreImage(stage, context.code, outside.value), inputs);
+  const key = decisionKey(stage, measured, context.overrides);
+  const gate = stage.kind === 'gate' ? { decision: decisionForecast(key) } : {};
   const decision = decide(await gatherEvidence(store, latest, stage, key, forced.has(id)));
   if (decision.action === 'restore') {
     const { outputs, verdict, madeBy } = decision.record;
     const chosen = verdict === undefined ? {} : { chosen: chosenCase(verdict) };
     return {
-      forecast: { stage: id, will: 'restore', key: key.key, madeBy: madeBy.run, ...chosen },
+      forecast: { stage: id, will: 'restore', key: key.key, madeBy: madeBy.run, ...chosen, ...gate },
       view: { is: 'done', outputs, ...chosen },
     };
   }
@@ -153,17 +171,39 @@ async function forecastReady(
     };
   }
   // Gates and selections cost nothing: they are decided here and now, so that what follows them is known too.
-  const outcome = await evaluateEngineStage(store, stage, inputs);
+  const outcome = await evaluateEngineStage(store, stage, inputs, key.override);
   if (!outcome.ok) {
     if (outcome.error.reason !== 'input-lost') return failed(outcome.error);
-    return { forecast: { stage: id, will: 'run', cause: decision.cause, key: key.key }, view: OPEN };
+    return { forecast: { stage: id, will: 'run', cause: decision.cause, key: key.key, ...gate }, view: OPEN };
   }
   const { outputs, verdict } = outcome.value;
   const chosen = verdict === undefined ? {} : { chosen: verdict.case };
   return {
-    forecast: { stage: id, will: 'run', cause: decision.cause, key: key.key, ...chosen },
+    forecast: { stage: id, will: 'run', cause: decision.cause, key: key.key, ...chosen, ...gate },
     view: { is: 'done', outputs, ...chosen },
   };
+}
+
+function decisionForecast({ measuredKey, override, lapsed }: DecisionKey): GateForecast {
+  return {
+    key: measuredKey,
+    ...(override === undefined ? {} : { override }),
+    ...(lapsed === undefined ? {} : { lapsed }),
+  };
+}
+
+function withExpressions(
+  { settings }: PlannedStage,
+  decision: GateForecast | undefined,
+): { readonly decision?: GateForecast } {
+  const expressions: { [name: string]: string } = {};
+  for (const written of Array.isArray(settings['cases']) ? (settings['cases'] as readonly Json[]) : []) {
+    if (!isJsonObject(written)) continue;
+    const { name, expression } = written;
+    if (typeof name === 'string' && typeof expression === 'string') expressions[name] = expression;
+  }
+  const said = Object.keys(expressions).length === 0 ? {} : { expressions };
+  return decision === undefined && said.expressions === undefined ? {} : { decision: { ...decision, ...said } };
 }
 
 /** A stage behind one that runs: certain when nothing was ever made with these settings, whatever its inputs turn out to be. */

@@ -1,6 +1,7 @@
 // A gate's decision: the first case whose criteria and expression all hold, with the numbers that decided. Pure; what cannot
 // be judged fails the gate, it never means "false".
 import type { StageFailure } from '../events/failures.ts';
+import type { GateOverride } from '../events/gate-override.ts';
 import { evaluateCondition, type ConditionValue } from '../expression/condition.ts';
 import { boundOf } from '../plan/criteria.ts';
 import type { Criterion, GateSettings } from '../plan/plan.ts';
@@ -30,6 +31,8 @@ export type Verdict = {
   readonly version: 1;
   readonly case: string;
   readonly evidence: readonly EvidenceLine[];
+  /** A person chose `case` in place of the measured one. */
+  readonly override?: Omit<GateOverride, 'case'> & { readonly measured: string };
 };
 
 /** The case that a verdict chose, also one that was read back as plain JSON. */
@@ -37,6 +40,20 @@ export function chosenCase(verdict: JsonObject): string {
   const { case: chosen } = verdict;
   if (typeof chosen !== 'string') throw new Error('a verdict without a case');
   return chosen;
+}
+
+/** The numbers stay in evidence; only the choice is another's. */
+export function overriddenVerdict(
+  verdict: Verdict,
+  { cases }: GateSettings,
+  { case: chosen, who, why, when, key }: GateOverride,
+): Result<Verdict, StageFailure> {
+  if (!cases.some(({ name }) => name === chosen))
+    return err({
+      reason: 'settings-invalid',
+      problem: `the gate is overridden to "${chosen}", which it has no case of`,
+    });
+  return ok({ ...verdict, case: chosen, override: { who, why, when, key, measured: verdict.case } });
 }
 
 /** `subjects[0]` is the gate's own head; with policy 'all' every subject must hold. */

@@ -1,6 +1,7 @@
 // The main loop: looks at every stage whose surroundings have changed, restores what is known, runs what is not, and ends
 // when nothing moves any more. It decides when; what a stage does is in `run-stage.ts`, what edges mean in `edges.ts`.
 import type { StageFailure } from '../events/failures.ts';
+import type { GateOverride } from '../events/gate-override.ts';
 import type { StageId } from '../events/ids.ts';
 import type { Plan, PlannedStage } from '../plan/plan.ts';
 import type { LatestKeys } from '../store/actions.ts';
@@ -15,6 +16,7 @@ import { chosenCase } from './gate.ts';
 import { gatherEvidence } from './gather-evidence.ts';
 import { readOutside, stageKey, staticPreImage } from './key.ts';
 import type { KeysInFlight } from './keys-in-flight.ts';
+import { decisionKey } from './override-key.ts';
 import type { Recorder } from './recorder.ts';
 import { needsOf, type Hold, type ResourcePool } from './resources.ts';
 import { RunState } from './run-state.ts';
@@ -31,6 +33,8 @@ export interface LoopSettings {
   readonly context: Omit<StageRunContext, keyof StopSignals>;
   readonly recorder: Recorder;
   readonly latest: LatestKeys;
+  /** What people decided in place of gates, by stage. */
+  readonly overrides: ReadonlyMap<string, GateOverride>;
   readonly pool: ResourcePool;
   /** Stages that run even if a record exists. */
   readonly forced: ReadonlySet<StageId>;
@@ -187,7 +191,9 @@ export class RunLoop {
       this.fail(stage, outside.error);
       return;
     }
-    const key = stageKey(staticPreImage(stage, context.embedded.code, outside.value), inputs);
+    const measured = stageKey(staticPreImage(stage, context.embedded.code, outside.value), inputs);
+    const key = decisionKey(stage, measured, this.settings.overrides);
+    if (key.lapsed !== undefined) recorder.emit({ type: 'override-lapsed', stage: stage.id, override: key.lapsed });
     for (let other = keysInFlight.of(key.key); other !== undefined; other = keysInFlight.of(key.key)) {
       this.settings.pool.dismiss(this.state.entry(stage.id).order);
       const failure = await Promise.race([other.ended, this.ended.promise]);

@@ -7,6 +7,7 @@ import type { RunEventBody, StageOutline } from '../events/run-events.ts';
 import type { Plan, PlannedStage } from '../plan/plan.ts';
 import { LatestKeys } from '../store/actions.ts';
 import { Journal } from '../store/journal.ts';
+import { overridesOf } from '../store/overrides.ts';
 import { lockRun, newRunId, runFolder, unlockRun } from '../store/runs.ts';
 import { sweepDrafts, type Store } from '../store/store.ts';
 import { systemClock, type Clock } from '../support/clock.ts';
@@ -96,6 +97,7 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
     plan,
     recorder,
     latest,
+    overrides: await overridesOf(store.layout, plan.workflow),
     pool,
     keysInFlight: keysInFlightIn(store.layout.home),
     forced: settings.forced ?? new Set(),

@@ -15,6 +15,7 @@ import { awaitClaim } from './claim-key.ts';
 import type { Outputs, ResolvedInput } from './edges.ts';
 import { evaluateEngineStage } from './engine-stages.ts';
 import { fileDigests, type StageKey } from './key.ts';
+import type { DecisionKey } from './override-key.ts';
 import type { Recorder } from './recorder.ts';
 import type { Hold } from './resources.ts';
 import { delayBefore, isTriedAgain } from './retry.ts';
@@ -43,7 +44,7 @@ export type StageEnd =
 export async function runStage(
   context: StageRunContext,
   stage: PlannedStage,
-  key: StageKey,
+  key: DecisionKey,
   inputs: readonly ResolvedInput[],
   cause: RunCause,
   hold: Hold,
@@ -68,12 +69,12 @@ export async function runStage(
 async function decideStage(
   context: StageRunContext,
   stage: PlannedStage,
-  key: StageKey,
+  key: DecisionKey,
   inputs: readonly ResolvedInput[],
   cause: RunCause,
 ): Promise<StageEnd> {
   const started = Date.now();
-  const outcome = await evaluateEngineStage(context.store, stage, inputs);
+  const outcome = await evaluateEngineStage(context.store, stage, inputs, key.override);
   if (!outcome.ok) {
     return outcome.error.reason === 'input-lost'
       ? { end: 'input-lost', input: outcome.error.input }

@@ -1,5 +1,6 @@
 // A run as people want to see it: its events folded into one value. Reads events only; knows no files and prints nothing.
 import type { StageFailure } from '../events/failures.ts';
+import type { GateOverride } from '../events/gate-override.ts';
 import type { StageId } from '../events/ids.ts';
 import type { JobEvent } from '../events/job-protocol.ts';
 import type { OutputRecord, RunCause, RunEvent, StageFacts, StageOutline, StageState } from '../events/run-events.ts';
@@ -29,6 +30,8 @@ export interface StageReport {
   readonly firstFailure?: StageFailure;
   readonly verdict?: JsonObject;
   readonly chosen?: string;
+  /** For gates: an override that was meant for other numbers or cases. */
+  readonly lapsed?: GateOverride;
   /** For not-taken stages: the gate that chose otherwise, and what it chose. */
   readonly gate?: StageId;
   /** For blocked stages: what failed. */
@@ -144,6 +147,8 @@ function reduceStages(
     }
     case 'gate-decided':
       return change(stages, stage, { chosen: event.chosen, verdict: event.verdict });
+    case 'override-lapsed':
+      return change(stages, stage, { lapsed: event.override });
     case 'stage-failed':
       return change(stages, stage, {
         state: event.failure.reason === 'timed-out' ? 'timed-out' : 'failed',

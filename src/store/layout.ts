@@ -16,6 +16,8 @@ export interface StoreLayout {
   readonly latest: string;
   /** Copies of final outputs under names that people know. */
   readonly out: string;
+  /** What people decided in place of gates. */
+  readonly overrides: string;
   readonly statCache: string;
 }
 
@@ -35,6 +37,7 @@ export function storeLayout(folder: string): StoreLayout {
     runs: join(home, 'runs'),
     latest: join(home, 'latest'),
     out: join(home, 'out'),
+    overrides: join(home, 'overrides'),
     statCache: join(home, 'stat-cache.json'),
   };
 }

@@ -1,0 +1,28 @@
+// Overrides and keys. A decision that a person took is keyed apart from the measured one, by who, why and when too: the
+// record of one is never taken for the other, and removing the override brings the measured record back.
+import type { GateOverride } from '../events/gate-override.ts';
+import type { PlannedStage } from '../plan/plan.ts';
+import { keyOf } from '../store/actions.ts';
+import type { StageKey } from './key.ts';
+
+export interface DecisionKey extends StageKey {
+  /** Of the measured decision, where an override made another key of it. */
+  readonly measuredKey: StageKey['key'];
+  readonly override?: GateOverride;
+  /** An override of this gate that was meant for other numbers or cases. */
+  readonly lapsed?: GateOverride;
+}
+
+export function decisionKey(
+  { id, kind }: PlannedStage,
+  measured: StageKey,
+  overrides: ReadonlyMap<string, GateOverride>,
+): DecisionKey {
+  const override = kind === 'gate' ? overrides.get(id) : undefined;
+  const plain = { ...measured, measuredKey: measured.key };
+  if (override === undefined) return plain;
+  if (override.key !== measured.key) return { ...plain, lapsed: override };
+  const { key: _, ...said } = override;
+  const preImage = { ...measured.preImage, override: said };
+  return { key: keyOf(preImage), preImage, measuredKey: measured.key, override };
+}
