@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { forecastRun, type StageForecast } from '../../src/execute/forecast.ts';
 import type { Plan, PlannedStage } from '../../src/plan/plan.ts';
 import { LatestKeys } from '../../src/store/actions.ts';
+import { recordOverride, removeOverride } from '../../src/store/overrides.ts';
 import { openStore } from '../../src/store/store.ts';
 import { Random } from '../../src/support/random.ts';
 import { Engine, ofType } from '../support/engine.ts';
@@ -72,6 +73,19 @@ function mutated(random: Random, { settings, thresholds }: Knobs): Knobs {
     : { settings: change(settings, 3), thresholds };
 }
 
+/** People decide in place of gates, and take it back. */
+async function overrideSome(random: Random, { workflow, stages }: Plan): Promise<void> {
+  const { layout } = openStore(engine.root);
+  const gates = stages.filter(({ kind }) => kind === 'gate');
+  const id = gates[random.below(gates.length)]?.id ?? '';
+  const key = (await forecast(plan(stages))).find(({ stage: of }) => of === id)?.decision?.key;
+  const doing = random.below(3);
+  if (doing === 0) await removeOverride(layout, workflow, id);
+  if (doing !== 1 || key === undefined) return;
+  const override = { case: random.below(2) === 0 ? 'pass' : 'short', who: 'a', why: 'b', when: 'c', key };
+  await recordOverride(layout, { workflow, stage: id, override });
+}
+
 async function forecast(planned: Plan): Promise<readonly StageForecast[]> {
   const store = openStore(engine.root);
   const latest = await LatestKeys.open(store.layout, planned.workflow);
@@ -125,7 +139,8 @@ test.each([1, 2, 3])('over random graphs and edits (seed %d)', async (seed) => {
       }
       // Asked again with nothing changed, everything is known.
       expect((await forecast(planned)).every(({ will }) => will === 'restore' || will === 'not-taken')).toBe(true);
-      knobs = mutated(random, knobs);
+      await overrideSome(random, planned);
+      knobs = random.below(4) === 0 ? knobs : mutated(random, knobs);
     }
     random.uint32();
   }
