@@ -1,5 +1,5 @@
 // What `headgate override` answers: what was recorded or removed, and the list of what people decided.
-import type { RecordedOverride } from '../store/overrides.ts';
+import type { RecordedOverride } from '../events/gate-override.ts';
 import type { Colours } from './colours.ts';
 import { byWords } from './gate-words.ts';
 import { shortDigest } from './quantities.ts';

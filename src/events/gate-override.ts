@@ -9,3 +9,9 @@ export type GateOverride = {
   /** Of the decision that it replaces: it holds while the gate's numbers and cases give exactly this key. */
   readonly key: string;
 };
+
+export interface RecordedOverride {
+  readonly workflow: string;
+  readonly stage: string;
+  readonly override: GateOverride;
+}

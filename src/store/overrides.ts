@@ -2,18 +2,12 @@
 // still holds is for those who know the gate's key.
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { GateOverride } from '../events/gate-override.ts';
+import type { GateOverride, RecordedOverride } from '../events/gate-override.ts';
 import { writeFileAtomic } from '../support/atomic-file.ts';
 import { digestJson } from '../support/digest.ts';
 import { isJsonObject } from '../support/json.ts';
 import { isMissing, readJsonIfPresent } from '../support/missing-files.ts';
 import type { StoreLayout } from './layout.ts';
-
-export interface RecordedOverride {
-  readonly workflow: string;
-  readonly stage: string;
-  readonly override: GateOverride;
-}
 
 export interface ReadOverrides {
   readonly recorded: readonly RecordedOverride[];

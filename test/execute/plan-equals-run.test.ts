@@ -74,11 +74,12 @@ function mutated(random: Random, { settings, thresholds }: Knobs): Knobs {
 }
 
 /** People decide in place of gates, and take it back. */
-async function overrideSome(random: Random, { workflow, stages }: Plan): Promise<void> {
+async function overrideSome(random: Random, planned: Plan): Promise<void> {
+  const { workflow, stages } = planned;
   const { layout } = openStore(engine.root);
   const gates = stages.filter(({ kind }) => kind === 'gate');
   const id = gates[random.below(gates.length)]?.id ?? '';
-  const key = (await forecast(plan(stages))).find(({ stage: of }) => of === id)?.decision?.key;
+  const key = (await forecast(planned)).find(({ stage: of }) => of === id)?.decision?.key;
   const doing = random.below(3);
   if (doing === 0) await removeOverride(layout, workflow, id);
   if (doing !== 1 || key === undefined) return;
