@@ -25,7 +25,7 @@ export function watchLine(event: WatchEvent, colours: Colours): string | undefin
       return changed(event.files, colours, dim('nothing changes in the plan'));
     case 'plan-refused': {
       const problems = event.problems.map((problem) => problemText(problem, colours)).join('\n');
-      const what = red(count(event.problems.length, 'problem'));
+      const what = red('not valid');
       const meanwhile = event.running ? 'what runs goes on as planned before' : 'nothing runs until that is put right';
       const head = event.files.length === 0 ? '' : `${changed(event.files, colours, what)}\n`;
       return `${head}${problems}${dim(`${count(event.problems.length, 'problem')}; ${meanwhile}`)}`;

@@ -19,8 +19,8 @@ import { unreachable } from '../support/result.ts';
 
 export type WatchState =
   | { readonly is: 'watching' }
-  /** `sourceAt`: when a source of the plan changed first. */
-  | { readonly is: 'settling'; readonly sourceAt: number | undefined }
+  /** `sourceAt`: when a source of the plan changed first; `changes`: how many changes of anything have been heard. */
+  | { readonly is: 'settling'; readonly sourceAt: number | undefined; readonly changes: number }
   | { readonly is: 'planning'; readonly look: 'first' | 'second'; readonly changed: boolean }
   | { readonly is: 'doubting' }
   | { readonly is: 'replacing'; readonly changed: boolean }
@@ -47,6 +47,9 @@ export type WatchAct =
 
 /** So long nothing may change before a change counts as complete: an editor's own steps take a few milliseconds. */
 export const QUIET_MS = 50;
+/** More changes than one save can make: whoever makes them is busy, and may pause for longer. */
+export const BURST = 40;
+export const BURST_QUIET_MS = 250;
 /** Data may go on arriving for hours; an edit of a source does not wait longer than this for it. */
 export const LONGEST_SETTLING_MS = 1000;
 /** An invalid plan must stay invalid for so long, unchanged, before it is complained about. */
@@ -72,7 +75,7 @@ export function step(state: WatchState, input: WatchInput): Step {
       if (input.type === 'quiet' && state.is === 'doubting') return plan('second');
       return stay(state);
     case 'settling':
-      if (input.type === 'changed') return settleOn(state.sourceAt, input);
+      if (input.type === 'changed') return settleOn(state, input);
       return input.type === 'quiet' ? plan('first') : stay(state);
     case 'planning':
       if (input.type === 'changed') return stay({ ...state, changed: true });
@@ -110,15 +113,19 @@ function planned(
 }
 
 function settle(sourceAt: number | undefined): Step {
-  return { state: { is: 'settling', sourceAt }, acts: [{ act: 'wake', inMs: QUIET_MS }] };
+  return { state: { is: 'settling', sourceAt, changes: 1 }, acts: [{ act: 'wake', inMs: QUIET_MS }] };
 }
 
-function settleOn(sourceAt: number | undefined, { source, at }: Extract<WatchInput, { type: 'changed' }>): Step {
+function settleOn(
+  { sourceAt, changes }: Extract<WatchState, { is: 'settling' }>,
+  { source, at }: Extract<WatchInput, { type: 'changed' }>,
+): Step {
   const since = sourceAt ?? (source ? at : undefined);
-  const longest = since === undefined ? QUIET_MS : Math.max(0, since + LONGEST_SETTLING_MS - at);
+  const quiet = changes < BURST ? QUIET_MS : BURST_QUIET_MS;
+  const longest = since === undefined ? quiet : Math.max(0, since + LONGEST_SETTLING_MS - at);
   return {
-    state: { is: 'settling', sourceAt: since },
-    acts: [{ act: 'wake', inMs: Math.min(QUIET_MS, longest) }],
+    state: { is: 'settling', sourceAt: since, changes: changes + 1 },
+    acts: [{ act: 'wake', inMs: Math.min(quiet, longest) }],
   };
 }
 

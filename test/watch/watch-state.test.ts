@@ -2,6 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import {
   BEGINNING,
+  BURST,
+  BURST_QUIET_MS,
   DOUBT_MS,
   LONGEST_SETTLING_MS,
   QUIET_MS,
@@ -46,6 +48,12 @@ describe('a burst', () => {
     expect(acts.filter(({ act }) => act === 'wake')).toHaveLength(1000);
   });
 
+  test('that is more than one save waits for longer quiet, for its writer may be slow', () => {
+    const changes = (n: number) => Array.from({ length: n }, (_, at) => data(at));
+    expect(steps(WATCHING, ...changes(BURST)).acts.at(-1)).toEqual({ act: 'wake', inMs: QUIET_MS });
+    expect(steps(WATCHING, ...changes(BURST + 1)).acts.at(-1)).toEqual({ act: 'wake', inMs: BURST_QUIET_MS });
+  });
+
   test('of data that does not end holds an edit of a source up for no longer than said', () => {
     const inMs = (...inputs: readonly WatchInput[]) => steps(WATCHING, ...inputs).acts.at(-1);
     expect(inMs(source(0), data(LONGEST_SETTLING_MS - 10))).toEqual({ act: 'wake', inMs: 10 });
@@ -85,7 +93,7 @@ test.each(['planning', 'replacing'] as const)('what changes while %s is planned 
 describe('an interrupt', () => {
   test.each<WatchState>([
     WATCHING,
-    { is: 'settling', sourceAt: undefined },
+    { is: 'settling', sourceAt: undefined, changes: 1 },
     { is: 'planning', look: 'first', changed: false },
     { is: 'doubting' },
     { is: 'replacing', changed: false },
