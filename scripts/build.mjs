@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { precompiledSchemas } from './compile-schemas.mjs';
 import { markBuilt } from './stamps.mjs';
 import { writeDeclarations } from './declarations.mjs';
 import { cacheFolder, root } from './places.mjs';
@@ -26,13 +27,24 @@ const shared = {
   legalComments: 'none',
   sourcemap: false,
   logLevel: 'warning',
+  plugins: [precompiledSchemas],
 };
 
 const bundles = [
   // Split, so that a command loads only what it needs; what programs import shares the pieces.
   {
     entryPoints: { headgate: 'src/cli/main.ts', library: 'src/library/main.ts' },
-    options: { splitting: true, chunkNames: 'chunks/[name]-[hash]' },
+    options: {
+      splitting: true,
+      chunkNames: 'chunks/[name]-[hash]',
+      // With what they import: looking packages up file by file takes longer than many a run. Native ones cannot be.
+      packages: 'bundle',
+      mainFields: ['module', 'main'],
+      external: ['onnxruntime-node', 'sharp', 'ajv'],
+      banner: {
+        js: "import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);",
+      },
+    },
   },
   // One file, so that one digest names all the code that runs a job.
   { entryPoints: { worker: 'src/backends/embedded/worker.ts' }, options: {} },

@@ -7,7 +7,13 @@ import { cacheFolder, root } from './places.mjs';
 
 const installStamp = join(cacheFolder, 'installed');
 const buildStamp = join(cacheFolder, 'built');
-const sourceFiles = ['package.json', 'package-lock.json', 'tsconfig.json', 'scripts/build.mjs'];
+const sourceFiles = [
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'scripts/build.mjs',
+  'scripts/compile-schemas.mjs',
+];
 const sourceFolders = ['src', 'schemas'];
 
 export const isInstalled = () => read(installStamp) === lockDigest() || adoptInstall();

@@ -22,6 +22,7 @@ export function plainSink(output: Output, colours: Colours, now: () => number = 
   const lastProgress = new Map<string, number>();
   const startedAt = now();
   const quiet = quietStages();
+  const out = gathered(output);
   return {
     onEvent: (event) => {
       if (quiet(event)) return;
@@ -33,10 +34,27 @@ export function plainSink(output: Output, colours: Colours, now: () => number = 
         lastProgress.set(event.stage, time);
       }
       const line = eventLine(event, colours);
-      if (line !== undefined) output.write(`${colours.dim(clock(now() - startedAt))} ${line}\n`);
+      if (line !== undefined) out.write(`${colours.dim(clock(now() - startedAt))} ${line}\n`);
     },
-    say: (text) => void output.write(`${text}\n`),
-    close: () => undefined,
+    say: (text) => out.write(`${text}\n`),
+    close: () => out.flush(),
+  };
+}
+
+/** Lines that come in one turn are written at once: a thousand restored stages are one write. */
+function gathered(output: Output): { write(text: string): void; flush(): void } {
+  let waiting = '';
+  const flush = (): void => {
+    const text = waiting;
+    waiting = '';
+    if (text !== '') output.write(text);
+  };
+  return {
+    write: (text) => {
+      if (waiting === '') setImmediate(flush);
+      waiting += text;
+    },
+    flush,
   };
 }
 
@@ -56,10 +74,11 @@ export function quietStages(): (event: RunEvent) => boolean {
 
 /** One JSON line per event, as journaled. */
 export function jsonlSink(output: Output): Sink {
+  const out = gathered(output);
   return {
-    onEvent: (event) => output.write(`${JSON.stringify(event)}\n`),
+    onEvent: (event) => out.write(`${JSON.stringify(event)}\n`),
     say: () => undefined, // a machine reads it
-    close: () => undefined,
+    close: () => out.flush(),
   };
 }
 

@@ -1,12 +1,12 @@
 // What the run's loop tells of a stage that it restores, or starts with less than it asks for. Words of the journal only; the
 // moves that go with them are the loop's.
 import type { StageId } from '../events/ids.ts';
-import type { ActionRecord } from '../store/actions.ts';
+import type { RestorableRecord } from '../store/actions.ts';
 import { chosenCase } from './gate.ts';
 import type { Recorder } from './recorder.ts';
 import type { ResourcePool, Tokens } from './resources.ts';
 
-export function announceRestored(recorder: Recorder, stage: StageId, record: ActionRecord): void {
+export function announceRestored(recorder: Recorder, stage: StageId, record: RestorableRecord): void {
   const { key, outputs, summary, facts, verdict, madeBy } = record;
   recorder.emit({ type: 'stage-restored', stage, key, outputs, summary, madeBy: madeBy.run, facts });
   if (verdict === undefined) return;

@@ -5,6 +5,7 @@ import { basename, isAbsolute, join, relative, sep } from 'node:path';
 import type { StageFailure } from '../events/failures.ts';
 import type { MetricsFact, OutputRecord } from '../events/run-events.ts';
 import type { PlannedStage } from '../plan/plan.ts';
+import type { StoredObject } from '../store/objects.ts';
 import type { Store } from '../store/store.ts';
 import { listFiles } from '../store/tree-manifest.ts';
 import type { Redactor } from '../support/redaction.ts';
@@ -24,34 +25,57 @@ export async function collectOutputs(
   paths: { readonly [port: string]: string },
   redactor: Redactor,
 ): Promise<Result<CollectedOutputs, StageFailure>> {
-  const outputs: { [port: string]: OutputRecord } = {};
+  const found: { readonly port: string; readonly artifact: OutputRecord['type']; readonly output: Found }[] = [];
   const metrics: MetricsFact[] = [];
   for (const { name: port, type } of stage.outputs) {
     const path = paths[port];
     if (path === undefined) return err({ reason: 'output-missing', port, path: '(the result names none)' });
-    const found = await findOutput(outFolder, port, path);
-    if (!found.ok) return found;
-    const secret = await secretBelow(found.value.path, redactor);
+    const output = await findOutput(outFolder, port, path);
+    if (!output.ok) return output;
+    const secret = await secretBelow(output.value.path, redactor);
     if (secret !== undefined) return err({ reason: 'secret-in-output', port, path, secret });
     if (type.artifact === 'metrics') {
-      if (found.value.isFolder) return err({ reason: 'metrics-malformed', port, problem: 'it is a folder' });
-      const parsed = parseMetrics(port, await readFile(found.value.path, 'utf8'));
+      if (output.value.isFolder) return err({ reason: 'metrics-malformed', port, problem: 'it is a folder' });
+      const parsed = parseMetrics(port, await readFile(output.value.path, 'utf8'));
       if (!parsed.ok) return parsed;
       metrics.push(parsed.value.fact);
     }
-    const { digest, bytes, tree } = found.value.isFolder
-      ? await store.objects.putTree(found.value.path)
-      : await store.objects.putFile(found.value.path);
-    outputs[port] = { digest, type: type.artifact, bytes, name: basename(path), ...(tree ? { tree: true } : {}) };
+    found.push({ port, artifact: type.artifact, output: output.value });
+  }
+  const shared = areShared(found.map(({ output }) => output.path));
+  const outputs: { [port: string]: OutputRecord } = {};
+  for (const { port, artifact, output } of found) {
+    const { digest, bytes, tree } = await put(store, output, shared);
+    outputs[port] = {
+      digest,
+      type: artifact,
+      bytes,
+      name: basename(paths[port] ?? ''),
+      ...(tree ? { tree: true } : {}),
+    };
   }
   return ok({ outputs, metrics });
 }
 
-async function findOutput(
-  outFolder: string,
-  port: string,
-  path: string,
-): Promise<Result<{ readonly path: string; readonly isFolder: boolean }, StageFailure>> {
+interface Found {
+  readonly path: string;
+  readonly isFolder: boolean;
+}
+
+/** Moved into the store, for the job folder's copy is deleted anyway; unless two ports name the same bytes. */
+function put({ objects }: Store, { path, isFolder }: Found, shared: boolean): Promise<StoredObject> {
+  if (shared) return isFolder ? objects.putTree(path) : objects.putFile(path);
+  return isFolder ? objects.takeTree(path) : objects.takeFile(path);
+}
+
+/** Whether one of these is another, or lies in it. */
+function areShared(paths: readonly string[]): boolean {
+  return paths.some((path, index) =>
+    paths.some((other, place) => place !== index && (other === path || other.startsWith(`${path}${sep}`))),
+  );
+}
+
+async function findOutput(outFolder: string, port: string, path: string): Promise<Result<Found, StageFailure>> {
   const escapes: Result<never, StageFailure> = err({ reason: 'output-escapes', port, path });
   const home = await realpath(outFolder);
   const written = join(home, path);

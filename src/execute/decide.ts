@@ -1,16 +1,17 @@
 // Whether a stage's outputs can be restored or it has to run, and why: a pure function, printed as it is by plan and explain.
 import type { RunCause } from '../events/run-events.ts';
-import type { ActionRecord } from '../store/actions.ts';
+import type { ActionRecord, RestorableRecord } from '../store/actions.ts';
 import { changesBetween } from './changes.ts';
 import type { StageKey } from './key.ts';
 
 export type Decision =
-  { readonly action: 'restore'; readonly record: ActionRecord } | { readonly action: 'run'; readonly cause: RunCause };
+  | { readonly action: 'restore'; readonly record: RestorableRecord }
+  | { readonly action: 'run'; readonly cause: RunCause };
 
 export interface Evidence {
   readonly key: StageKey;
   /** The record of exactly this key. */
-  readonly record: ActionRecord | undefined;
+  readonly record: RestorableRecord | undefined;
   /** An output of the record that is missing or damaged. */
   readonly lost: { readonly port: string; readonly digest: string } | undefined;
   /** What the same stage had in the workflow's newest run. */

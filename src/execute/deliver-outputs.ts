@@ -7,6 +7,7 @@ import type { Plan } from '../plan/plan.ts';
 import type { Store } from '../store/store.ts';
 import { isDigest, type Digest } from '../support/digest.ts';
 import { draftName } from '../support/atomic-file.ts';
+import { stampOf } from '../support/file-stamp.ts';
 
 export interface Delivered {
   readonly stage: string;
@@ -29,19 +30,20 @@ export async function deliverOutputs(
 ): Promise<readonly Delivered[]> {
   const used = usedPorts(plan);
   const folder = join(store.layout.out, plan.name.replace(/[^A-Za-z0-9._-]+/g, '-'));
+  const shown = relative(store.layout.root, folder);
   const delivered: Delivered[] = [];
   for (const stage of plan.stages) {
     if (!FINAL_KINDS.has(stage.kind) && stage.runsOn !== 'program') continue;
     for (const [port, output] of Object.entries(outputs.get(stage.id) ?? {})) {
       const intermediate = (stage.kind === 'command' || stage.runsOn === 'program') && used.has(`${stage.id}.${port}`);
       if (intermediate || !FINAL_TYPES.has(output.type) || !isDigest(output.digest)) continue;
-      const path = join(folder, fileName(stage.id, port, output));
+      const name = fileName(stage.id, port, output);
+      const path = `${folder}/${name}`;
       const there =
         output.tree === true
           ? await deliverTree(store, output.digest, path)
           : await deliverFile(store, output.digest, path);
-      if (there)
-        delivered.push({ stage: stage.id, port, path: relative(store.layout.root, path), bytes: output.bytes });
+      if (there) delivered.push({ stage: stage.id, port, path: `${shown}/${name}`, bytes: output.bytes });
     }
   }
   return delivered;
@@ -69,7 +71,7 @@ async function deliverFile(store: Store, digest: Digest, path: string): Promise<
   await copyFile(store.objects.pathOf(digest), draft, constants.COPYFILE_FICLONE);
   await chmod(draft, 0o644);
   await rename(draft, path);
-  await store.stats.remember(path, digest);
+  store.stats.remember(path, stampOf(path), digest);
   return true;
 }
 

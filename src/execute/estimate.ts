@@ -2,7 +2,7 @@
 // stages of the same kind took. Two answers: for what surely runs, and for everything that may.
 import type { StageId } from '../events/ids.ts';
 import type { Plan, PlannedStage } from '../plan/plan.ts';
-import type { ActionRecord, LatestKeys } from '../store/actions.ts';
+import type { ActionRecord, LatestKeys, RestorableRecord } from '../store/actions.ts';
 import type { Store } from '../store/store.ts';
 import { jsonText } from '../support/json.ts';
 import { dependenciesOf } from './edges.ts';
@@ -77,7 +77,7 @@ async function estimatesOf(
   let byKind: ReadonlyMap<string, StageEstimate> | undefined;
   for (const { id, kind } of stages) {
     const key = latest.of(id);
-    const own = key === undefined ? undefined : await store.actions.read(key);
+    const own = key === undefined ? undefined : store.actions.recall(key);
     if (own !== undefined) estimates.set(id, { ...spentBy(own), from: 'stage' });
     else {
       byKind ??= mediansByKind(await store.actions.all());
@@ -88,7 +88,7 @@ async function estimatesOf(
   return estimates;
 }
 
-function spentBy({ madeBy, outputs }: ActionRecord): Omit<StageEstimate, 'from'> {
+function spentBy({ madeBy, outputs }: RestorableRecord): Omit<StageEstimate, 'from'> {
   const bytes = Object.values(outputs).reduce((sum, output) => sum + output.bytes, 0);
   return { milliseconds: madeBy.milliseconds, bytes };
 }

@@ -19,7 +19,7 @@ import { chosenCase } from './gate.ts';
 import { readOutside, inputDigests, stageKey, staticPreImage } from './key.ts';
 import { decisionKey, type DecisionKey } from './override-key.ts';
 import type { EmbeddedBackend } from './ports.ts';
-import { matchingRecords, recordIndex, type RecordIndex } from './record-index.ts';
+import { hasMatchingRecord, recordIndex, type RecordIndex } from './record-index.ts';
 
 /** Of gates: what a person decides on, or decided, in place of the numbers. */
 export interface GateForecast {
@@ -70,6 +70,7 @@ export interface ForecastSettings {
 export async function forecastRun(settings: ForecastSettings): Promise<readonly StageForecast[]> {
   const views = new Map<StageId, StageView>();
   const forecasts = new Map<StageId, StageForecast>();
+  settings.store.actions.openIndex(settings.plan.workflow);
   const overrides = await overridesOf(settings.store.layout, settings.plan.workflow);
   const context = { ...settings, overrides, index: recordIndex(settings.store), forecasts };
   for (const stage of settings.plan.stages) {
@@ -221,7 +222,7 @@ async function forecastBehind(
   const time = await estimate(context, stage);
   if (stage.kind !== 'stop') {
     if (context.forced.has(id)) return { stage: id, will: 'run', cause: { because: 'forced' }, ...time };
-    if (matchingRecords(await context.index(), statics, inputs).length === 0) {
+    if (!hasMatchingRecord(await context.index(), statics, inputs)) {
       return { stage: id, will: 'run', cause: await causeBehind(context, stage, statics, inputs), ...time };
     }
   }

@@ -1,6 +1,6 @@
 // Collects from the store what `decide` needs. Reads only.
 import type { PlannedStage } from '../plan/plan.ts';
-import type { ActionRecord, LatestKeys } from '../store/actions.ts';
+import type { LatestKeys, RestorableRecord } from '../store/actions.ts';
 import type { Store } from '../store/store.ts';
 import { isDigest } from '../support/digest.ts';
 import type { Evidence } from './decide.ts';
@@ -13,7 +13,7 @@ export async function gatherEvidence(
   key: StageKey,
   forced: boolean,
 ): Promise<Evidence> {
-  const record = await store.actions.read(key.key);
+  const record = store.actions.recall(key.key);
   const lost = record === undefined ? undefined : await firstLost(store, record);
   const previousKey = latest.of(stage.id);
   const previous =
@@ -21,7 +21,7 @@ export async function gatherEvidence(
   return { key, record, lost, previous, forced };
 }
 
-async function firstLost(store: Store, record: ActionRecord): Promise<Evidence['lost']> {
+async function firstLost(store: Store, record: RestorableRecord): Promise<Evidence['lost']> {
   for (const [port, { digest, tree }] of Object.entries(record.outputs)) {
     const intact = isDigest(digest) && (await store.objects.check({ digest, tree: tree === true })) === 'intact';
     if (!intact) return { port, digest };

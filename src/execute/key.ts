@@ -1,4 +1,5 @@
 // A stage's key: everything its outputs depend on, and nothing else (no ids, names, paths, jobs or timeouts).
+import { statSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { StageFailure } from '../events/failures.ts';
@@ -78,7 +79,7 @@ export async function fileDigests(
 }
 
 async function externalDigest(store: Store, path: string): Promise<Digest | undefined> {
-  const info = await stat(path).catch(() => undefined);
+  const info = statSync(path, { throwIfNoEntry: false });
   if (info === undefined) return undefined;
   if (!info.isDirectory()) return store.stats.digestOf(path);
   const entries: TreeEntry[] = [];

@@ -2,6 +2,7 @@
 // that fits may pass one that does not, but not for ever: after `MOST_PASSED` others the tokens are kept for it. Runs of one
 // process may draw on one supply.
 import type { PlannedStage } from '../plan/plan.ts';
+import { LowestFirst } from '../support/lowest-first.ts';
 
 export type Tokens = { readonly [token: string]: number };
 
@@ -64,6 +65,8 @@ export class ResourcePool {
   private readonly supply: TokenSupply;
   private waiting: Waiting[] = [];
   private readonly expected = new Set<number>();
+  /** May still hold what is expected no more. */
+  private readonly expectedInOrder = new LowestFirst<number>();
   private readonly leave: () => void;
   private refused: 'none' | 'new' | 'all' = 'none';
 
@@ -106,6 +109,7 @@ export class ResourcePool {
   /** A stage that may ask soon: those behind it in the plan wait until it has asked or `dismiss` says that it will not. */
   expect(order: number): void {
     this.expected.add(order);
+    this.expectedInOrder.add(order, order);
   }
 
   dismiss(order: number): void {
@@ -132,8 +136,7 @@ export class ResourcePool {
   private startWaiting(): void {
     if (this.waiting.length === 0) return;
     this.sendAway();
-    let firstExpected = Infinity;
-    for (const order of this.expected) firstExpected = Math.min(firstExpected, order);
+    const firstExpected = this.firstExpected();
     const kept: Waiting[] = [];
     const started: Waiting[] = [];
     let head: Waiting | undefined;
@@ -155,8 +158,16 @@ export class ResourcePool {
       if (head !== undefined) head.passed++;
       started.push(one);
     }
-    this.waiting = [...kept, ...this.waiting.slice(looked)];
+    if (started.length > 0) this.waiting.splice(0, looked, ...kept);
     for (const { settle } of started) settle(true);
+  }
+
+  private firstExpected(): number {
+    for (;;) {
+      const first = this.expectedInOrder.first;
+      if (first === undefined || this.expected.has(first)) return first ?? Infinity;
+      this.expectedInOrder.takeFirst();
+    }
   }
 
   private sendAway(): void {

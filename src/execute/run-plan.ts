@@ -93,6 +93,7 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
   );
   const pool = new ResourcePool(settings.tokens ?? tokenSupply(settings));
   const latest = await LatestKeys.open(store.layout, plan.workflow);
+  store.actions.openIndex(plan.workflow);
   const loop = new RunLoop({
     plan,
     recorder,
@@ -130,6 +131,7 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
     pool.close();
     if (end !== 'superseded') await latest.save(); // the run that took over knows better
     await store.stats.save();
+    await store.actions.saveIndex();
     await sweepDrafts(store.layout);
     await unlockRun(folder);
     return { run, ...result };

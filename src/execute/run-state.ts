@@ -136,6 +136,7 @@ export class RunState {
   }
 
   some(...states: readonly StageState[]): boolean {
-    return [...this.entries.values()].some(({ state }) => states.includes(state));
+    for (const { state } of this.entries.values()) if (states.includes(state)) return true;
+    return false;
   }
 }

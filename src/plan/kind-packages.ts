@@ -16,7 +16,8 @@ import {
 import { wrongShape } from '../diagnostics/catalogue/parameters.ts';
 import { innerPlace, memberOf } from '../diagnostics/located-json.ts';
 import type { Located, LocatedString } from '../diagnostics/located-json.ts';
-import { checkSchema, schemaProblem } from '../spec/schema-check.ts';
+import { checkSchema } from '../spec/schema-check.ts';
+import { schemaProblem } from '../spec/validators.ts';
 import { declaredKind, type KindDeclaration } from '../stages/declared-kind.ts';
 import { stageKinds } from '../stages/registry.ts';
 import type { KindProgram, StageKind } from '../stages/stage-kind.ts';

@@ -15,7 +15,8 @@ import type { Place } from '../diagnostics/source.ts';
 import { errorAt } from '../diagnostics/diagnostic.ts';
 import { fieldPaths } from '../expression/field-path.ts';
 import { maxDepth, parseJson } from '../spec/json-syntax.ts';
-import { checkUserSchema, schemaProblem } from '../spec/schema-check.ts';
+import { checkUserSchema } from '../spec/schema-check.ts';
+import { schemaProblem } from '../spec/validators.ts';
 import { isJsonObject } from '../support/json.ts';
 import type { Json, JsonObject } from '../support/json.ts';
 

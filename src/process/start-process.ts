@@ -1,6 +1,5 @@
 // A child process in its own process group: its output goes to files, its standard input is a pipe that ends when the
 // engine is gone, and whatever ends it first is the cause that is told. The only importer of execa.
-import { execa } from 'execa';
 import { once } from 'node:events';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -45,6 +44,7 @@ export interface RunningProcess {
 }
 
 export async function startProcess(spec: ProcessSpec): Promise<RunningProcess> {
+  const { execa } = await import('execa'); // not before something is started: most runs restore everything
   const [file, ...args] = spec.argv;
   const { filter } = spec;
   // Plain descriptors where nothing is filtered: such a child must be able to log after the engine was killed.

@@ -71,134 +71,145 @@ const NOTHING: Pick<StageReport, 'outputs' | 'summary' | 'facts' | 'notes'> = {
 
 /** Undefined when the journal has no beginning. */
 export function foldRun(events: Iterable<RunEvent>): RunReport | undefined {
-  let report: RunReport | undefined;
-  for (const event of events) report = report === undefined ? openReport(event) : reduceRun(report, event);
-  return report;
+  let fold: RunFold | undefined;
+  for (const event of events) {
+    if (fold !== undefined) fold.add(event);
+    else if (event.type === 'run-started') fold = new RunFold(event);
+  }
+  return fold?.report();
 }
 
-export function openReport(event: RunEvent): RunReport | undefined {
-  if (event.type !== 'run-started') return undefined;
-  const { run, workflow, name, params, options, headgate, time, stages = [] } = event;
-  return {
-    run,
-    workflow,
-    name,
-    params,
-    options,
-    headgate,
-    startedAt: time,
-    stages: stages.map((outline) => ({ ...outline, ...NOTHING, state: 'pending' })),
-    quarantined: [],
-  };
-}
+type Opening = Extract<RunEvent, { type: 'run-started' }>;
+type Ending = Pick<RunReport, 'stopped' | 'supersededBy' | 'finished'>;
+type StageEvent = Exclude<Extract<RunEvent, { readonly stage: StageId }>, { type: 'run-stopped' }>;
 
-export function reduceRun(report: RunReport, event: RunEvent): RunReport {
-  switch (event.type) {
-    case 'run-started':
-    case 'journal-repaired':
-    case 'run-interrupted':
-      return report;
-    case 'run-resumed': {
-      const { finished: _, ...rest } = report;
-      const known = new Map(report.stages.map((stage) => [stage.id, stage]));
-      return { ...rest, stages: event.stages.map((outline) => reopened(outline, known.get(outline.id))) };
+type Draft = { -readonly [field in keyof StageReport]: StageReport[field] };
+
+/** A report in the making: an event costs the same however many stages there are. */
+export class RunFold {
+  private readonly opening: Opening;
+  private stages: Map<StageId, Draft>;
+  private readonly quarantined: { readonly digest: string; readonly movedTo: string }[] = [];
+  private ending: Ending = {};
+
+  constructor(opening: Opening) {
+    this.opening = opening;
+    this.stages = new Map((opening.stages ?? []).map((outline) => [outline.id, unseen(outline)]));
+  }
+
+  add(event: RunEvent): void {
+    switch (event.type) {
+      case 'run-started':
+      case 'journal-repaired':
+      case 'run-interrupted':
+        return;
+      case 'run-superseded':
+        this.ending = { ...this.ending, supersededBy: event.by };
+        return;
+      case 'run-resumed': {
+        const { finished: _, ...rest } = this.ending;
+        this.ending = rest;
+        this.stages = new Map(
+          event.stages.map((outline) => [outline.id, reopened(outline, this.stages.get(outline.id))]),
+        );
+        return;
+      }
+      case 'run-stopped':
+        this.ending = {
+          ...this.ending,
+          stopped: { stage: event.stage, reason: event.reason, gates: event.gates ?? [] },
+        };
+        this.change(event.stage, { state: 'succeeded' });
+        return;
+      case 'object-quarantined':
+        this.quarantined.push({ digest: event.digest, movedTo: event.movedTo });
+        return;
+      case 'run-finished': {
+        const { outcome, exitCode, milliseconds } = event;
+        this.ending = { ...this.ending, finished: { outcome, exitCode, milliseconds } };
+        return;
+      }
+      default:
+        this.change(event.stage, changesBy(event, this.stages.get(event.stage)));
     }
-    case 'run-stopped':
-      return {
-        ...report,
-        stopped: { stage: event.stage, reason: event.reason, gates: event.gates ?? [] },
-        stages: change(report.stages, event.stage, { state: 'succeeded' }),
-      };
-    case 'run-superseded':
-      return { ...report, supersededBy: event.by };
-    case 'object-quarantined':
-      return { ...report, quarantined: [...report.quarantined, { digest: event.digest, movedTo: event.movedTo }] };
-    case 'run-finished': {
-      const { outcome, exitCode, milliseconds } = event;
-      return { ...report, finished: { outcome, exitCode, milliseconds } };
-    }
-    default:
-      return { ...report, stages: reduceStages(report.stages, event) };
+  }
+
+  report(): RunReport {
+    const { run, workflow, name, params, options, headgate, time: startedAt } = this.opening;
+    const [stages, quarantined] = [[...this.stages.values()].map((stage) => ({ ...stage })), [...this.quarantined]];
+    return { run, workflow, name, params, options, headgate, startedAt, stages, quarantined, ...this.ending };
+  }
+
+  private change(id: StageId, changes: Partial<StageReport>): void {
+    const stage = this.stages.get(id);
+    if (stage === undefined) return;
+    Object.assign(stage, changes); // nobody else has seen it yet
+    // A stage that failed, was tried again and succeeded has succeeded.
+    if (changes.state === 'succeeded') delete stage.failure;
   }
 }
 
-type StageEvent = Extract<RunEvent, { readonly stage: StageId }>;
-
-function reduceStages(
-  stages: readonly StageReport[],
-  event: Exclude<StageEvent, { type: 'run-stopped' }>,
-): readonly StageReport[] {
-  const { stage } = event;
+function changesBy(event: StageEvent, before: StageReport | undefined): Partial<StageReport> {
   switch (event.type) {
     case 'stage-started': {
       const { key, cause, attempt, resumed, time } = event;
-      return change(stages, stage, { state: 'running', key, cause, attempt, resumed, startedAt: time });
+      return { state: 'running', key, cause, attempt, resumed, startedAt: time };
     }
     case 'job-reported':
-      return reduceJobEvent(stages, stage, event.event);
+      return changesByJob(event.event, before);
     case 'stage-succeeded': {
       const { key, outputs, summary, milliseconds, facts = NOTHING.facts } = event;
-      const ended = { state: 'succeeded', key, outputs, summary, milliseconds, facts } as const;
-      return change(stages.map(withoutFailure(stage)), stage, ended);
+      return { state: 'succeeded', key, outputs, summary, milliseconds, facts };
     }
     case 'stage-restored': {
       const { key, outputs, summary, madeBy, facts = NOTHING.facts } = event;
-      return change(stages, stage, { state: 'cached', key, outputs, summary, madeBy, facts });
+      return { state: 'cached', key, outputs, summary, madeBy, facts };
     }
     case 'gate-decided':
-      return change(stages, stage, { chosen: event.chosen, verdict: event.verdict });
+      return { chosen: event.chosen, verdict: event.verdict };
     case 'override-lapsed':
-      return change(stages, stage, { lapsed: event.override });
+      return { lapsed: event.override };
     case 'stage-failed':
-      return change(stages, stage, {
+      return {
         state: event.failure.reason === 'timed-out' ? 'timed-out' : 'failed',
         failure: event.failure,
         ...(event.attempts === undefined ? {} : { attempts: event.attempts }),
         ...(event.firstFailure === undefined ? {} : { firstFailure: event.firstFailure }),
-      });
+      };
     case 'stage-retried':
-      return change(stages, stage, { failure: event.failure });
+      return { failure: event.failure };
     case 'stage-cancelled':
-      return change(stages, stage, { state: 'cancelled' });
+      return { state: 'cancelled' };
     case 'stage-not-taken':
-      return change(stages, stage, { state: 'not-taken', gate: event.gate, chosen: event.chosen });
+      return { state: 'not-taken', gate: event.gate, chosen: event.chosen };
     case 'stage-blocked':
-      return change(stages, stage, { state: 'blocked', by: event.by });
+      return { state: 'blocked', by: event.by };
     case 'stage-reopened':
-      return change(stages, stage, { state: 'pending' });
+      return { state: 'pending' };
   }
 }
 
-function reduceJobEvent(stages: readonly StageReport[], id: StageId, event: JobEvent): readonly StageReport[] {
+function changesByJob(event: JobEvent, before: StageReport | undefined): Partial<StageReport> {
   switch (event.type) {
     case 'progress':
-      return change(stages, id, { progress: event });
+      return { progress: event };
     case 'note':
-      return stages.map((stage) => (stage.id === id ? { ...stage, notes: [...stage.notes, event] } : stage));
+      return { notes: [...(before?.notes ?? []), event] };
     case 'metrics':
     case 'proof': // kept in the stage's facts once it has succeeded
     case 'resume-state':
-      return stages;
+      return {};
   }
 }
 
-function change(stages: readonly StageReport[], id: StageId, changes: Partial<StageReport>): readonly StageReport[] {
-  return stages.map((stage) => (stage.id === id ? { ...stage, ...changes } : stage));
-}
-
-/** A stage that failed, was tried again and succeeded has succeeded. */
-function withoutFailure(id: StageId): (stage: StageReport) => StageReport {
-  return (stage) => {
-    if (stage.id !== id || stage.failure === undefined) return stage;
-    const { failure: _, ...rest } = stage;
-    return rest;
-  };
+function unseen(outline: StageOutline): StageReport {
+  return { ...outline, ...NOTHING, state: 'pending' };
 }
 
 /** What had not ended well when the engine went away is looked at again; the workflow may have been edited meanwhile. */
 function reopened(outline: StageOutline, known: StageReport | undefined): StageReport {
   const ended = known?.state === 'succeeded' || known?.state === 'cached' || known?.state === 'not-taken';
-  return ended ? { ...known, ...outline } : { ...outline, ...NOTHING, state: 'pending' };
+  return ended ? { ...known, ...outline } : unseen(outline);
 }
 
 /** The role a stage's metrics play in the final table: by its settings, or as its worker says. */

@@ -1,8 +1,5 @@
 // JSON Schema (draft 2020-12) over located JSON: every error becomes a diagnostic at the exact key or value, and defaults
-// are filled in. The only file that knows ajv.
-import { Ajv2020 } from 'ajv/dist/2020.js';
-import type { ErrorObject, ValidateFunction } from 'ajv/dist/2020.js';
-import trainingSchema from '../../schemas/training.schema.json' with { type: 'json' };
+// are filled in.
 import {
   badName,
   badText,
@@ -20,31 +17,17 @@ import { isJsonObject, jsonText } from '../support/json.ts';
 import type { Json, JsonObject } from '../support/json.ts';
 import { err, ok } from '../support/result.ts';
 import type { Result } from '../support/result.ts';
-
-const ajv = new Ajv2020({
-  allErrors: true,
-  verbose: true,
-  useDefaults: true,
-  discriminator: true,
-  strictRequired: false,
-  allowUnionTypes: true,
-});
-ajv.addSchema(trainingSchema);
-// What editors are told (schemas/as-written.schema.json) the engine checks part by part, after substitution.
-ajv.addSchema({ $id: 'headgate:/schemas/as-written.schema.json', $defs: { workflow: true, stage: true } });
-ajv.addKeyword('enumDescriptions'); // what each allowed value means, shown by editors
-const compiled = new WeakMap<JsonObject, ValidateFunction>();
+import { looseValidatorOf, validatorOf } from './validators.ts';
+import type { SchemaError } from './validators.ts';
 
 /** `what` names the whole value in messages: `the workflow`, `the settings of stage "merge"`. */
 export function checkSchema(
   schema: JsonObject,
   node: Located,
   what: string,
-  validator = ajv,
+  validate = validatorOf(schema),
 ): Result<Json, readonly Diagnostic[]> {
-  const validate = compiled.get(schema) ?? validator.compile(schema);
-  compiled.set(schema, validate);
-  const value = structuredClone(toJson(node));
+  const value = toJson(node);
   if (validate(value)) return ok(value);
   const problems = (validate.errors ?? []).flatMap((error) => describe(error, schema, node, what));
   if (problems.length === 0) throw new Error(`a schema error has no words: ${JSON.stringify(validate.errors)}`);
@@ -53,22 +36,10 @@ export function checkSchema(
 
 /** By a schema that a user wrote beside the value: loosely worded ones are taken too. */
 export function checkUserSchema(schema: JsonObject, node: Located, what: string): Result<Json, readonly Diagnostic[]> {
-  const { $id: _, ...anonymous } = schema;
-  return checkSchema(anonymous, node, what, new Ajv2020({ allErrors: true, verbose: true, strict: false }));
+  return checkSchema(schema, node, what, looseValidatorOf(schema));
 }
 
-/** Why a schema that somebody else wrote cannot be used; undefined when it can. Strict: about words without effect too. */
-export function schemaProblem(schema: JsonObject, strict = true): string | undefined {
-  const { $id: _, ...anonymous } = schema;
-  try {
-    new Ajv2020({ strict, strictRequired: false, allowUnionTypes: true, discriminator: true }).compile(anonymous);
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
-
-function describe(error: ErrorObject, whole: JsonObject, root: Located, what: string): readonly Diagnostic[] {
+function describe(error: SchemaError, whole: JsonObject, root: Located, what: string): readonly Diagnostic[] {
   const path = error.instancePath
     .split('/')
     .slice(1)
@@ -107,7 +78,7 @@ function describe(error: ErrorObject, whole: JsonObject, root: Located, what: st
 }
 
 /** ajv's own words for bounds ("must be >= 1"), in plain language where they speak of items and properties. */
-function ruleText(error: ErrorObject): string {
+function ruleText(error: SchemaError): string {
   return (error.message ?? error.keyword)
     .replace('must NOT have fewer than', 'must have at least')
     .replace('must NOT have more than', 'must have at most')

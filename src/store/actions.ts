@@ -1,86 +1,83 @@
 // Action records: what a key's work gave. Immutable JSON files by key, the truth that every cache decision reads; and per
 // workflow the key that each stage had last, which is only there to say what changed.
-import { readdir } from 'node:fs/promises';
+import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { OutputRecord, StageFacts } from '../events/run-events.ts';
 import { canonicalJson } from '../support/canonical-json.ts';
-import { digestBytes, digestJson, isDigest, type Digest } from '../support/digest.ts';
+import { digestBytes, isDigest, type Digest } from '../support/digest.ts';
 import { replaceFile, writeFileAtomic } from '../support/atomic-file.ts';
-import { isJsonObject, type JsonObject } from '../support/json.ts';
+import { isJsonObject } from '../support/json.ts';
+import { stampOf } from '../support/file-stamp.ts';
 import { isMissing, readJsonIfPresent } from '../support/missing-files.ts';
+import { ActionIndex } from './action-index.ts';
+import { recordIn, recordText, restorable, type ActionRecord, type RestorableRecord } from './action-record.ts';
 import { sharded, type StoreLayout } from './layout.ts';
 
-export interface ActionRecord {
-  readonly format: 'headgate-action';
-  readonly version: 1;
-  readonly key: Digest;
-  /** What the key is the digest of. */
-  readonly preImage: JsonObject;
-  readonly outputs: { readonly [port: string]: OutputRecord };
-  readonly summary: JsonObject;
-  readonly facts: StageFacts;
-  /** For gates: the verdict artifact's content. */
-  readonly verdict?: JsonObject;
-  readonly madeBy: {
-    readonly run: string;
-    readonly stage: string;
-    readonly attempt: number;
-    readonly milliseconds: number;
-    readonly time: string;
-    /** Recorded, not keyed. */
-    readonly host: JsonObject;
-  };
-}
-
-export const KEY_TAG = 'headgate-stage';
-export const KEY_VERSION = 1;
-
-export function keyOf(preImage: JsonObject): Digest {
-  return digestJson(KEY_TAG, KEY_VERSION, preImage);
-}
+export { KEY_TAG, KEY_VERSION, keyOf, type ActionRecord, type RestorableRecord } from './action-record.ts';
 
 export class ActionStore {
   private readonly layout: StoreLayout;
+  private readonly index: ActionIndex;
 
   constructor(layout: StoreLayout) {
     this.layout = layout;
+    this.index = new ActionIndex(layout);
   }
 
   /** The record of a key. A file that does not say what its name promises, or not what was written, is a miss. */
   async read(key: Digest): Promise<ActionRecord | undefined> {
-    const document = await readJsonIfPresent(this.pathOf(key));
-    if (!isJsonObject(document)) return undefined;
-    const { seal, ...record } = document;
-    return isActionRecord(record) && record.key === key && seal === sealOf(record) ? record : undefined;
+    return Promise.resolve(this.readNow(key));
+  }
+
+  /** What a stage with this key gave: from the index where the record's file is still the one that was indexed. */
+  recall(key: Digest): RestorableRecord | undefined {
+    const stamp = stampOf(this.pathOf(key))?.strict;
+    if (stamp === undefined) return undefined;
+    const known = this.index.get(key, stamp);
+    if (known !== undefined) return known;
+    const record = this.readNow(key);
+    if (record !== undefined) this.index.put(stamp, restorable(record));
+    return record;
   }
 
   /** The same key always gives the same record; a later one only replaces it when its outputs were lost or it was forced. */
   async write(record: ActionRecord): Promise<void> {
-    const plain = JSON.parse(JSON.stringify(record)) as JsonObject;
-    await writeFileAtomic(this.pathOf(record.key), `${JSON.stringify({ ...plain, seal: sealOf(plain) }, null, 1)}\n`);
+    const path = this.pathOf(record.key);
+    await writeFileAtomic(path, recordText(record));
+    const stamp = stampOf(path)?.strict;
+    if (stamp !== undefined) this.index.put(stamp, restorable(record));
+  }
+
+  /** Loads what was last written for this workflow; `save` writes for the same. */
+  openIndex(workflow: string): void {
+    this.index.open(workflow);
+  }
+
+  async saveIndex(): Promise<void> {
+    await this.index.save();
+  }
+
+  /** Every key that has a file, readable or not. */
+  keys(): readonly Digest[] {
+    return namesIn(this.layout.actions).flatMap((shard) =>
+      namesIn(join(this.layout.actions, shard)).flatMap((name) => {
+        const key = name.endsWith('.json') ? name.slice(0, -'.json'.length) : '';
+        return isDigest(key) ? [key] : [];
+      }),
+    );
   }
 
   /** Every readable record: for questions that no single key answers. */
-  async all(): Promise<readonly ActionRecord[]> {
-    const records: ActionRecord[] = [];
-    for (const shard of await namesIn(this.layout.actions)) {
-      for (const name of await namesIn(join(this.layout.actions, shard))) {
-        const key = name.replace(/\.json$/, '');
-        const record = isDigest(key) ? await this.read(key) : undefined;
-        if (record !== undefined) records.push(record);
-      }
-    }
-    return records;
+  all(): Promise<readonly ActionRecord[]> {
+    return Promise.resolve(this.keys().flatMap((key) => this.readNow(key) ?? []));
   }
 
-  private pathOf(key: Digest): string {
+  private readNow(key: Digest): ActionRecord | undefined {
+    return recordIn(readJsonNow(this.pathOf(key)), key);
+  }
+
+  pathOf(key: Digest): string {
     return `${sharded(this.layout.actions, key)}.json`;
   }
-}
-
-/** Outputs, verdict and facts are not in the key: without it one flipped bit could choose another branch. */
-function sealOf(record: JsonObject): Digest {
-  return digestJson('headgate-action-seal', 1, record);
 }
 
 const SAVE_EVERY_MS = 2000;
@@ -132,19 +129,21 @@ export class LatestKeys {
   }
 }
 
-function isActionRecord(value: JsonObject): value is ActionRecord & JsonObject {
-  return (
-    value['format'] === 'headgate-action' &&
-    value['version'] === 1 &&
-    isJsonObject(value['preImage']) &&
-    isJsonObject(value['outputs']) &&
-    value['key'] === keyOf(value['preImage'])
-  );
-}
-
-async function namesIn(folder: string): Promise<readonly string[]> {
-  return readdir(folder).catch((error: unknown) => {
+function namesIn(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
     if (isMissing(error)) return [];
     throw error;
-  });
+  }
+}
+
+/** Synchronously: a record is small, and a run with nothing to do reads one per stage that no index knows. */
+function readJsonNow(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as unknown;
+  } catch (error) {
+    if (error instanceof SyntaxError || isMissing(error)) return undefined;
+    throw error;
+  }
 }

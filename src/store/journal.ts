@@ -1,6 +1,6 @@
 // The journal of one run: events, one JSON line each, appended and made durable. A line that a crash tore is dropped, and
 // that is told. Not a log for people; see `console/` and `report/`.
-import { closeSync, fsyncSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fdatasyncSync, fsyncSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RunEvent } from '../events/run-events.ts';
@@ -14,11 +14,17 @@ export interface JournalContent {
   readonly soundBytes: number;
 }
 
-/** Events that may be lost with the machine: restoring is repeated for free, progress is only news. */
-const NOT_WORTH_A_SYNC = new Set<RunEvent['type']>(['job-reported', 'stage-restored', 'stage-not-taken']);
+/** Events that may be lost with the machine: progress is news, and a start without its end says what its job folder says. */
+const NOT_WORTH_A_SYNC = new Set<RunEvent['type']>(['job-reported', 'stage-started', 'gate-decided']);
+/** Events that may be lost with the process: whoever goes on comes to the same again, for free. They come in bursts. */
+const NOT_WORTH_A_WRITE = new Set<RunEvent['type']>(['stage-restored', 'stage-not-taken', 'stage-blocked']);
+/** A long burst is written in pieces of this many characters. */
+const MAX_WAITING = 1 << 18;
 
 export class Journal {
   private readonly file: number;
+  private waiting = '';
+  private flushing: NodeJS.Immediate | undefined;
 
   private constructor(file: number) {
     this.file = file;
@@ -32,14 +38,30 @@ export class Journal {
     return new Journal(file);
   }
 
+  /** What is worth a sync is on the disk when this returns; bursts are written, many at once, before the next turn. */
   append(event: RunEvent): void {
-    writeSync(this.file, `${JSON.stringify(event)}\n`);
-    if (!NOT_WORTH_A_SYNC.has(event.type)) fsyncSync(this.file);
+    this.waiting += `${JSON.stringify(event)}\n`;
+    const mayWait = NOT_WORTH_A_WRITE.has(event.type) || (event.type === 'gate-decided' && event.cached);
+    if (mayWait && this.waiting.length < MAX_WAITING) {
+      this.flushing ??= setImmediate(() => this.flush());
+      return;
+    }
+    this.flush();
+    if (!mayWait && !NOT_WORTH_A_SYNC.has(event.type)) fdatasyncSync(this.file);
   }
 
   close(): void {
+    this.flush();
     fsyncSync(this.file);
     closeSync(this.file);
+  }
+
+  private flush(): void {
+    clearImmediate(this.flushing);
+    this.flushing = undefined;
+    const bytes = Buffer.from(this.waiting);
+    this.waiting = '';
+    for (let done = 0; done < bytes.length;) done += writeSync(this.file, bytes, done);
   }
 }
 

@@ -18,7 +18,9 @@ export interface StoreLayout {
   readonly out: string;
   /** What people decided in place of gates. */
   readonly overrides: string;
+  /** What is known of files by their stamps; and of records by all of their key but the inputs. Both are caches. */
   readonly statCache: string;
+  readonly statics: string;
 }
 
 export function storeLayout(folder: string): StoreLayout {
@@ -38,11 +40,12 @@ export function storeLayout(folder: string): StoreLayout {
     latest: join(home, 'latest'),
     out: join(home, 'out'),
     overrides: join(home, 'overrides'),
-    statCache: join(home, 'stat-cache.json'),
+    statCache: join(home, 'stat-cache'),
+    statics: join(home, 'statics'),
   };
 }
 
 /** 256 folders by the first two digits, so that no folder grows without bound. */
 export function sharded(folder: string, name: string): string {
-  return join(folder, name.slice(0, 2), name);
+  return `${folder}/${name.slice(0, 2)}/${name}`; // not `join`: it is asked for thousands of times
 }

@@ -1,11 +1,13 @@
 // Bytes by digest. What goes in is drafted, synced and renamed; what comes out for use is hashed again first, and bytes
 // that do not match their name are moved to quarantine and never used. Knows nothing of stages.
-import { chmod, copyFile, constants, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { chmodSync, constants, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { digestBytes, digestFile, type Digest } from '../support/digest.ts';
 import { draftName, syncFile, syncFolder } from '../support/atomic-file.ts';
-import { isMissing } from '../support/missing-files.ts';
+import { stampOf } from '../support/file-stamp.ts';
+import { errorCode, isMissing } from '../support/missing-files.ts';
 import { sharded, type StoreLayout } from './layout.ts';
 import type { StatCache } from './stat-cache.ts';
 import { listFiles, manifestText, parseManifest, type TreeEntry } from './tree-manifest.ts';
@@ -31,6 +33,7 @@ export class ObjectStore {
   private readonly onQuarantine: (what: Quarantined) => void;
   /** Files whose bytes this process has hashed: path → stamp that no write can keep (ctime moves even when mtime is set back). */
   private readonly verified = new Map<string, string>();
+  private hasDrafts = false;
 
   constructor(layout: StoreLayout, stats: StatCache, onQuarantine: (what: Quarantined) => void) {
     this.layout = layout;
@@ -42,28 +45,47 @@ export class ObjectStore {
     return sharded(this.layout.objects, digest);
   }
 
-  /** Copies a file into the store. */
+  /** Copies a file into the store (as a reflink where the file system can). */
   async putFile(source: string): Promise<StoredObject> {
-    const draft = await this.newDraft();
-    await copyFile(source, draft, constants.COPYFILE_FICLONE);
-    return this.publish(draft, await digestFile(draft), (await stat(draft)).size);
+    const draft = this.newDraft();
+    await this.drafting(draft, () => copyFile(source, draft, constants.COPYFILE_FICLONE));
+    return this.publish(draft, await digestFile(draft));
+  }
+
+  /**
+   * Moves a file of a finished job into the store, which costs nothing however large it is. A file with other names (hard
+   * links, perhaps to a file of the user) is copied: the store's objects are nobody else's.
+   */
+  async takeFile(source: string): Promise<StoredObject> {
+    const draft = this.newDraft();
+    if (!(await this.drafting(draft, () => Promise.resolve(moveOnlyName(source, draft))))) return this.putFile(source);
+    return this.publish(draft, await digestFile(draft));
   }
 
   async putBytes(content: string | Uint8Array): Promise<StoredObject> {
-    const draft = await this.newDraft();
-    await writeFile(draft, content);
-    return this.publish(draft, digestBytes(content), (await stat(draft)).size);
+    const draft = this.newDraft();
+    await this.drafting(draft, () => Promise.resolve(writeFileSync(draft, content)));
+    return this.publish(draft, digestBytes(content));
   }
 
-  /** Copies a folder into the store: every file an object, the list of them one more. */
+  /** Takes a folder of a finished job into the store: every file an object, the list of them one more. */
+  async takeTree(folder: string): Promise<StoredObject> {
+    const entries: TreeEntry[] = [];
+    for (const path of await listFiles(folder)) {
+      const { digest, bytes } = await this.takeFile(join(folder, path));
+      entries.push({ path, digest, bytes });
+    }
+    return this.putEntries(entries);
+  }
+
+  /** Copies a folder into the store. */
   async putTree(folder: string): Promise<StoredObject> {
     const entries: TreeEntry[] = [];
     for (const path of await listFiles(folder)) {
       const { digest, bytes } = await this.putFile(join(folder, path));
       entries.push({ path, digest, bytes });
     }
-    const manifest = await this.putBytes(manifestText(entries));
-    return { digest: manifest.digest, bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0), tree: true };
+    return this.putEntries(entries);
   }
 
   /** Whether an object is there and unchanged as far as file stamps tell; reads only what the stamps do not vouch for. */
@@ -78,7 +100,7 @@ export class ObjectStore {
 
   /** The text of a small object, verified; undefined when it is missing or damaged. */
   async readText(digest: Digest): Promise<string | undefined> {
-    return (await this.verifyFile(digest)) === 'intact' ? readFile(this.pathOf(digest), 'utf8') : undefined;
+    return (await this.verifyFile(digest)) === 'intact' ? readFileSync(this.pathOf(digest), 'utf8') : undefined;
   }
 
   async entriesOf(digest: Digest): Promise<readonly TreeEntry[] | undefined> {
@@ -102,62 +124,104 @@ export class ObjectStore {
     return worst;
   }
 
+  private async putEntries(entries: readonly TreeEntry[]): Promise<StoredObject> {
+    const manifest = await this.putBytes(manifestText(entries));
+    return { digest: manifest.digest, bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0), tree: true };
+  }
+
   private async checkFile(digest: Digest): Promise<Integrity> {
-    const found = await this.stats.digestOf(this.pathOf(digest));
-    if (found === undefined) return 'missing';
-    return found === digest ? 'intact' : this.quarantine(digest, found);
+    const stamp = stampOf(this.pathOf(digest));
+    if (stamp === undefined) return 'missing';
+    return this.stats.vouchesFor(digest, stamp) ? 'intact' : this.verifyFile(digest);
   }
 
   private async verifyFile(digest: Digest): Promise<Integrity> {
     const path = this.pathOf(digest);
-    const stamp = await strictStamp(path);
+    const stamp = stampOf(path);
     if (stamp === undefined) return 'missing';
-    if (this.verified.get(path) === stamp) return 'intact';
-    const found = await digestFile(path);
+    if (this.verified.get(path) === stamp.strict) return 'intact';
+    const found = await digestFile(path).catch((error: unknown) => {
+      if (isMissing(error)) return undefined;
+      throw error;
+    });
+    if (found === undefined) return 'missing';
     if (found !== digest) return this.quarantine(digest, found);
-    this.verified.set(path, stamp);
-    await this.stats.remember(path, digest);
+    this.verified.set(path, stamp.strict);
+    this.stats.rememberObject(digest, stamp);
     return 'intact';
   }
 
   private async quarantine(digest: Digest, found: Digest): Promise<Integrity> {
     const path = this.pathOf(digest);
     const movedTo = join(this.layout.quarantine, `${digest}-${randomBytes(4).toString('hex')}`);
-    await mkdir(this.layout.quarantine, { recursive: true });
-    await rename(path, movedTo);
+    mkdirSync(this.layout.quarantine, { recursive: true });
+    renameSync(path, movedTo);
     await syncFolder(dirname(path));
-    this.stats.forget(path);
+    this.stats.forgetObject(digest);
     this.verified.delete(path);
     this.onQuarantine({ digest, found, movedTo });
     return 'damaged';
   }
 
-  private async newDraft(): Promise<string> {
-    await mkdir(this.layout.drafts, { recursive: true });
+  private newDraft(): string {
     return join(this.layout.drafts, draftName('object'));
   }
 
-  /** Gives a finished draft its name. A sound object of that name stays: a job may be reading it through a link. */
-  private async publish(draft: string, digest: Digest, bytes: number): Promise<StoredObject> {
-    const path = this.pathOf(digest);
-    if ((await this.checkFile(digest)) === 'intact') {
-      await rm(draft);
-      return { digest, bytes, tree: false };
+  /** Makes a draft, and the folder for it where there is none yet; leaves nothing behind when that fails. */
+  private async drafting<T>(draft: string, make: () => Promise<T>): Promise<T> {
+    try {
+      if (!this.hasDrafts) mkdirSync(this.layout.drafts, { recursive: true });
+      this.hasDrafts = true;
+      return await make();
+    } catch (error) {
+      this.hasDrafts = false;
+      rmSync(draft, { force: true });
+      throw error;
     }
-    await mkdir(dirname(path), { recursive: true });
-    await syncFile(draft);
-    await chmod(draft, 0o444);
-    await rename(draft, path);
-    await syncFolder(dirname(path));
-    await this.stats.remember(path, digest);
-    return { digest, bytes, tree: false };
+  }
+
+  /** Gives a finished draft its name. A sound object of that name stays: a job may be reading it through a link. */
+  private async publish(draft: string, digest: Digest): Promise<StoredObject> {
+    const path = this.pathOf(digest);
+    try {
+      const bytes = stampOf(draft)?.bytes ?? 0;
+      if ((await this.checkFile(digest)) === 'intact') {
+        rmSync(draft);
+        return { digest, bytes, tree: false };
+      }
+      chmodSync(draft, 0o444);
+      await syncFile(draft);
+      renameInto(draft, path);
+      await syncFolder(dirname(path));
+      this.stats.rememberObject(digest, stampOf(path));
+      return { digest, bytes, tree: false };
+    } catch (error) {
+      rmSync(draft, { force: true });
+      throw error;
+    }
   }
 }
 
-async function strictStamp(path: string): Promise<string | undefined> {
-  const info = await stat(path, { bigint: true }).catch((error: unknown) => {
-    if (isMissing(error)) return undefined;
-    throw new Error(`cannot look at ${basename(path)}`, { cause: error });
-  });
-  return info === undefined ? undefined : `${info.size}:${info.mtimeNs}:${info.ctimeNs}:${info.ino}`;
+/** False when the file has other names, is a link, or cannot be moved here: then only its bytes may be taken. */
+function moveOnlyName(source: string, draft: string): boolean {
+  const info = lstatSync(source);
+  if (!info.isFile() || info.nlink !== 1 || (process.getuid !== undefined && info.uid !== process.getuid()))
+    return false;
+  try {
+    renameSync(source, draft);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'EXDEV') return false;
+    throw error;
+  }
+}
+
+function renameInto(draft: string, path: string): void {
+  try {
+    renameSync(draft, path);
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    mkdirSync(dirname(path), { recursive: true });
+    renameSync(draft, path);
+  }
 }

@@ -1,10 +1,13 @@
-// Remembers the digest of a file that has not changed since it was hashed (size, modification time, inode), which makes
-// a run with nothing to do cheap. Never the reason to trust bytes that a job is about to read: see `objects.ts`.
-import { stat } from 'node:fs/promises';
+// Remembers the digest of a file that has not changed since it was hashed (size, times, inode), which makes a run with
+// nothing to do cheap. Never the reason to trust bytes that a job is about to read: see `objects.ts`.
+import { join, relative } from 'node:path';
 import { digestFile, isDigest, type Digest } from '../support/digest.ts';
 import { replaceFile } from '../support/atomic-file.ts';
-import { isMissing, readJsonIfPresent } from '../support/missing-files.ts';
+import { stampOf, type FileStamp } from '../support/file-stamp.ts';
+import { isMissing } from '../support/missing-files.ts';
+import { readSealedJson, sealed } from '../support/sealed-text.ts';
 import { isJsonObject } from '../support/json.ts';
+import { sharded, type StoreLayout } from './layout.ts';
 
 interface Entry {
   readonly stamp: string;
@@ -13,79 +16,127 @@ interface Entry {
 
 /** A file changed again within one tick of the file system's clock keeps its stamp, so fresh files are not remembered. */
 const CLOCK_TICK_NS = 50_000_000n;
+/** Time spent, when there is something to save anyway, on finding out which remembered files are gone. */
+const SWEEP_MS = 30;
 
 export class StatCache {
-  private readonly path: string;
-  private readonly entries = new Map<string, Entry>();
-  private loading: Promise<void> | undefined;
+  private readonly layout: StoreLayout;
+  /** Absolute path → what is known of it; objects by digest, since that is their name. */
+  private files: Map<string, Entry> | undefined;
+  private readonly objects = new Map<Digest, string>();
+  private readonly used = new Set<string>();
   private changed = false;
 
-  constructor(path: string) {
-    this.path = path;
+  constructor(layout: StoreLayout) {
+    this.layout = layout;
   }
 
-  /** The digest of a file, by its stamp where that is known, else by reading it; undefined when there is no such file. */
+  /**
+   * The digest of a file, by its stamp where that is known, else by reading it; undefined when there is no such file.
+   * The stamp holds the time of the last change of any kind: setting a file's time back hides nothing.
+   */
   async digestOf(path: string): Promise<Digest | undefined> {
-    await this.load();
-    const stamp = await stampOf(path);
-    if (stamp === undefined) return undefined;
-    const known = this.entries.get(path);
-    if (known !== undefined && known.stamp === stamp.text) return known.digest;
-    const digest = await digestFile(path);
-    const settled = BigInt(Date.now()) * 1_000_000n - stamp.mtimeNs > CLOCK_TICK_NS;
-    if (settled && (await stampOf(path))?.text === stamp.text) this.set(path, { stamp: stamp.text, digest });
+    const files = this.load();
+    const stamp = stampOf(path);
+    this.used.add(path);
+    if (stamp === undefined) {
+      if (files.delete(path)) this.changed = true;
+      return undefined;
+    }
+    const known = files.get(path);
+    if (known?.stamp === stamp.strict) return known.digest;
+    const digest = await digestIfThere(path);
+    if (digest !== undefined && isSettled(stamp) && stampOf(path)?.strict === stamp.strict) {
+      this.remember(path, stamp, digest);
+    }
     return digest;
   }
 
   /** Records a digest that the caller has just computed over a file that nobody else writes. */
-  async remember(path: string, digest: Digest): Promise<void> {
-    await this.load();
-    const stamp = await stampOf(path);
-    if (stamp !== undefined) this.set(path, { stamp: stamp.text, digest });
+  remember(path: string, stamp: FileStamp | undefined, digest: Digest): void {
+    if (stamp === undefined) return;
+    this.load().set(path, { stamp: stamp.strict, digest });
+    this.used.add(path);
+    this.changed = true;
   }
 
-  forget(path: string): void {
-    if (this.entries.delete(path)) this.changed = true;
+  /** Whether an object has the stamp that it had when its bytes were hashed. Links to it (trees of jobs) do not count. */
+  vouchesFor(digest: Digest, stamp: FileStamp): boolean {
+    this.load();
+    return this.objects.get(digest) === stamp.text;
+  }
+
+  rememberObject(digest: Digest, stamp: FileStamp | undefined): void {
+    this.load();
+    if (stamp === undefined || this.objects.get(digest) === stamp.text) return;
+    this.objects.set(digest, stamp.text);
+    this.changed = true;
+  }
+
+  forgetObject(digest: Digest): void {
+    this.load();
+    if (this.objects.delete(digest)) this.changed = true;
   }
 
   /** Writes what was learnt; a cache, so atomically but without fsync. */
   async save(): Promise<void> {
     if (!this.changed) return;
     this.changed = false;
-    const rows = [...this.entries].map(([path, { stamp, digest }]) => [path, stamp, digest]);
-    await replaceFile(this.path, JSON.stringify({ format: 'headgate-stat-cache', version: 1, rows }));
+    this.sweep();
+    const files = [...this.load()].map(([path, { stamp, digest }]) => [
+      relative(this.layout.root, path),
+      stamp,
+      digest,
+    ]);
+    const body = JSON.stringify({ format: 'headgate-stat-cache', version: 2, files, objects: [...this.objects] });
+    await replaceFile(this.layout.statCache, sealed(body));
   }
 
-  private set(path: string, entry: Entry): void {
-    const known = this.entries.get(path);
-    if (known?.stamp === entry.stamp && known.digest === entry.digest) return;
-    this.entries.set(path, entry);
-    this.changed = true;
+  /** Drops entries of files that are gone, as many as a moment allows, starting anywhere so that all get their turn. */
+  private sweep(): void {
+    const until = performance.now() + SWEEP_MS;
+    const rest = [...this.load().keys()].filter((path) => !this.used.has(path));
+    const digests = [...this.objects.keys()];
+    const looks = [
+      ...rest.map((path) => () => stampOf(path) ?? void this.load().delete(path)),
+      ...digests.map(
+        (digest) => () => stampOf(sharded(this.layout.objects, digest)) ?? void this.objects.delete(digest),
+      ),
+    ];
+    const start = Math.floor(Math.random() * looks.length);
+    for (let step = 0; step < looks.length && performance.now() < until; step++)
+      looks[(start + step) % looks.length]?.();
   }
 
-  private load(): Promise<void> {
-    this.loading ??= this.read();
-    return this.loading;
-  }
-
-  private async read(): Promise<void> {
-    const document = await readJsonIfPresent(this.path);
-    if (!isJsonObject(document) || document['version'] !== 1 || !Array.isArray(document['rows'])) return;
-    for (const row of document['rows'] as readonly unknown[]) {
-      if (!Array.isArray(row)) continue;
-      const [path, stamp, digest] = row as readonly unknown[];
-      if (typeof path === 'string' && typeof stamp === 'string' && typeof digest === 'string' && isDigest(digest)) {
-        this.entries.set(path, { stamp, digest });
-      }
+  private load(): Map<string, Entry> {
+    if (this.files !== undefined) return this.files;
+    const files = new Map<string, Entry>();
+    this.files = files;
+    const document = readSealedJson(this.layout.statCache);
+    if (!isJsonObject(document) || document['version'] !== 2) return files;
+    for (const [path, stamp, digest] of rowsOf(document['files'])) {
+      if (isDigest(digest ?? ''))
+        files.set(join(this.layout.root, path ?? ''), { stamp: stamp ?? '', digest: digest as Digest });
     }
+    for (const [digest, stamp] of rowsOf(document['objects'])) {
+      if (isDigest(digest ?? '')) this.objects.set(digest as Digest, stamp ?? '');
+    }
+    return files;
   }
 }
 
-async function stampOf(path: string): Promise<{ readonly text: string; readonly mtimeNs: bigint } | undefined> {
-  const info = await stat(path, { bigint: true }).catch((error: unknown) => {
-    if (isMissing(error)) return undefined;
+function isSettled({ changedNs }: FileStamp): boolean {
+  return BigInt(Date.now()) * 1_000_000n - changedNs > CLOCK_TICK_NS;
+}
+
+async function digestIfThere(path: string): Promise<Digest | undefined> {
+  return digestFile(path).catch((error: unknown) => {
+    if (isMissing(error)) return undefined; // gone since it was looked at
     throw error;
   });
-  if (info === undefined) return undefined;
-  return { text: `${info.size}:${info.mtimeNs}:${info.ino}`, mtimeNs: info.mtimeNs };
+}
+
+/** The seal vouches that these are the rows this program wrote. */
+function rowsOf(value: unknown): readonly (readonly string[])[] {
+  return Array.isArray(value) ? (value as readonly (readonly string[])[]) : [];
 }

@@ -23,7 +23,7 @@ export interface Store {
 
 export function openStore(root: string): Store {
   const layout = storeLayout(root);
-  const stats = new StatCache(layout.statCache);
+  const stats = new StatCache(layout);
   const listeners = new Set<(what: Quarantined) => void>();
   const objects = new ObjectStore(layout, stats, (what) => listeners.forEach((listener) => listener(what)));
   const folders = new Map<Digest, Promise<string | undefined>>();

@@ -1,24 +1,27 @@
 // Writing files so that nobody ever sees half of one: draft in the same folder, rename. Durable or not, by what must outlive
 // a power cut. Not for journals, which are appended to.
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+import { closeSync, fsync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { isMissing } from './missing-files.ts';
+
+/** Below this a write into the page cache is done before the thread pool has heard of it. */
+const SMALL_BYTES = 1 << 20;
 
 /**
  * Replaces or creates `path`, its folder too. After it returns the new bytes survive a power cut; if it throws the old file
  * is intact.
  */
 export async function writeFileAtomic(path: string, bytes: Uint8Array | string): Promise<void> {
-  await putInPlace(path, async (draft) => {
-    await writeFile(draft, bytes);
-    await syncFile(draft);
-  });
+  await putInPlace(path, bytes, syncFile);
   await syncFolder(dirname(path));
 }
 
 /** The same but not durable: for what only has to outlive this process, not the machine. */
 export async function replaceFile(path: string, bytes: Uint8Array | string): Promise<void> {
-  await putInPlace(path, (draft) => writeFile(draft, bytes));
+  await putInPlace(path, bytes, () => undefined);
 }
 
 /** A name that no other writer takes; it carries the writer's pid so that a sweep can tell whose draft it was. */
@@ -26,13 +29,15 @@ export function draftName(of: string): string {
   return `${of}.draft-${process.pid}-${randomBytes(6).toString('hex')}`;
 }
 
+const sync = promisify(fsync);
+
 /** For a file that something else has written. */
 export async function syncFile(path: string): Promise<void> {
-  const file = await open(path, 'r');
+  const file = openSync(path, 'r');
   try {
-    await file.sync();
+    await sync(file); // the only part that takes time: the disk's
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }
 
@@ -41,14 +46,30 @@ export async function syncFolder(path: string): Promise<void> {
   await syncFile(path);
 }
 
-async function putInPlace(path: string, write: (draft: string) => Promise<void>): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+async function putInPlace(
+  path: string,
+  bytes: Uint8Array | string,
+  settle: (draft: string) => Promise<void> | undefined,
+): Promise<void> {
   const draft = draftName(path);
   try {
-    await write(draft);
-    await rename(draft, path);
+    await writeDraft(draft, bytes);
+    await settle(draft);
+    renameSync(draft, path);
   } catch (cause) {
-    await rm(draft, { force: true });
+    rmSync(draft, { force: true });
     throw cause;
+  }
+}
+
+async function writeDraft(draft: string, bytes: Uint8Array | string): Promise<void> {
+  const write = (): Promise<void> | void =>
+    bytes.length > SMALL_BYTES ? writeFile(draft, bytes) : writeFileSync(draft, bytes);
+  try {
+    await write();
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    mkdirSync(dirname(draft), { recursive: true });
+    await write();
   }
 }

@@ -7,12 +7,17 @@ export function canonicalJson(value: Json): string {
     throw new Error(`not a JSON number: ${value}`);
   }
   if (value === null || typeof value !== 'object') return JSON.stringify(value);
-  if (Array.isArray(value)) return `[${(value as readonly Json[]).map(canonicalJson).join(',')}]`;
+  let text = '';
+  if (Array.isArray(value)) {
+    for (const item of value as readonly Json[]) text += `${text === '' ? '' : ','}${canonicalJson(item)}`;
+    return `[${text}]`;
+  }
   const object = value as { readonly [key: string]: Json };
-  const members = Object.keys(object)
-    .sort(byCodeUnit)
-    .map((key) => `${JSON.stringify(key)}:${canonicalJson(object[key] as Json)}`);
-  return `{${members.join(',')}}`;
+  // Strings compare by UTF-16 code unit when sorted without a function.
+  for (const key of Object.keys(object).sort()) {
+    text += `${text === '' ? '' : ','}${JSON.stringify(key)}:${canonicalJson(object[key] as Json)}`;
+  }
+  return `{${text}}`;
 }
 
 /** For sort: by UTF-16 code unit, whatever the locale. */

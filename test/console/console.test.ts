@@ -132,6 +132,7 @@ test('plain lines thin progress out: the first, then one in a while, and the las
     now += 2000;
     sink.onEvent(event(progress(done)));
   }
+  sink.close();
   const lines = text.trimEnd().split('\n').slice(1);
   expect(lines.map((line) => /epoch (\d)/.exec(line)?.[1])).toEqual(['1', '6', '9']);
   expect(lines[0]).toBe('00:02 qat[detection] epoch 1/9, loss 0.4123, 310/s, 1 min 20 s left');

@@ -1,7 +1,11 @@
 // Bytes that changed in the store are found before anything uses them, put aside, and made again.
 import { chmod, readFile, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { storeLayout } from '../../src/store/layout.ts';
+import { StatCache } from '../../src/store/stat-cache.ts';
+import type { Digest } from '../../src/support/digest.ts';
+import { stampOf } from '../../src/support/file-stamp.ts';
 import type { Finished } from '../support/engine.ts';
 import { Engine, ofType } from '../support/engine.ts';
 import { job, plan, stage } from '../support/plans.ts';
@@ -43,15 +47,9 @@ async function flipUnseen(path: string): Promise<void> {
   await flipBit(path);
   await utimes(path, Number(atimeNs) / 1e9, Number(mtimeNs) / 1e9);
   // Seconds as a double lose nanoseconds: the stat cache is made to agree, as it would with a silently bad disk.
-  const cachePath = join(engine.root, '.headgate/stat-cache.json');
-  const now = await stat(path, { bigint: true });
-  const cache = JSON.parse(await readFile(cachePath, 'utf8')) as { rows: [string, string, string][] };
-  const rows = cache.rows.map(([file, stamp, digest]) => [
-    file,
-    file === path ? `${now.size}:${now.mtimeNs}:${now.ino}` : stamp,
-    digest,
-  ]);
-  await writeFile(cachePath, JSON.stringify({ ...cache, rows }));
+  const cache = new StatCache(storeLayout(engine.root));
+  cache.rememberObject(basename(path) as Digest, stampOf(path));
+  await cache.save();
 }
 
 test('one flipped bit is found, quarantined, and its producer runs again; what follows is unchanged', async () => {

@@ -24,7 +24,8 @@ import { listRuns, lockRun, newRunId, ownerOfRun, runFolder } from '../../src/st
 import { StatCache } from '../../src/store/stat-cache.ts';
 import { openStore, sweepDrafts, type Store } from '../../src/store/store.ts';
 import { parseManifest, treeDigest } from '../../src/store/tree-manifest.ts';
-import { digestBytes } from '../../src/support/digest.ts';
+import { digestBytes, type Digest } from '../../src/support/digest.ts';
+import { stampOf } from '../../src/support/file-stamp.ts';
 
 let root: string;
 let store: Store;
@@ -129,36 +130,62 @@ describe('a tree', () => {
 });
 
 describe('the stat cache', () => {
+  /** A cache that remembers, of this file as it is now, what is not true: whoever says it has not read the file. */
+  async function savedWith(path: string, digest: Digest): Promise<void> {
+    const cache = new StatCache(store.layout);
+    cache.remember(path, stampOf(path), digest);
+    await cache.save();
+  }
+  const wrong = digestBytes('not the file’s bytes');
+
   test('reads a file again only when its stamp changed, and survives a restart', async () => {
     const path = join(root, 'data.bin');
     await writeFile(path, 'one');
-    await utimes(path, 1, 1); // old enough to be trusted
-    const first = new StatCache(store.layout.statCache);
-    expect(await first.digestOf(path)).toBe(digestBytes('one'));
-    await first.save();
-    // Same size, same stamp: a hint that it was not read again.
+    await savedWith(path, wrong);
+    expect(await new StatCache(store.layout).digestOf(path)).toBe(wrong);
+    await writeFile(path, 'two!');
+    expect(await new StatCache(store.layout).digestOf(path)).toBe(digestBytes('two!'));
+  });
+
+  test('is not fooled by a time of modification that was set back', async () => {
+    const path = join(root, 'data.bin');
+    await writeFile(path, 'one');
+    await utimes(path, 1, 1);
+    await savedWith(path, wrong);
     await writeFile(path, 'two');
     await utimes(path, 1, 1);
-    const second = new StatCache(store.layout.statCache);
-    expect(await second.digestOf(path)).toBe(digestBytes('one'));
-    await utimes(path, 2, 2);
-    expect(await second.digestOf(path)).toBe(digestBytes('two'));
+    expect(await new StatCache(store.layout).digestOf(path)).toBe(digestBytes('two'));
   });
 
   test('does not remember a file that was written just now: it may change again within one tick', async () => {
     const path = join(root, 'fresh.bin');
-    const cache = new StatCache(store.layout.statCache);
-    const ahead = Date.now() / 1000 + 60;
+    const cache = new StatCache(store.layout);
     await writeFile(path, 'one');
-    await utimes(path, ahead, ahead);
     await cache.digestOf(path);
-    await writeFile(path, 'two');
-    await utimes(path, ahead, ahead);
-    expect(await cache.digestOf(path)).toBe(digestBytes('two'));
+    await cache.save();
+    expect(await readdir(store.layout.root)).toEqual(['fresh.bin']);
   });
 
-  test('knows no file that is not there', async () => {
-    expect(await new StatCache(store.layout.statCache).digestOf(join(root, 'none'))).toBeUndefined();
+  test('knows no file that is not there, and drops what is gone', async () => {
+    const path = join(root, 'gone.bin');
+    expect(await new StatCache(store.layout).digestOf(join(root, 'none'))).toBeUndefined();
+    await writeFile(path, 'one');
+    await savedWith(path, wrong);
+    await rm(path);
+    await writeFile(join(root, 'other.bin'), '');
+    await savedWith(join(root, 'other.bin'), wrong); // something to save, by a cache that never asked for the first
+    expect(await readFile(store.layout.statCache, 'utf8')).not.toContain('gone.bin');
+  });
+
+  test('is no cache at all once a byte of it changed', async () => {
+    const path = join(root, 'data.bin');
+    await writeFile(path, 'one');
+    await savedWith(path, wrong);
+    const text = await readFile(store.layout.statCache, 'utf8');
+    await writeFile(store.layout.statCache, text.replace(wrong, digestBytes('another lie')));
+    expect(await new StatCache(store.layout).digestOf(path)).toBe(digestBytes('one'));
+    await writeFile(store.layout.statCache, text.slice(0, -5));
+    expect(await new StatCache(store.layout).digestOf(path)).toBe(digestBytes('one'));
   });
 });
 
