@@ -1,6 +1,6 @@
 // A stage kind made by the calling program, for `loadWorkflow(path, { kinds: [defineKind(…)] })`.
 import { isAbsolute, join, relative } from 'node:path';
-import { schemaProblem } from '../spec/schema-check.ts';
+import { schemaProblem } from '../spec/validators.ts';
 import { declaredKind, type KindDeclaration } from '../stages/declared-kind.ts';
 import { stageKinds } from '../stages/registry.ts';
 import type { StageKind } from '../stages/stage-kind.ts';
