@@ -1,7 +1,7 @@
 // From a path to a plan: reads the workflow and the params file, and looks whether the files that stages name exist.
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { fileMissing } from '../diagnostics/catalogue/graph.ts';
+import { fileMissing, tooManyImports } from '../diagnostics/catalogue/graph.ts';
 import { sortDiagnostics } from '../diagnostics/diagnostic.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import type { Located } from '../diagnostics/located-json.ts';
@@ -10,11 +10,13 @@ import type { StageKind } from '../stages/stage-kind.ts';
 import { err, ok } from '../support/result.ts';
 import type { Result } from '../support/result.ts';
 import { withPackagedKinds } from './kind-packages.ts';
+import { MOST_FILES } from '../imports/imported-files.ts';
 import { makePlan } from './make-plan.ts';
 import type { FileUse } from './make-plan.ts';
 import type { Plan } from './plan.ts';
 import { readLocatedJson, type Looking } from './read-document.ts';
 import { readWorkflow } from './read-workflow.ts';
+import { withUserCode } from './user-code.ts';
 
 export type { LookedAtAs } from './read-document.ts';
 
@@ -49,7 +51,11 @@ export async function loadWorkflow(
   const made = makePlan(spec.value, { params: params.value, set: options.set ?? [], kinds });
   if (!made.ok) return made;
   const missing = await missingFiles(made.value.files, options);
-  return missing.length > 0 ? err(sortDiagnostics(missing)) : ok(made.value.plan);
+  if (missing.length > 0) return err(sortDiagnostics(missing));
+  const { plan, tooMany } = await withUserCode(made.value.plan, options.root ?? '.');
+  if (tooMany.length === 0) return ok(plan);
+  const at = { source: spec.value.source, offset: 0, length: 1 };
+  return err(tooMany.map(({ id }) => tooManyImports(at, id, MOST_FILES)));
 }
 
 async function readParams(path: string, looking: Looking): Promise<Result<readonly Located[], readonly Diagnostic[]>> {

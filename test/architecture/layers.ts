@@ -12,7 +12,9 @@ export const layers: { readonly [folder: string]: readonly string[] } = {
   data: ['support'],
   qat: ['support'],
   stages: ['support', 'events', 'diagnostics', 'expression'],
-  plan: ['support', 'events', 'diagnostics', 'spec', 'expression', 'stages'],
+  // What scripts import, read from their text.
+  imports: ['support'],
+  plan: ['support', 'events', 'diagnostics', 'spec', 'expression', 'imports', 'stages'],
   // Locks name the process that holds them.
   store: ['support', 'events', 'process'],
   execute: ['support', 'events', 'process', 'expression', 'plan', 'stages', 'store'],

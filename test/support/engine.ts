@@ -33,6 +33,10 @@ export class Engine {
     this.root = root;
   }
 
+  static in(root: string): Engine {
+    return new Engine(root);
+  }
+
   static async inNewFolder(): Promise<Engine> {
     return new Engine(await mkdtemp(join(tmpdir(), 'headgate-engine-')));
   }

@@ -22,6 +22,13 @@ export function fileMissing(at: Place, path: string, stage: string): Diagnostic 
   });
 }
 
+export function tooManyImports(at: Place, stage: string, most: number): Diagnostic {
+  return errorAt('HG1504', at, {
+    message: `the scripts of stage "${stage}" import more than ${most} files of the project`,
+    help: 'a folder of dependencies is called node_modules or site-packages, or lies outside the root',
+  });
+}
+
 export function nothingToRun(at: Place): Diagnostic {
   return errorAt('HG1503', at, { message: 'no stage is left to run', help: 'every one is left out by its "enabled"' });
 }
