@@ -58,6 +58,22 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
     ),
     async (file, options) => (await import('./commands/resume.ts')).resume(terminal, file, options),
   );
+  rootOption(jsonOption(program.command('runs').description('what was run here, newest first')))
+    .option('--all', 'not only the newest twenty')
+    .action(async (options: { readonly root?: string; readonly json?: boolean; readonly all?: boolean }) => {
+      exitCode = await (await import('./commands/runs.ts')).runs(terminal, options);
+    });
+  rootOption(
+    jsonOption(
+      program
+        .command('diff <before> <after>')
+        .description(
+          'what differs between two runs: by id, a unique part of it, latest, or @2 for the one before the newest',
+        ),
+    ),
+  ).action(async (before: string, after: string, options: { readonly root?: string; readonly json?: boolean }) => {
+    exitCode = await (await import('./commands/diff.ts')).diff(terminal, [before, after], options);
+  });
   withName(
     rootOption(jsonOption(program.command('status [run]').description('what the newest (or the named) run did'))),
     async (run, options) => (await import('./commands/status.ts')).status(terminal, run, options),
@@ -92,6 +108,10 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
       new Option('--format <format>', 'how').choices(['mermaid', 'dot']).default('mermaid'),
     ),
     async (file, options) => (await import('./commands/graph.ts')).graph(terminal, file, options),
+  );
+  withName(
+    jsonOption(program.command('init [folder]').description('write a small workflow that runs, to begin from')),
+    async (folder, options) => (await import('./commands/init.ts')).init(terminal, folder, options),
   );
   program.option('-V, --version', 'print the version');
   if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {

@@ -14,20 +14,26 @@ export interface PastRun {
   readonly started: Extract<RunEvent, { type: 'run-started' }>;
 }
 
-/** The newest run, or the one whose id begins so. */
-export async function findRun(layout: StoreLayout, idStart?: string): Promise<Result<PastRun, Mistake>> {
+/** The newest run, or the one named by its id, by how that begins or ends, or by its age: `latest`, `@1` the newest, `@2` … */
+export async function findRun(layout: StoreLayout, name?: string): Promise<Result<PastRun, Mistake>> {
   const runs = await listRuns(layout);
   if (runs.length === 0) return err({ message: 'no run yet', help: 'headgate run FILE makes one' });
-  const fitting = idStart === undefined ? runs : runs.filter((run) => run.startsWith(idStart));
-  if (idStart !== undefined && fitting.length !== 1) {
-    const what = fitting.length === 0 ? `no run "${idStart}"` : `${fitting.length} runs begin with "${idStart}"`;
-    return err({ message: what, help: `runs, newest first: ${runs.slice(0, 8).join(', ')}` });
+  const fitting = name === undefined ? runs : runsNamed(runs, name);
+  if (name !== undefined && fitting.length !== 1) {
+    const what = fitting.length === 0 ? `no run "${name}"` : `${fitting.length} runs begin or end with "${name}"`;
+    return err({ message: what, help: `runs, newest first (@1, @2, …): ${runs.slice(0, 8).join(', ')}` });
   }
   for (const run of fitting) {
     const past = await readRun(layout, run);
     if (past !== undefined) return ok(past);
   }
   return err({ message: 'no run has a readable journal' });
+}
+
+function runsNamed(runs: readonly RunId[], name: string): readonly RunId[] {
+  const age = name === 'latest' ? '1' : /^@(\d+)$/.exec(name)?.[1];
+  if (age !== undefined) return runs.slice(Number(age) - 1, Number(age)).slice(0, 1);
+  return runs.filter((run) => run.startsWith(name) || run.endsWith(name));
 }
 
 /** The newest run that did not end well and that no newer run of its workflow has replaced. */

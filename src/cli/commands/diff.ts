@@ -1,0 +1,29 @@
+// headgate diff RUN RUN: what differs between two runs.
+import { compareRuns } from '../../compose/compare-runs.ts';
+import { findRun } from '../../compose/past-runs.ts';
+import { coloursFor } from '../../console/colours.ts';
+import { diffText } from '../../console/diff-text.ts';
+import { foldRun, type RunReport } from '../../report/run-report.ts';
+import { openStore } from '../../store/store.ts';
+import { printJson, refuse, type ExitCode, type Terminal } from '../terminal.ts';
+
+export async function diff(
+  terminal: Terminal,
+  runs: readonly [string, string],
+  options: { readonly root?: string; readonly json?: boolean },
+): Promise<ExitCode> {
+  const { layout } = openStore(options.root ?? '.');
+  const reports: RunReport[] = [];
+  for (const run of runs) {
+    const found = await findRun(layout, run);
+    if (!found.ok) return refuse(terminal, found.error.message, found.error.help);
+    const report = foldRun(found.value.journal.events);
+    if (report === undefined) return refuse(terminal, `run ${found.value.run} has no readable journal`);
+    reports.push(report);
+  }
+  const [before, after] = reports as [RunReport, RunReport];
+  const difference = compareRuns(before, after);
+  if (options.json === true) printJson(terminal, difference);
+  else terminal.stdout.write(diffText(difference, coloursFor(terminal.stdout, terminal.env)));
+  return 0;
+}
