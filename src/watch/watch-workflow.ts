@@ -10,6 +10,7 @@ import type { Plan } from '../plan/plan.ts';
 import { deferred } from '../support/deferred.ts';
 import { isDigest, type Digest } from '../support/digest.ts';
 import { unreachable, type Result } from '../support/result.ts';
+import { KnownContents } from './known-contents.ts';
 import { planIdentity } from './plan-identity.ts';
 import { SelfFeeding } from './self-feeding.ts';
 import type { WatchEvent, WatchEventBody, WatchProblem } from './watch-events.ts';
@@ -51,18 +52,13 @@ export class WorkflowWatch {
   private readonly settings: WatchSettings;
   private readonly files: FileWatch;
   private readonly ended = deferred<undefined>();
+  private readonly contents: KnownContents;
   private readonly selfFeeding = new SelfFeeding();
   private readonly live = new Set<WatchedRun>();
   private state: WatchState = BEGINNING;
   private timer: NodeJS.Timeout | undefined;
   private paths: WatchedPaths;
   private looked: Looked;
-  /** What is known of contents, by path; null for none. */
-  private readonly digests = new Map<string, Digest | null>();
-  /** Touched since they were last looked at. */
-  private readonly touched = new Set<string>();
-  /** Changed since that was last told. */
-  private readonly edited = new Set<string>();
   private inForce: Digest | undefined;
   private next: { readonly plan: Plan; readonly identity: Digest } | undefined;
   private problems: readonly WatchProblem[] = [];
@@ -73,6 +69,7 @@ export class WorkflowWatch {
   constructor(settings: WatchSettings, ports: WatchPorts) {
     this.settings = settings;
     this.ports = ports;
+    this.contents = new KnownContents((path) => ports.digestOf(path));
     this.looked = { source: new Set(settings.sources.map((path) => resolve(path))), data: new Set() };
     this.paths = this.pathsOf(new Map());
     this.files = watchFiles({
@@ -99,9 +96,9 @@ export class WorkflowWatch {
   private onChange(path: string): void {
     const { sources, data } = this.paths.touchedBy(path);
     if (sources.length + data.length === 0) return;
-    for (const thing of [...sources, ...data]) this.touched.add(thing);
+    this.contents.touch([...sources, ...data]);
     // A source that changes while it is read is read again, whatever its digest was taken of.
-    if (this.state.is === 'planning') for (const source of sources) this.edited.add(source);
+    if (this.state.is === 'planning') this.contents.markEdited(sources);
     this.take({ type: 'changed', source: sources.length > 0, at: Date.now() });
   }
 
@@ -152,13 +149,13 @@ export class WorkflowWatch {
   private async plan(): Promise<Extract<WatchInput, { type: 'planned' }>['plan']> {
     const again = this.state.is === 'planning' && this.state.look === 'second';
     await this.compareTouched();
-    if (this.edited.size === 0 && !again) return 'untouched';
+    if (!this.contents.anyEdited && !again) return 'untouched';
     const looked: Looked = { source: new Set(), data: new Set() };
     const reading: Promise<unknown>[] = [];
     const loaded = await this.ports.load((path, as) => {
       const absolute = resolve(path);
       looked[as].add(absolute);
-      if (as === 'source' && !this.digests.has(absolute)) reading.push(this.learn(absolute));
+      if (as === 'source') reading.push(this.contents.of([absolute]));
     });
     await Promise.all(reading);
     const files = loaded.ok ? loaded.value.stages.flatMap((stage) => stage.files) : [];
@@ -168,36 +165,22 @@ export class WorkflowWatch {
       this.problems = loaded.error;
       return 'invalid';
     }
-    const data = new Map<string, Digest | null>();
-    for (const path of looked.data) data.set(path, this.digests.get(path) ?? (await this.learn(path)));
-    const identity = planIdentity(loaded.value, data);
+    const identity = planIdentity(loaded.value, await this.contents.of(looked.data));
     if (identity === this.inForce) return 'same';
     this.next = { plan: loaded.value, identity };
     return 'other';
   }
 
   private async compareTouched(): Promise<void> {
-    const touched = [...this.touched];
-    this.touched.clear();
-    const differing: string[] = [];
-    for (const path of touched) {
-      const before = this.digests.get(path);
-      if ((await this.learn(path)) !== before) differing.push(path);
-    }
+    const differing = await this.contents.compare();
     const { source, data } = this.looked;
     const edits = {
       sources: differing.some((path) => source.has(path)),
       data: differing.filter((path) => data.has(path)),
     };
     const { aside, newly } = this.selfFeeding.judge(edits, Date.now());
-    for (const path of differing) if (!aside.has(path)) this.edited.add(path);
+    this.contents.markEdited(differing.filter((path) => !aside.has(path)));
     for (const path of newly) this.tell({ type: 'file-set-aside', file: this.named(path) });
-  }
-
-  private async learn(path: string): Promise<Digest | null> {
-    const digest = (await this.ports.digestOf(path)) ?? null;
-    this.digests.set(path, digest);
-    return digest;
   }
 
   /** Watches what was looked at; with an invalid plan also what the last valid one was made from. */
@@ -217,7 +200,8 @@ export class WorkflowWatch {
     await this.files.follow(this.paths);
     // They may have changed between being read and being watched.
     const added = [...all.source, ...all.data].filter((path) => !before.source.has(path) && !before.data.has(path));
-    for (const path of added) this.touched.add(path);
+    this.contents.keepOnly(new Set([...all.source, ...all.data]));
+    this.contents.touch(added);
     if (added.length > 0) this.take({ type: 'changed', source: false, at: Date.now() });
   }
 
@@ -261,9 +245,10 @@ export class WorkflowWatch {
   }
 
   private takeEdited(): readonly string[] {
-    const files = [...this.edited].map((path) => this.named(path)).sort();
-    this.edited.clear();
-    return files;
+    return this.contents
+      .takeEdited()
+      .map((path) => this.named(path))
+      .sort();
   }
 
   private pathsOf(aliases: ReadonlyMap<string, string>): WatchedPaths {

@@ -111,6 +111,40 @@ test('edits of params, scripts and data each run what reads them, and nothing el
   expect((await end()).exitCode).toBe(130);
 });
 
+test('an included file is followed as the workflow is, also one that is not there yet', async () => {
+  const stage = (text: string): object => ({
+    kind: 'command',
+    with: { argv: ['sh', '-c', `printf ${text} > "$0"`, '{output:out}'], outputs: file },
+  });
+  await cli.write('w.json', { name: 'demo', include: ['part.json'], stages: { own: stage('own') } });
+  await cli.write('part.json', { stages: { included: stage('a') } });
+  watch();
+  await next('watch-waiting');
+  let before = told.length;
+  await cli.write('part.json', { stages: { included: stage('b') } });
+  expect(await next('plan-changed')).toMatchObject({ files: ['part.json'] });
+  await next('watch-waiting');
+  expect(ranSince(before)).toEqual(['included']);
+
+  await cli.write('w.json', { name: 'demo', include: ['part.json', 'more.json'], stages: { own: stage('own') } });
+  expect(await next('plan-refused')).toMatchObject({ files: ['w.json'] });
+  before = told.length;
+  await cli.write('more.json', { stages: { more: stage('more') } });
+  expect(await next('plan-changed')).toMatchObject({ files: ['more.json'] });
+  await next('watch-waiting');
+  expect(ranSince(before)).toEqual(['more']);
+});
+
+test('with --poll edits are noticed without being told by the file system', async () => {
+  await cli.write('w.json', { name: 'demo', stages: { only: copy('a.sh') } });
+  await cli.write('a.sh', 'echo a > "$1"');
+  watch('--poll');
+  await next('watch-waiting');
+  await cli.write('a.sh', 'echo edited > "$1"');
+  expect(await next('plan-changed')).toMatchObject({ files: ['a.sh'] });
+  await next('watch-waiting');
+});
+
 test('a gate that stops the run and a mistake in the file are told, and the next edit goes on from there', async () => {
   const metrics = { metrics: { type: 'metrics', path: 'metrics.json' } };
   const document = (score: number) =>
