@@ -9,11 +9,12 @@ import { LatestKeys } from '../store/actions.ts';
 import { Journal } from '../store/journal.ts';
 import { overridesOf } from '../store/overrides.ts';
 import { lockRun, newRunId, runFolder, unlockRun } from '../store/runs.ts';
-import { sweepDrafts, type Store } from '../store/store.ts';
+import type { Store } from '../store/store.ts';
 import { systemClock, type Clock } from '../support/clock.ts';
 import type { Digest } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
 import { errorCode } from '../support/missing-files.ts';
+import { clearUp } from './clear-up.ts';
 import type { EmbeddedBackend, Executor } from './ports.ts';
 import { keysInFlightIn } from './keys-in-flight.ts';
 import { Recorder, type RunListener } from './recorder.ts';
@@ -132,7 +133,7 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
     if (end !== 'superseded') await latest.save(); // the run that took over knows better
     await store.stats.save();
     await store.actions.saveIndex();
-    await sweepDrafts(store.layout);
+    await clearUp(store, settings.executor, continues !== undefined);
     await unlockRun(folder);
     return { run, ...result };
   });

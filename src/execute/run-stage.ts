@@ -98,7 +98,9 @@ async function runJobs(
   hold: Hold,
 ): Promise<StageEnd> {
   const { store } = context;
-  if (!(await awaitClaim(store, context.executor, key.key, context.orphanGraceMs, context.checkpoint))) {
+  // A program that knows nothing of headgate writes no resume state that would be worth waiting for.
+  const graceMs = stage.runsOn === 'command' ? 0 : context.orphanGraceMs;
+  if (!(await awaitClaim(store, context.executor, key.key, graceMs, context.checkpoint))) {
     return { end: 'done-elsewhere' };
   }
   try {

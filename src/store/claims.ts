@@ -3,10 +3,10 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ProcessIdentity } from '../process/process-identity.ts';
-import type { Digest } from '../support/digest.ts';
+import { isDigest, type Digest } from '../support/digest.ts';
 import { replaceFile } from '../support/atomic-file.ts';
 import { isJsonObject } from '../support/json.ts';
-import { readJsonIfPresent } from '../support/missing-files.ts';
+import { namesIn, readJsonIfPresent } from '../support/missing-files.ts';
 import type { StoreLayout } from './layout.ts';
 import { parseIdentity } from './runs.ts';
 
@@ -28,6 +28,11 @@ export async function readClaim(layout: StoreLayout, key: Digest): Promise<Claim
 
 export async function writeClaim(layout: StoreLayout, key: Digest, claim: Claim): Promise<void> {
   await replaceFile(claimPath(layout, key), JSON.stringify(claim));
+}
+
+export async function listClaims(layout: StoreLayout): Promise<readonly Digest[]> {
+  const names = await namesIn(layout.claims);
+  return names.map((name) => name.replace(/\.json$/, '')).filter(isDigest);
 }
 
 export async function dropClaim(layout: StoreLayout, key: Digest): Promise<void> {

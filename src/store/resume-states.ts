@@ -1,10 +1,10 @@
 // Resume states of unfinished work, by key: kept beside the artifacts but none of them, gone once the key has its record.
 // States are numbered; the highest counts, so that a crash while one replaces another loses neither.
-import { mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Digest } from '../support/digest.ts';
+import { isDigest, type Digest } from '../support/digest.ts';
 import { syncFolder } from '../support/atomic-file.ts';
-import { isMissing } from '../support/missing-files.ts';
+import { namesIn } from '../support/missing-files.ts';
 import type { StoreLayout } from './layout.ts';
 
 /** The folder of the newest state of a key, or undefined. */
@@ -15,10 +15,7 @@ export async function resumeStateOf(layout: StoreLayout, key: Digest): Promise<s
 
 /** Moves what a job left in its resume folder to its key; false when it left nothing. */
 export async function keepResumeState(layout: StoreLayout, key: Digest, left: string): Promise<boolean> {
-  const files = await readdir(left).catch((error: unknown) => {
-    if (isMissing(error)) return [];
-    throw error;
-  });
+  const files = await namesIn(left);
   if (files.length === 0) return false;
   const home = join(layout.resume, key);
   await mkdir(home, { recursive: true });
@@ -34,10 +31,11 @@ export async function dropResumeStates(layout: StoreLayout, key: Digest): Promis
   await rm(join(layout.resume, key), { recursive: true, force: true });
 }
 
+export async function listResumeStates(layout: StoreLayout): Promise<readonly Digest[]> {
+  return (await namesIn(layout.resume)).filter(isDigest);
+}
+
 async function numbersIn(folder: string): Promise<readonly string[]> {
-  const names = await readdir(folder).catch((error: unknown) => {
-    if (isMissing(error)) return [];
-    throw error;
-  });
+  const names = await namesIn(folder);
   return names.filter((name) => /^\d{6}$/.test(name)).sort();
 }

@@ -1,13 +1,14 @@
 // The folders of runs: names that sort by time, who is running them, which one to continue. Their locks only save work:
 // a lock whose process is gone is no lock, and nobody has to remove it.
 import { randomBytes } from 'node:crypto';
-import { readdir, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runId, type RunId } from '../events/ids.ts';
 import { identifyProcess, isProcessAlive, type ProcessIdentity } from '../process/process-identity.ts';
 import { replaceFile } from '../support/atomic-file.ts';
 import { isJsonObject } from '../support/json.ts';
-import { isMissing, readJsonIfPresent } from '../support/missing-files.ts';
+import { namesIn, readJsonIfPresent } from '../support/missing-files.ts';
 import type { StoreLayout } from './layout.ts';
 
 export function newRunId(now: Date): RunId {
@@ -22,10 +23,7 @@ export function runFolder(layout: StoreLayout, run: RunId): string {
 
 /** Newest first. */
 export async function listRuns(layout: StoreLayout): Promise<readonly RunId[]> {
-  const names = await readdir(layout.runs).catch((error: unknown) => {
-    if (isMissing(error)) return [];
-    throw error;
-  });
+  const names = await namesIn(layout.runs);
   return names
     .filter((name) => /^\d{8}-\d+-[0-9a-f]+$/.test(name))
     .sort()
@@ -45,6 +43,18 @@ export async function unlockRun(folder: string): Promise<void> {
 export async function ownerOfRun(folder: string): Promise<ProcessIdentity | undefined> {
   const identity = parseIdentity(await readJsonIfPresent(join(folder, 'lock.json')));
   return identity !== undefined && (await isProcessAlive(identity)) ? identity : undefined;
+}
+
+/** Kills in a row after which an old lock would be left lying: it stops nobody. */
+const RECENT = 64;
+
+/** Folders of recent runs whose lock nobody living holds. */
+export async function deadRuns(layout: StoreLayout): Promise<readonly string[]> {
+  const folders = (await listRuns(layout)).slice(0, RECENT).map((run) => runFolder(layout, run));
+  const dead = await Promise.all(
+    folders.map(async (folder) => existsSync(join(folder, 'lock.json')) && (await ownerOfRun(folder)) === undefined),
+  );
+  return folders.filter((_, index) => dead[index]);
 }
 
 export function parseIdentity(value: unknown): ProcessIdentity | undefined {

@@ -1,8 +1,8 @@
 // The store as one thing to hand around: objects, action records and stamps under one root. No behaviour of its own.
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isPidInUse } from '../process/process-identity.ts';
-import { isMissing } from '../support/missing-files.ts';
+import { namesIn } from '../support/missing-files.ts';
 import type { Digest } from '../support/digest.ts';
 import { ActionStore } from './actions.ts';
 import { storeLayout, type StoreLayout } from './layout.ts';
@@ -47,13 +47,20 @@ export function openStore(root: string): Store {
 }
 
 /** Removes drafts whose writers are gone. */
-export async function sweepDrafts(layout: StoreLayout): Promise<void> {
-  const names = await readdir(layout.drafts).catch((error: unknown) => {
-    if (isMissing(error)) return [];
-    throw error;
-  });
-  for (const name of names) {
-    const pid = Number(/\.draft-(\d+)-/.exec(name)?.[1] ?? NaN);
-    if (!isPidInUse(pid)) await rm(join(layout.drafts, name), { recursive: true, force: true });
+export async function sweepDrafts({ drafts }: StoreLayout): Promise<void> {
+  await sweepFolder(drafts);
+}
+
+async function sweepFolder(folder: string): Promise<void> {
+  for (const name of await namesIn(folder)) {
+    const pid = /\.draft-(\d+)-/.exec(name)?.[1];
+    if (pid !== undefined && !isPidInUse(Number(pid))) await rm(join(folder, name), { recursive: true, force: true });
   }
+}
+
+/** The same wherever files are replaced by rename: for after a crash, it reads many folders. */
+export async function sweepDraftsEverywhere(layout: StoreLayout): Promise<void> {
+  const { home, claims, latest, actions } = layout;
+  const shards = (await namesIn(actions)).map((shard) => join(actions, shard));
+  for (const folder of [home, claims, latest, ...shards]) await sweepFolder(folder);
 }

@@ -1,5 +1,5 @@
 // Absence of a file as a value, so that "not there" is never mistaken for "could not be read".
-import { readFile } from 'node:fs/promises';
+import { readFile, readdir } from 'node:fs/promises';
 
 export function isMissing(error: unknown): boolean {
   const code = errorCode(error);
@@ -14,6 +14,14 @@ export function errorCode(error: unknown): string | undefined {
 export async function readTextIfPresent(path: string): Promise<string | undefined> {
   return readFile(path, 'utf8').catch((error: unknown) => {
     if (isMissing(error)) return undefined;
+    throw error;
+  });
+}
+
+/** What is in a folder; nothing when there is no such folder. */
+export async function namesIn(folder: string): Promise<readonly string[]> {
+  return readdir(folder).catch((error: unknown) => {
+    if (isMissing(error)) return [];
     throw error;
   });
 }

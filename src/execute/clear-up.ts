@@ -1,0 +1,34 @@
+// After a run: what engines that were killed have left. Claims whose engine is gone (their jobs are ended, their resume states
+// kept), locks, half-written files. Nothing here is needed for a right result, and nobody has to do it by hand.
+import { join } from 'node:path';
+import { isProcessAlive } from '../process/process-identity.ts';
+import { dropClaim, listClaims, readClaim } from '../store/claims.ts';
+import { dropResumeStates, keepResumeState, listResumeStates } from '../store/resume-states.ts';
+import { deadRuns, unlockRun } from '../store/runs.ts';
+import { sweepDrafts, sweepDraftsEverywhere, type Store } from '../store/store.ts';
+import type { Executor } from './ports.ts';
+
+/** @param continued whether the run goes on with one that had not ended: then that one may have left something, too. */
+export async function clearUp(store: Store, executor: Executor, continued: boolean): Promise<void> {
+  const { layout } = store;
+  await sweepDrafts(layout);
+  await clearClaims(store, executor);
+  const dead = await deadRuns(layout);
+  if (dead.length === 0 && !continued) return;
+  await sweepDraftsEverywhere(layout);
+  // Killed between publishing and dropping them.
+  for (const key of await listResumeStates(layout)) {
+    if ((await store.actions.read(key)) !== undefined) await dropResumeStates(layout, key);
+  }
+  for (const folder of dead) await unlockRun(folder); // last: if this is killed too, the next run does all of it again
+}
+
+async function clearClaims({ layout }: Store, executor: Executor): Promise<void> {
+  for (const key of await listClaims(layout)) {
+    const claim = await readClaim(layout, key);
+    if (claim !== undefined && (await isProcessAlive(claim.engine))) continue;
+    if (claim?.job !== undefined) await executor.endOrphan(claim.job, 0);
+    if (claim !== undefined) await keepResumeState(layout, key, join(claim.jobFolder, 'resume'));
+    await dropClaim(layout, key);
+  }
+}

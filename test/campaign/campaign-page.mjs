@@ -1,0 +1,66 @@
+// The results of the campaigns as a page for people. Numbers come from campaign.json; nothing here is typed in.
+const COMMANDS = {
+  crash: 'node test/campaign/campaign.mjs crash',
+  flips: 'node test/campaign/campaign.mjs flips',
+  mutations: 'node test/campaign/campaign.mjs mutations',
+  concurrency: 'node test/campaign/campaign.mjs concurrency',
+};
+
+export function campaignPage(results) {
+  const parts = Object.entries(SECTIONS).flatMap(([name, section]) =>
+    results[name] === undefined
+      ? []
+      : [section(results[name]), `Again: \`${COMMANDS[name]} --seed ${results[name].seed}\`\n`],
+  );
+  return `# Campaigns: crashes, bit flips, edits\n\n${parts.join('\n')}`;
+}
+
+const SECTIONS = {
+  crash: ({ kills, worlds, commands, seconds, attempts, troubles, hits, faults }) => `## Kills at random moments
+
+${kills} SIGKILLs in ${worlds} projects (${words(troubles)}), ${commands} commands, ${Math.round(seconds)} s. The workflow
+mixes programs with folders of 40 files, gates, joins, a fan-out, a program that fails every other time and trainings of a
+tiny network. After every kill the same command is given again until it ends by itself.
+
+- wrong restores, manual steps, leftovers, attempts lost beyond the one that was hit: **${faults.length}**
+- attempts: ${attempts.started} started, ${attempts.succeeded} ended well, ${attempts.continued} went on from a saved state
+
+${table('what the engine was at', hits)}`,
+  flips: ({ damages, seconds, kinds, faults }) => `## Damage in the store
+
+${damages} single damages (a flipped bit, a cut, a deletion; half of the flips with size and times put back), each followed by
+a run that has to read what was damaged, ${Math.round(seconds)} s. Believed: **${faults.length}**.
+
+${table('damaged', kinds)}`,
+  mutations: ({ mutations, workflows, seconds, edits, stages, sure, faults }) => `## Plan equals run
+
+${mutations} random edits of ${workflows} random workflows, ${Math.round(seconds)} s; ${stages} stages were announced, ${((100 * sure) / stages).toFixed(1)} % of
+them with certainty. Executed otherwise than announced, executed without need or not executed in spite of need, or without
+a named cause: **${faults.length}**.
+
+${list('edit', edits)}`,
+  concurrency: ({ rounds, engines, kills, seconds, computed, keys, faults }) => `## Engines on one store
+
+${rounds} rounds of ${engines} engines at once, ${kills} of them killed, ${Math.round(seconds)} s. ${keys} keys were computed by ${computed} jobs.
+Keys computed twice without a kill, wrong outputs, engines that did not end well: **${faults.length}**.
+`,
+};
+
+function words(counts) {
+  return Object.entries(counts)
+    .map(([name, count]) => `${count} with ${name}`)
+    .join(', ');
+}
+
+function table(first, rows) {
+  const columns = [...new Set(Object.values(rows).flatMap((row) => Object.keys(row)))].sort();
+  const line = (cells) => `| ${cells.join(' | ')} |`;
+  const body = Object.entries(rows)
+    .sort(([left], [right]) => (left < right ? -1 : 1))
+    .map(([name, row]) => line([name, ...columns.map((column) => row[column] ?? 0)]));
+  return [line([first, ...columns]), line([':--', ...columns.map(() => '--:')]), ...body, ''].join('\n');
+}
+
+function list(first, counts) {
+  return table(first, Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, { times: count }])));
+}
