@@ -60,7 +60,9 @@ async function sweepFolder(folder: string): Promise<void> {
 
 /** The same wherever files are replaced by rename: for after a crash, it reads many folders. */
 export async function sweepDraftsEverywhere(layout: StoreLayout): Promise<void> {
-  const { home, claims, latest, actions } = layout;
-  const shards = (await namesIn(actions)).map((shard) => join(actions, shard));
-  for (const folder of [home, claims, latest, ...shards]) await sweepFolder(folder);
+  const { home, claims, latest, actions, out } = layout;
+  const below = async (folder: string): Promise<readonly string[]> =>
+    (await namesIn(folder)).map((name) => join(folder, name));
+  for (const folder of [home, claims, latest, ...(await below(actions)), ...(await below(out))])
+    await sweepFolder(folder);
 }

@@ -68,7 +68,7 @@ async function undisturbed(installation: Installation): Promise<{ extent: Extent
   if (session.exitCode !== 0) throw new Error(`the undisturbed run failed: ${session.stdout}${session.stderr}`);
   const milliseconds = performance.now() - began;
   const extent = { writes: Number(readFileSync(note, 'utf8')), events: session.events.length, milliseconds };
-  const expected = await endStateOf(root);
+  const expected = await endStateOf(root, session.events[0]?.run);
   rmSync(root, { recursive: true });
   return { extent, expected };
 }

@@ -50,6 +50,7 @@ export async function crashWorld(
   const [hits, history, faults]: [Hit[], string[], string[]] = [[], [], []];
   const resumes = random.below(2) === 0;
   let sessions = 0;
+  let last: string | undefined;
   let command: SessionOptions['command'] = 'run';
   for (let ended = false; !ended;) {
     if (++sessions > MOST_SESSIONS) {
@@ -61,6 +62,7 @@ export async function crashWorld(
     if (session.hit !== undefined) hits.push(session.hit);
     faults.push(...endFaults(session, trouble));
     ended = session.exitCode === 0;
+    last = session.events[0]?.run;
     // A run that was killed before its first word is none that could be resumed.
     command = resumes && session.exitCode !== 2 ? 'resume' : 'run';
     if (session.exitCode === 2 && session.command !== 'resume') break;
@@ -72,7 +74,7 @@ export async function crashWorld(
     }
     if (trouble === 'clock jumps') disturbTimes(home, random);
   }
-  faults.push(...(await faultsOf(root, expected)));
+  faults.push(...(await faultsOf(root, last, expected)));
   if (trouble === 'nothing else' || trouble === 'clock jumps') faults.push(...(await attemptFaults(root, hits.length)));
   const attempts = await attemptTotals(root);
   if (faults.length === 0) rmSync(root, { recursive: true, force: true });

@@ -14,16 +14,16 @@ import { filesBelow } from './damage.ts';
 import { processesOf } from './processes.ts';
 
 export interface EndState {
-  /** `stage.port` → digest, of the newest run. */
+  /** `stage.port` → digest, of one run. */
   readonly digests: { readonly [output: string]: string };
   /** Path below .headgate/out → digest. */
   readonly delivered: { readonly [path: string]: string };
 }
 
-export async function endStateOf(root: string): Promise<EndState> {
-  const [newest] = await journalsOf(root);
-  const report = newest === undefined ? undefined : foldRun(newest);
-  if (report === undefined) throw new Error('no run has left a journal');
+/** @param run not simply the newest: clocks may have been wrong when runs were named. */
+export async function endStateOf(root: string, run: string | undefined): Promise<EndState> {
+  const report = foldRun((await journalsOf(root)).find(([first]) => first?.run === run) ?? []);
+  if (report === undefined) return { digests: {}, delivered: {} };
   const { out } = storeLayout(root);
   const delivered = existsSync(out) ? [...filesBelow(out)].sort() : [];
   const entries = await Promise.all(
@@ -40,8 +40,8 @@ export async function journalsOf(root: string): Promise<readonly (readonly RunEv
 }
 
 /** Differences from the undisturbed end, and what is left lying about. */
-export async function faultsOf(root: string, expected: EndState): Promise<readonly string[]> {
-  const found = await endStateOf(root);
+export async function faultsOf(root: string, run: string | undefined, expected: EndState): Promise<readonly string[]> {
+  const found = await endStateOf(root, run);
   return [
     ...differences('output', expected.digests, found.digests),
     ...differences('delivered file', expected.delivered, found.delivered),

@@ -36,7 +36,8 @@ export function produce(
   const value = parseInt(sha256(JSON.stringify([words, read])).slice(0, 8), 16) % (Number(word('values')) || 1 << 30);
   const label = word('label');
   const contents = Object.entries(declared).map(([port, { type }]): [string, Content] => {
-    const text = `${label} ${port} ${value}`;
+    // Instances of a fan-out share a label; no two stages may make one object, or it would be unclear who lost it.
+    const text = `${label}${word('key')} ${port} ${value}`;
     if (type === 'metrics') return [port, metricsText(label, value)];
     if (type !== 'dataset') return [port, text];
     const files = Array.from({ length: TREE_FILES }, (_, index) => [`part/${index}`, `${text} ${index}`]);
