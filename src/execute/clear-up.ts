@@ -27,7 +27,7 @@ async function clearClaims({ layout }: Store, executor: Executor): Promise<void>
   for (const key of await listClaims(layout)) {
     const claim = await readClaim(layout, key);
     if (claim !== undefined && (await isProcessAlive(claim.engine))) continue;
-    if (claim?.job !== undefined) await executor.endOrphan(claim.job, 0);
+    if (claim?.job !== undefined) await executor.endOrphan(claim.job, 0, claim.jobFolder);
     if (claim !== undefined) await keepResumeState(layout, key, join(claim.jobFolder, 'resume'));
     await dropClaim(layout, key);
   }
