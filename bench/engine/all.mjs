@@ -8,16 +8,16 @@ import { parseArgs } from 'node:util';
 import { resultsFile } from './figure.mjs';
 import { project } from './project.mjs';
 
-/** With --quick: a look at every figure in a few minutes, too small to be published. */
+/** The short ones first. With --quick: a look at every figure in a few minutes, too small to be published. */
 const QUICK = {
-  'no-op': ['--stages', '100', '--large', '300', '--repeat', '3'],
+  threshold: ['--repeat', '3'],
+  'main-loop': [],
+  watch: ['--edits', '10', '--burst', '100', '--slow', '3'],
+  sharing: ['--heads', '3'],
   'deep-chain': ['--stages', '100', '--deep', '300', '--repeat', '1'],
   'large-input': ['--mebibytes', '256', '--repeat', '3'],
   cold: ['--stages', '50', '--trial', '20', '--repeat', '1'],
-  sharing: ['--heads', '3'],
-  watch: ['--edits', '10', '--burst', '100', '--slow', '3'],
-  threshold: ['--repeat', '3'],
-  'main-loop': [],
+  'no-op': ['--stages', '100', '--large', '300', '--repeat', '3'],
 };
 
 const { values: options } = parseArgs({

@@ -1,8 +1,8 @@
 // Figure 1: nothing to do, whole process. At 1,000 stages beside the peers; at 10,000 headgate, and peers where that is feasible.
 //
-//   node bench/engine/no-op.mjs [--shapes fan,chain] [--stages 1000] [--large 10000] [--repeat 7] [--limit 60] [--setup-limit 420] [--save]
+//   node bench/engine/no-op.mjs [--shapes fan,chain] [--stages 1000] [--large 10000] [--repeat 5] [--limit 60] [--setup-limit 420] [--save]
 import { join } from 'node:path';
-import { Contestant, contestants, doubt, inTurns, lastWrite } from './contest.mjs';
+import { Contestant, contestants, doubt, inTurns, lastWrite, SLOW } from './contest.mjs';
 import { isMain, runAlone } from './figure.mjs';
 import { mebibytes, seconds } from './stats.mjs';
 import { makeStages } from './workload.mjs';
@@ -19,10 +19,10 @@ export const noOp = {
     shapes: { type: 'string', default: 'fan,chain' },
     stages: { type: 'string', default: '1000' },
     large: { type: 'string', default: '10000' },
-    repeat: { type: 'string', default: '7' },
+    repeat: { type: 'string', default: '5' },
     limit: { type: 'string', default: '60' },
     'setup-limit': { type: 'string', default: '420' },
-    'large-setup-limit': { type: 'string', default: '240' },
+    'large-setup-limit': { type: 'string', default: '90' },
   },
   async measure(bench) {
     const { options } = bench;
@@ -105,6 +105,7 @@ function conclude(results, { missing, versions }, options) {
     notes: [
       ...new Set(results.flatMap(({ name, tool }) => (tool.choice === undefined ? [] : [`${name}: ${tool.choice}.`]))),
       ...missing,
+      `Median of ${options.repeat} in turns; of ${SLOW.repeat} where one takes over ${SLOW.overMs / 1000} s.`,
       `A dash: its first run would take over ${options['large-setup-limit']} s there. RSS is that of the largest process, not a sum; a daemon's own memory is not in it.`,
     ],
     loses: faster.map(({ name, shape }) => `${name} is faster on the ${SHAPES[shape]}`),
