@@ -85,7 +85,7 @@ export class InstanceBuilder {
 
   private role(): string {
     const node = this.spec.role === undefined ? undefined : this.resolve(this.spec.role);
-    if (node === undefined) return '';
+    if (node === undefined || node.type === 'null') return '';
     if (node.type !== 'string') this.problems.push(wrongShape(node.at, 'role', 'a word'));
     return node.type === 'string' ? node.value : '';
   }
@@ -107,7 +107,8 @@ export class InstanceBuilder {
   private inputs(): readonly InstanceInput[] {
     return [...this.spec.inputs.values()].flatMap(({ port, portAt, node }) => {
       const resolved = this.resolve(node);
-      return resolved === undefined ? [] : [{ port, portAt, node: resolved }];
+      // A choice of null leaves the port without an input, as it leaves a setting out.
+      return resolved === undefined || resolved.type === 'null' ? [] : [{ port, portAt, node: resolved }];
     });
   }
 
