@@ -32,8 +32,8 @@ for (const seed of seeds) {
   for (const profile of profiles) {
     const run = runOnce(seed, profile);
     runs.push(run);
-    if (Object.entries(run.gates).some(([gate, chosen]) => gate.startsWith('finetune-gate') && chosen === 'stop')) {
-      runs.push({ ...runOnce(seed, profile, ['finetune.continueShort=true']), wentOn: true });
+    if (Object.entries(run.gates).some(([gate, chosen]) => /^finetune\[.*until/.test(gate) && chosen === 'exhausted')) {
+      runs.push({ ...runOnce(seed, profile, ['finetune.onExhausted=last']), wentOn: true });
     }
   }
 }
@@ -95,7 +95,7 @@ function page(all) {
     'workflow, fixed before results. "Float longer" is the float model trained on with as many steps per scope as QAT and',
     'finetuning took in the w4a4 runs; the float model of this preset has not reached its plateau, so it gains from that. A dash means that the branch',
     'was not taken. The report split is read once, at the end. A run that a gate stopped (exit 3) has no numbers behind that',
-    'gate; "went on" is the same run with finetune.continueShort, below the threshold and marked so. Only 8-bit activations',
+    'gate; "went on" is the same run with finetune.onExhausted=last, below the threshold and marked so. Only 8-bit activations',
     'have integer kernels in onnxruntime: w8a16 and w4a4 run there as quantisers around float kernels.',
     '',
   ];
@@ -137,13 +137,23 @@ function page(all) {
     '| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |',
   );
   for (const { profile, seed, exitCode, gates, proofs, failed, wentOn } of [...all].sort(byProfile)) {
-    const pair = (gate) => ['detection', 'segmentation'].map((task) => gates[`${gate}[${task}]`] ?? '–').join(' / ');
+    const pair = (gate, inside = '') =>
+      ['detection', 'segmentation']
+        .map((task) => (typeof inside === 'function' ? inside(gates, task) : gates[`${gate}[${task}]${inside}`]) ?? '–')
+        .join(' / ');
     const exit = `${exitCode}${failed.length > 0 ? ` (${failed.join(', ')})` : ''}`;
     lines.push(
-      `| ${profile} | ${seedText(seed, wentOn)} | ${exit} | ${gates.ladder ?? '–'} | ${gates.admission ?? '–'} | ${pair('head-gate')} | ${pair('finetune-gate')} | ${pair('head-ladder')} | ${pair('integer-gate')} | ${proofs.held} of ${proofs.all} |`,
+      `| ${profile} | ${seedText(seed, wentOn)} | ${exit} | ${gates['backbone/gate'] ?? '–'} | ${gates.admission ?? '–'} | ${pair('head-gate')} | ${pair('finetune', lastUntil)} | ${pair('head', '/gate')} | ${pair('integer-gate')} | ${proofs.held} of ${proofs.all} |`,
     );
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** The last judgement of the finetune loop, and after how many attempts. */
+function lastUntil(gates, task) {
+  const judged = Object.entries(gates).filter(([gate]) => gate.startsWith(`finetune[${task}]/until[`));
+  const last = judged.at(-1);
+  return last === undefined ? undefined : `${last[1]} (${judged.length})`;
 }
 
 function seedText(seed, wentOn) {

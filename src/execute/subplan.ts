@@ -3,9 +3,14 @@ import type { StageId } from '../events/ids.ts';
 import type { Plan, PlannedStage } from '../plan/plan.ts';
 import { dependenciesOf } from './edges.ts';
 
-/** Stages by id (`qat[detection]`) or by name (`qat`: every instance); undefined when there is none. */
+/**
+ * Stages by id (`head[detection]/qat`) or by name (`head/qat`: every instance), and for a template or a loop (`head`,
+ * `head[detection]`) all that is inside it; undefined when there is none.
+ */
 export function stagesNamed(plan: Plan, name: string): readonly PlannedStage[] | undefined {
-  const found = plan.stages.filter((stage) => stage.id === name || stage.name === name);
+  const found = plan.stages.filter((stage) =>
+    [stage.id, stage.name].some((path) => path === name || path.startsWith(`${name}/`)),
+  );
   return found.length === 0 ? undefined : found;
 }
 

@@ -48,18 +48,18 @@ describe('the first run', () => {
     for (const stage of [
       'trunk',
       'float-head[segmentation]',
-      'backbone-qat',
-      'finetune[detection]',
-      'finetune[segmentation]',
-      'head-qat[detection]',
-      'head-qat[segmentation]',
+      'backbone/qat/train',
+      'finetune[detection]/body[0]/train',
+      'finetune[segmentation]/body[0]/train',
+      'head[detection]/qat/train',
+      'head[segmentation]/qat/train',
       'merge',
       'export',
       'report-integer[detection]',
     ])
       expect(ran).toContain(stage);
     expect(first.stages.filter(({ state }) => state === 'failed' || state === 'blocked')).toEqual([]);
-    expect(first.stages.find(({ id }) => String(id) === 'backbone-qat-fixed')?.state).toBe('not-taken');
+    expect(first.stages.find(({ id }) => String(id) === 'backbone/qat-fixed/train')?.state).toBe('not-taken');
   });
 
   it('holds every proof', () => {
@@ -88,7 +88,7 @@ describe('the second run', () => {
 describe("one head's QAT learning rate", () => {
   const set = ['--set', 'heads.segmentation.qat.learningRate=0.0007'];
   const branch = [
-    'head-qat[segmentation]',
+    'head[segmentation]/qat/train',
     'head-accuracy[segmentation]',
     'merge',
     'merged-accuracy[detection]',
@@ -105,13 +105,13 @@ describe("one head's QAT learning rate", () => {
 
   it("is announced to run that head's stages from there on, and merge, export and their validations", async () => {
     const stages = (await forecasts(...set)).filter(({ will }) => will !== 'restore' && will !== 'not-taken');
-    expect(stages.find(({ stage }) => stage === 'head-qat[segmentation]')?.will).toBe('run');
+    expect(stages.find(({ stage }) => stage === 'head[segmentation]/qat/train')?.will).toBe('run');
     const jobs = stages.map(({ stage }) => stage).filter((stage) => !engine.has(stage.replace(/\[.*/, '')));
     expect(jobs.sort()).toEqual(branch);
   });
 
   it('is explained by the field with its old and its new value', async () => {
-    const { stdout } = succeeded(await call('explain', 'head-qat[segmentation]', '--file', workflow, ...set));
+    const { stdout } = succeeded(await call('explain', 'head[segmentation]/qat/train', '--file', workflow, ...set));
     expect(stdout).toMatch(/learningRate.*0\.001.*0\.0007/);
   });
 
@@ -120,8 +120,8 @@ describe("one head's QAT learning rate", () => {
     const report = await reportOf(installation, root);
     expect(jobsRunIn(report)).toEqual(branch);
     const digests = digestsIn(report);
-    expect(digests['head-qat[segmentation].head']).not.toBe(expected['head-qat[segmentation].head']);
-    expect(digests['head-qat[detection].head']).toBe(expected['head-qat[detection].head']);
+    expect(digests['head[segmentation]/qat/train.head']).not.toBe(expected['head[segmentation]/qat/train.head']);
+    expect(digests['head[detection]/qat/train.head']).toBe(expected['head[detection]/qat/train.head']);
     expect(digests['merged-accuracy[detection].metrics']).toBe(expected['merged-accuracy[detection].metrics']);
   });
 });
@@ -146,7 +146,7 @@ describe("a gate's threshold", () => {
     succeeded(await call('run', workflow, ...set));
     const report = await reportOf(installation, root);
     const ran = jobsRunIn(report);
-    expect(ran).toContain('head-calibrate[detection]');
+    expect(ran).toContain('head[detection]/calibrate');
     expect(ran.filter((stage) => /^(trunk|float|backbone|finetune|check)/.test(stage))).toEqual([]);
     const finetune = report.stages.filter(({ name }) => name === 'finetune').map(({ state }) => state);
     expect(finetune).toEqual(['not-taken', 'not-taken']);
@@ -193,15 +193,17 @@ describe('a workflow that plans, but cannot run', () => {
 
   async function runAltered(name: string, change: (stages: Document['stages']) => void): Promise<Ended> {
     const document = JSON.parse(await readFile(workflow, 'utf8')) as Document;
-    change(document.stages);
+    const part = JSON.parse(await readFile(join(root, 'parts/strategy.json'), 'utf8')) as Document;
+    change({ ...part.stages, ...document.stages });
     const file = join(root, `${name}.json`);
-    await writeFile(file, JSON.stringify(document));
+    await writeFile(join(root, 'parts', `${name}.json`), JSON.stringify(part));
+    await writeFile(file, JSON.stringify({ ...document, include: [`parts/${name}.json`] }));
     return call('run', file);
   }
 
   it('ends with exit code 1 when heads made on one backbone are merged with another', async () => {
     const { exitCode, stdout } = await runAltered('mixed', ({ merge }) => {
-      if (merge?.inputs !== undefined) merge.inputs['backbone'] = 'backbone-calibrate.backbone';
+      if (merge?.inputs !== undefined) merge.inputs['backbone'] = 'backbone/calibrate.backbone';
     });
     expect(exitCode).toBe(1);
     expect(stdout).toMatch(
@@ -226,10 +228,10 @@ describe('kill -9 and Ctrl-C in the middle', () => {
     try {
       const file = await writeWorkflow(other, 'fashion-scenes.json');
       const points = [
-        { stage: 'backbone-qat', resumeStates: 2, how: 'all-killed' },
-        { stage: 'finetune[segmentation]', resumeStates: 1, how: 'interrupted' },
-        { stage: 'head-qat[segmentation]', resumeStates: 3, how: 'engine-killed' },
-        { stage: 'head-qat[segmentation]', resumeStates: 1, how: 'all-killed' },
+        { stage: 'backbone/qat/train', resumeStates: 2, how: 'all-killed' },
+        { stage: 'finetune[segmentation]/body[0]/train', resumeStates: 1, how: 'interrupted' },
+        { stage: 'head[segmentation]/qat/train', resumeStates: 3, how: 'engine-killed' },
+        { stage: 'head[segmentation]/qat/train', resumeStates: 1, how: 'all-killed' },
       ] as const;
       let args: readonly string[] = ['run', file];
       for (const point of points) {

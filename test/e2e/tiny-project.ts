@@ -1,5 +1,5 @@
 // A folder as a user has it: a shipped workflow, its data exchanged for the tiny data set as NPY arrays, and small settings.
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Json, JsonObject } from '../../src/support/json.ts';
@@ -92,12 +92,21 @@ export async function writeWorkflow(root: string, name: string, params: JsonObje
     ['segmentation', MASK_CLASSES],
   ] as const)
     workflow.tasks[task] = { ...workflow.tasks[task], classes: classes.length };
+  await cp(join(workflows, 'parts'), join(root, 'parts'), { recursive: true });
+  const defaults = { ...(await paramsOfParts()), ...workflow.params };
   const path = join(root, name);
-  await writeFile(
-    path,
-    JSON.stringify({ ...workflow, params: overlaid(overlaid(workflow.params, SMALL), params) }, null, 2),
-  );
+  await writeFile(path, JSON.stringify({ ...workflow, params: overlaid(overlaid(defaults, SMALL), params) }, null, 2));
   return path;
+}
+
+/** What the included files declare; the including one may set it. */
+async function paramsOfParts(): Promise<JsonObject> {
+  const all: { [name: string]: Json } = {};
+  for (const file of await readdir(join(workflows, 'parts'))) {
+    const part = JSON.parse(await readFile(join(workflows, 'parts', file), 'utf8')) as { params?: JsonObject };
+    Object.assign(all, part.params);
+  }
+  return all;
 }
 
 /** Only fields that the workflow has. */

@@ -80,5 +80,8 @@ describe('a result', () => {
 test('the metrics in docs/job-protocol.md are metrics', async () => {
   const text = await readFile(join(repository, 'docs/job-protocol.md'), 'utf8');
   const block = /```json\n([\s\S]*?)```/.exec(text)?.[1] ?? '';
-  expect(parseMetrics('metrics', block)).toMatchObject({ ok: true, value: { fact: { primary: 'mAP', values: { mAP: 0.744 } } } });
+  expect(parseMetrics('metrics', block)).toMatchObject({
+    ok: true,
+    value: { fact: { primary: 'mAP', values: { mAP: 0.744 } } },
+  });
 });

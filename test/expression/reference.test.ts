@@ -15,12 +15,12 @@ describe('a reference to an output', () => {
     ['imported.head[detection]', 'imported', undefined, 'head', 'detection'],
   ])('%s has a stage, a port and keys', (text, stage, key, port, portKey) => {
     const reference = parsePortReference(node(text));
-    expect([reference?.steps[0].stage.text, reference?.steps[0].key?.text, reference?.port.text, reference?.portKey?.text]).toEqual([
-      stage,
-      key,
-      port,
-      portKey,
-    ]);
+    expect([
+      reference?.steps[0].stage.text,
+      reference?.steps[0].key?.text,
+      reference?.port.text,
+      reference?.portKey?.text,
+    ]).toEqual([stage, key, port, portKey]);
   });
 
   it.each(['', 'merge', 'merge.', '.merged', 'a.b.c', 'a[].b', 'a[*].b', 'a b.c', 'gate:case', '1a.b'])(
@@ -32,13 +32,16 @@ describe('a reference to an output', () => {
 
   it('knows where each of its parts stands', () => {
     const reference = parsePortReference(node('head[seg].out'));
-    expect([reference?.steps[0].stage.at, reference?.steps[0].key?.at, reference?.port.at].map((at) => [at?.offset, at?.length])).toEqual(
-      [
-        [1, 4],
-        [6, 3],
-        [11, 3],
-      ],
-    );
+    expect(
+      [reference?.steps[0].stage.at, reference?.steps[0].key?.at, reference?.port.at].map((at) => [
+        at?.offset,
+        at?.length,
+      ]),
+    ).toEqual([
+      [1, 4],
+      [6, 3],
+      [11, 3],
+    ]);
   });
 
   it('points at the whole string where escapes hide the parts', () => {
@@ -60,7 +63,11 @@ describe('what a stage comes after', () => {
     ['gate[*]:pass', 'gate', '*', 'pass'],
   ])('%s', (text, stage, key, name) => {
     const reference = parseOrderReference(node(text));
-    expect([reference?.steps[0].stage.text, reference?.steps[0].key?.text, reference?.case?.text]).toEqual([stage, key, name]);
+    expect([reference?.steps[0].stage.text, reference?.steps[0].key?.text, reference?.case?.text]).toEqual([
+      stage,
+      key,
+      name,
+    ]);
   });
 
   it.each(['', 'gate:', ':pass', 'stage.port', 'gate:a:b'])('%j is no stage and no case', (text) => {

@@ -23,8 +23,10 @@ async function load(file: string, options: LoadOptions = {}): Promise<Plan> {
 }
 
 function profilesOf(file: string): readonly string[] {
-  const { profiles } = JSON.parse(readFileSync(join('workflows', file), 'utf8')) as { profiles?: object };
-  return Object.keys(profiles ?? {});
+  const { include } = JSON.parse(readFileSync(join('workflows', file), 'utf8')) as { include: readonly string[] };
+  expect(include).toEqual(['parts/strategy.json']);
+  const parts = readFileSync('workflows/parts/profiles.json', 'utf8');
+  return Object.keys((JSON.parse(parts) as { profiles: object }).profiles);
 }
 
 describe.each(workflows)('workflows/%s', (file) => {
@@ -34,7 +36,7 @@ describe.each(workflows)('workflows/%s', (file) => {
 
   it.each([
     ['finetune.policy=all'],
-    ['finetune.continueShort=true'],
+    ['finetune.onExhausted=last'],
     ['integer.stopShort=true'],
     ['objective.distill=0.5'],
     ['objective.tasks={"detection":1,"segmentation":1}'],
@@ -44,7 +46,8 @@ describe.each(workflows)('workflows/%s', (file) => {
 
   it.each([
     ['finetune.policy=al', '"policy" cannot be "al"'],
-    ['finetune.continueShort=continue', '"finetune.continueShort" is true or false; it cannot become a string'],
+    ['finetune.onExhausted=lats', '"onExhausted" cannot be "lats"'],
+    ['finetune.attempts=0', '"attempts" must be at least 1'],
     ['integer.stopShort=report', '"integer.stopShort" is true or false; it cannot become a string'],
   ])('refuses %s', async (setting, message) => {
     await expect(load(file, { set: [setting] })).rejects.toThrow(message);
@@ -57,7 +60,7 @@ describe.each(workflows)('workflows/%s', (file) => {
 
   it('trains the backbone for the tasks of the objective, by default for its own', async () => {
     const objectiveOf = async (set: readonly string[]): Promise<unknown> =>
-      stageOf(await load(file, { set }), 'backbone-qat').settings['objective'];
+      stageOf(await load(file, { set }), 'backbone/qat/train').settings['objective'];
     expect(await objectiveOf([])).toEqual({ tasks: { segmentation: 1 }, distill: 0 });
     const both = { detection: 1, segmentation: 1 };
     expect(await objectiveOf([`objective.tasks=${JSON.stringify(both)}`])).toEqual({ tasks: both, distill: 0 });
@@ -85,15 +88,15 @@ describe('workflows/fashion-scenes.json', () => {
       shape: 'one',
       from: { stage: 'trunk', port: 'head' },
     });
-    expect(stageOf(plan, 'backbone-qat').inputs['heads']).toMatchObject({ items: [{ key: 'segmentation' }] });
+    expect(stageOf(plan, 'backbone/qat/train').inputs['heads']).toMatchObject({ items: [{ key: 'segmentation' }] });
   });
 
   it('stops below the ladder at 8 bits and goes on to QAT at 4', async () => {
     const eight = idsOf(await load(file, { set: ['profile=w8a8'] }));
     const four = idsOf(await load(file, { set: ['profile=w4a4'] }));
-    expect(eight).toContain('backbone-stop');
-    expect(four).not.toContain('backbone-stop');
-    expect(four).not.toContain('head-analyze[detection]');
+    expect(eight).toContain('backbone/stop');
+    expect(four).not.toContain('backbone/stop');
+    expect(four).not.toContain('head[detection]/analyze');
   });
 
   it('reads the report split only behind the last gate of every head', async () => {
@@ -114,7 +117,7 @@ describe('workflows/fashion-scenes.json', () => {
       await load(file),
       await load(file, { set: ['heads.segmentation.qat.learningRate=0.01'] }),
     );
-    expect(changed).toEqual(['head-qat-fixed[segmentation]', 'head-qat[segmentation]']);
+    expect(changed).toEqual(['head[segmentation]/qat-fixed/train', 'head[segmentation]/qat/train']);
   });
 
   it('changes gates only when a threshold changes', async () => {
@@ -124,13 +127,15 @@ describe('workflows/fashion-scenes.json', () => {
 
   it('leaves stages that draw no numbers as they are when the seed changes', async () => {
     const changed = differing(await load(file), await load(file, { set: ['seed=7'] }));
-    expect(changed.every((id) => /^(net|trunk|float-head|backbone-qat|finetune|head-qat)/.test(id))).toBe(true);
+    expect(changed.every((id) => /^(net|trunk|float-head|backbone\/qat|finetune|head\[\w+\]\/qat)/.test(id))).toBe(
+      true,
+    );
     expect(changed).not.toContain('scenes');
   });
 
   it('keys no number format into float stages, and no name of a profile into any', async () => {
     const changed = differing(await load(file), await load(file, { set: ['profile=w8a16'] }));
-    expect(changed.every((id) => /^(backbone|head)-(calibrate|qat|qat-fixed|analyze)/.test(id))).toBe(true);
+    expect(changed.every((id) => /^(backbone|head\[\w+\])\/(calibrate|qat|qat-fixed|analyze)/.test(id))).toBe(true);
   });
 });
 
