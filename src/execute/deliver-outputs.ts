@@ -8,6 +8,7 @@ import type { Store } from '../store/store.ts';
 import { isDigest, type Digest } from '../support/digest.ts';
 import { draftName } from '../support/atomic-file.ts';
 import { stampOf } from '../support/file-stamp.ts';
+import { fileNameOf } from '../support/file-name.ts';
 
 export interface Delivered {
   readonly stage: string;
@@ -52,7 +53,7 @@ export async function deliverOutputs(
 function fileName(stage: string, port: string, { name, type, tree }: OutputRecord): string {
   const extension = tree === true ? '' : extname(name ?? '') || (EXTENSIONS[type] ?? '');
   const text = extension === `.${port}` ? `${stage}${extension}` : `${stage}.${port}${extension}`;
-  return text.replace(/[^A-Za-z0-9._[\]-]/g, '_');
+  return fileNameOf(text);
 }
 
 async function deliverTree(store: Store, digest: Digest, folder: string): Promise<boolean> {

@@ -9,13 +9,14 @@ import { replaceFile } from '../support/atomic-file.ts';
 import { isJsonObject } from '../support/json.ts';
 import { readJsonIfPresent, readTextIfPresent } from '../support/missing-files.ts';
 import { err, ok, type Result } from '../support/result.ts';
+import { fileNameOf } from '../support/file-name.ts';
 
 /** A new attempt's folder below the run's: the next number that no earlier engine of this run has used. */
 export async function newAttemptFolder(
   runFolder: string,
   stage: StageId,
 ): Promise<{ attempt: number; folder: string }> {
-  const home = join(runFolder, 'jobs', stage.replace(/[^A-Za-z0-9._[\]-]/g, '_'));
+  const home = join(runFolder, 'jobs', fileNameOf(stage));
   await mkdir(home, { recursive: true });
   const used = (await readdir(home)).map(Number).filter(Number.isInteger);
   const attempt = Math.max(0, ...used) + 1;

@@ -154,7 +154,7 @@ class Unrolling {
     const inputs: { readonly [port: string]: Json } = {
       metrics: `body[${k}].until-metrics`,
       ...(memberOf(until, 'reference') === undefined ? {} : { reference: `body[${k}].until-reference` }),
-      ...(k > 0 && usesHistory(until) ? { history: { collect: this.perIteration(k, 'until-metrics') } } : {}),
+      ...(usesHistory(until) ? { history: { collect: this.perIteration(k, 'until-metrics') } } : {}),
     };
     const fails = last && this.exhausted.action === 'fail';
     return {
@@ -268,9 +268,12 @@ function exhaustedOf({ problems }: Expander, spec: StageSpec, loop: LoopSpec, ow
   return void problems.push(wrongShape(node.at, 'onExhausted', `one of ${actions.join(', ')} or {"stop": "reason"}`));
 }
 
+/** Earlier iterations enter a judgement's key only where it looks at them. */
 function usesHistory(until: Located | undefined): boolean {
-  const criteria = memberOf(until, 'criteria');
-  return criteria?.type === 'array' && criteria.items.some((item) => memberOf(item, 'hysteresis') !== undefined);
+  const [criteria, expression] = [memberOf(until, 'criteria'), memberOf(until, 'expression')];
+  const lookBack =
+    criteria?.type === 'array' && criteria.items.some((item) => memberOf(item, 'hysteresis') !== undefined);
+  return lookBack || (expression?.type === 'string' && /\biteration\b/.test(expression.value));
 }
 
 function object(at: Place, members: readonly Member[]): Located {

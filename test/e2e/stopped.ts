@@ -7,6 +7,7 @@ import type { RunEvent } from '../../src/events/run-events.ts';
 import { isProcessAlive } from '../../src/process/process-identity.ts';
 import type { ProcessIdentity } from '../../src/process/process-identity.ts';
 import { signalGroup } from '../../src/process/start-process.ts';
+import { fileNameOf } from '../../src/support/file-name.ts';
 import { eventsIn } from './installation.ts';
 import type { Ended, Installation } from './installation.ts';
 
@@ -34,7 +35,7 @@ export async function runUntilStopped(
     text += part;
     const started = watcher === undefined ? startOf(point.stage, eventsIn(text)) : undefined;
     if (started?.type !== 'stage-started') return;
-    const folder = join(root, '.headgate/runs', started.run, 'jobs', point.stage, String(started.attempt));
+    const folder = join(root, '.headgate/runs', started.run, 'jobs', fileNameOf(point.stage), String(started.attempt));
     const look = (): void => {
       if (stopping !== undefined || engine.exitCode !== null || resumeStatesIn(folder) < point.resumeStates) return;
       stopping = stop(root, point.how, engine);

@@ -75,6 +75,19 @@ describe('a loop', () => {
     expect(stageOf(stop, 'loop/stop').settings['reason']).toBe('not good enough');
   });
 
+  it('shows earlier iterations to judgements that look at them, and only to those', () => {
+    const criteria = [{ metric: 'x', atLeast: 1, hysteresis: { below: 0.1, iterations: 2 } }];
+    const plan = planOf(workflow({ loop: loop({ until: { metrics: 'check.out', criteria } }) }));
+    expect(stageOf(plan, 'loop/until[0]').inputs['history']).toEqual({ shape: 'collect', items: [] });
+    expect(stageOf(plan, 'loop/until[2]').inputs['history']).toMatchObject({
+      items: [{ from: { stage: 'loop/body[0]/check' } }, { from: { stage: 'loop/body[1]/check' } }],
+    });
+    const counting = { metrics: 'check.out', expression: 'iteration >= 1' };
+    const counted = planOf(workflow({ loop: loop({ until: counting }) }));
+    expect(stageOf(counted, 'loop/until[1]').inputs['history']).toMatchObject({ items: [{ key: '0' }] });
+    expect(stageOf(planOf(workflow({ loop: loop() })), 'loop/until[1]').inputs).not.toHaveProperty('history');
+  });
+
   it('runs once per item, and reads what stands around it by key', () => {
     const plan = planOf(
       workflow({
