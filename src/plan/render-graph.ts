@@ -57,16 +57,61 @@ const colours: { readonly [state in StageState]: string } = {
   blocked: '#f8bbd0',
 };
 
+/** Stages of a template's instance, or of one iteration of a loop, drawn as a box with their common path. */
+interface Box {
+  readonly label: string;
+  readonly stages: PlannedStage[];
+  readonly boxes: Map<string, Box>;
+}
+
+function boxesOf(plan: Plan): Box {
+  const root: Box = { label: '', stages: [], boxes: new Map() };
+  for (const stage of plan.stages) {
+    let box = root;
+    for (const label of stage.id.split('/').slice(0, -1)) {
+      const inner = box.boxes.get(label) ?? { label, stages: [], boxes: new Map() };
+      box.boxes.set(label, inner);
+      box = inner;
+    }
+    box.stages.push(stage);
+  }
+  return root;
+}
+
+interface BoxWords {
+  readonly node: (stage: PlannedStage, label: string) => string;
+  readonly open: (index: number, label: string) => string;
+  readonly close: string;
+}
+
+/** Lines of all boxes, the inner ones indented. */
+function drawBoxes(root: Box, words: BoxWords): readonly string[] {
+  const lines: string[] = [];
+  let count = 0;
+  const draw = (box: Box, indent: string): void => {
+    for (const stage of box.stages) lines.push(`${indent}${words.node(stage, stage.id.split('/').at(-1) ?? '')}`);
+    for (const inner of box.boxes.values()) {
+      lines.push(`${indent}${words.open(count++, inner.label)}`);
+      draw(inner, `${indent}  `);
+      lines.push(`${indent}${words.close}`);
+    }
+  };
+  draw(root, '  ');
+  return lines;
+}
+
 function mermaid(plan: Plan, names: ReadonlyMap<StageId, string>, edges: readonly Edge[], annotate: Annotate): string {
   const lines = ['flowchart TD'];
   const used = new Set<StageState>();
-  for (const stage of plan.stages) {
-    const text = `"${mermaidText(stage.id)}"`;
+  const node = (stage: PlannedStage, label: string): string => {
+    const text = `"${mermaidText(label)}"`;
     const shape = stage.kind === 'gate' ? `{${text}}` : stage.kind === 'stop' ? `([${text}])` : `[${text}]`;
     const state = annotate(stage);
     if (state !== undefined) used.add(state);
-    lines.push(`  ${names.get(stage.id)}${shape}${state === undefined ? '' : `:::${className(state)}`}`);
-  }
+    return `${names.get(stage.id)}${shape}${state === undefined ? '' : `:::${className(state)}`}`;
+  };
+  const open = (index: number, label: string): string => `subgraph g${index}["${mermaidText(label)}"]`;
+  lines.push(...drawBoxes(boxesOf(plan), { node, open, close: 'end' }));
   for (const { from, to, label, data } of edges) {
     const words = label === '' ? '' : `|"${mermaidText(label)}"|`;
     lines.push(`  ${names.get(from)} ${data ? '-->' : '-.->'}${words} ${names.get(to)}`);
@@ -77,12 +122,14 @@ function mermaid(plan: Plan, names: ReadonlyMap<StageId, string>, edges: readonl
 
 function dot(plan: Plan, names: ReadonlyMap<StageId, string>, edges: readonly Edge[], annotate: Annotate): string {
   const lines = [`digraph ${dotText(plan.name)} {`, '  node [shape=box, style=filled, fillcolor="#ffffff"];'];
-  for (const stage of plan.stages) {
+  const node = (stage: PlannedStage, label: string): string => {
     const shape = stage.kind === 'gate' ? ', shape=diamond' : stage.kind === 'stop' ? ', shape=octagon' : '';
     const state = annotate(stage);
     const fill = state === undefined ? '' : `, fillcolor="${colours[state]}", tooltip="${state}"`;
-    lines.push(`  ${names.get(stage.id)} [label=${dotText(stage.id)}${shape}${fill}];`);
-  }
+    return `${names.get(stage.id)} [label=${dotText(label)}${shape}${fill}];`;
+  };
+  const open = (index: number, label: string): string => `subgraph cluster_${index} { label=${dotText(label)};`;
+  lines.push(...drawBoxes(boxesOf(plan), { node, open, close: '}' }));
   for (const { from, to, label, data } of edges) {
     const attributes = [...(label === '' ? [] : [`label=${dotText(label)}`]), ...(data ? [] : ['style=dashed'])];
     const list = attributes.length === 0 ? '' : ` [${attributes.join(', ')}]`;

@@ -54,6 +54,26 @@ describe('a plan as a picture', () => {
     expect(dot.at(-2)).toBe('}');
   });
 
+  it('with a box around the stages of a template, one inside the other', () => {
+    const inner = { stages: { a: command() }, outputs: { out: 'a.out' } };
+    const outer = { stages: { i: { kind: 'template', template: 'inner', forEach: ['x'] } } };
+    const boxed = planOf({
+      name: 'boxes',
+      templates: { inner, outer },
+      stages: { first: command(), o: { kind: 'template', template: 'outer' } },
+    });
+    const lines = [
+      '  s0["first"]',
+      '  subgraph g0["o"]',
+      '    subgraph g1["i[x]"]',
+      '      s1["a"]',
+      '    end',
+      '  end',
+    ];
+    expect(renderGraph(boxed, 'mermaid')).toBe(['flowchart TD', ...lines, ''].join('\n'));
+    expect(renderGraph(boxed, 'dot')).toContain('    subgraph cluster_1 { label="i[x]";');
+  });
+
   it('coloured by what a run says of its stages', () => {
     const text = renderGraph(plan, 'mermaid', (stage) => (stage.name === 'x' ? 'not-taken' : undefined));
     expect(text).toContain('s2["x"]:::not_taken');
