@@ -1,5 +1,6 @@
 // One whole process, measured from outside: wall time from before its start to after its end, and its largest resident set.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -35,10 +36,12 @@ os.write(3, json.dumps({
  */
 export async function measure(argv, { cwd, env = {}, limitMs = 600_000, log = join(cwd, '..', 'last-output.txt') }) {
   const output = openSync(log, 'w');
+  const clean = { ...quiet(process.env), ...env };
   try {
+    if (!hasPython()) return { ...(await measureFromNode(argv, { cwd, env: clean, limitMs, output })), output: log };
     const child = spawn('python3', ['-c', LAUNCHER, String(limitMs / 1000), ...argv], {
       cwd,
-      env: { ...quiet(process.env), ...env },
+      env: clean,
       stdio: ['ignore', output, output, 'pipe'],
     });
     const failed = new Promise((_, reject) => child.on('error', reject));
@@ -49,6 +52,26 @@ export async function measure(argv, { cwd, env = {}, limitMs = 600_000, log = jo
     closeSync(output);
   }
 }
+
+/** Where there is no Python: a little more than the process itself took, and no word on its memory. */
+async function measureFromNode([program, ...args], { cwd, env, limitMs, output }) {
+  const started = performance.now();
+  const child = spawn(program, args, { cwd, env, stdio: ['ignore', output, output], detached: true });
+  let over = false;
+  const timer = setTimeout(() => {
+    over = true;
+    process.kill(-child.pid, 'SIGKILL');
+  }, limitMs);
+  const [code] = await once(child, 'close');
+  clearTimeout(timer);
+  return { ms: performance.now() - started, rss: undefined, cpuMs: undefined, exitCode: code ?? -9, over };
+}
+
+function hasPython() {
+  python ??= spawnSync('python3', ['--version'], { stdio: 'ignore' }).status === 0;
+  return python;
+}
+let python;
 
 /** The same, where anything but exit code 0 means that the measurement is worth nothing. */
 export async function measureSuccess(argv, options) {
