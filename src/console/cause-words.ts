@@ -4,6 +4,8 @@ import { unreachable } from '../support/result.ts';
 import { shortDigest } from './quantities.ts';
 
 const MAX_VALUE = 60;
+/** Versions and arguments; the rest of `code` is digests. */
+const TELLING_CODE = /^\/code\/(onnxruntime$|program)/;
 
 export function causeWords(cause: RunCause, maxChanges = 3): string {
   switch (cause.because) {
@@ -26,7 +28,7 @@ export function causeWords(cause: RunCause, maxChanges = 3): string {
 
 export function changeWords({ pointer, before, after }: Change): string {
   // Two digests of it would say nothing to a reader; the version of the runtime does.
-  if (pointer.startsWith('/code/') && pointer !== '/code/onnxruntime') return `headgate's own code changed`;
+  if (pointer.startsWith('/code/') && !TELLING_CODE.test(pointer)) return `headgate's own code changed`;
   return `${pointer} ${side(before)} → ${side(after)}`;
 }
 

@@ -1,4 +1,5 @@
 // The answer to "why?": for one stage, what its newest run did and what a run would do now, each with its reasons.
+import type { PlacedRoot, SettingOrigin, SourcePlace, StageAnswer } from '../compose/explain-stage.ts';
 import type { RunCause } from '../events/run-events.ts';
 import type { StageForecast } from '../execute/forecast.ts';
 import type { RunReport, StageReport } from '../report/run-report.ts';
@@ -9,27 +10,54 @@ import { chosenWords, evidenceOf, evidenceWords } from './gate-words.ts';
 import { decisionWords, forecastWords } from './plan-text.ts';
 import { count, duration, shortDigest } from './quantities.ts';
 
-export interface StageAnswer {
-  readonly stage: string;
-  readonly at: { readonly file: string; readonly line: number };
-  readonly past?: StageReport;
-  readonly now?: StageForecast;
-}
-
 export function explainText(
-  { stage, at, past, now }: StageAnswer,
+  { stage, at, past, pastRoots, now, roots }: StageAnswer,
   report: RunReport | undefined,
   colours: Colours,
 ): string {
-  const lines = [`${colours.bold(stage)} ${colours.dim(`${at.file}:${at.line}`)}`];
-  if (past !== undefined && report !== undefined)
-    lines.push(`  in run ${report.run}: ${pastWords(past)}`, ...details(past));
-  if (now !== undefined) lines.push(`  a run now: ${forecastWords(now, colours)}`);
-  if (now?.will === 'run' && now.cause.because === 'changed' && now.cause.changes.length > 1) {
-    lines.push(...now.cause.changes.map((change) => `    ${changeWords(change)}`));
+  const lines = [`${colours.bold(stage)} ${colours.dim(`${at.file}:${at.line}:${at.column}`)}`];
+  if (past !== undefined && report !== undefined) {
+    lines.push(`  in run ${report.run}: ${pastWords(past)}`, ...rootLines(stage, pastRoots, colours), ...details(past));
   }
-  if (now !== undefined) lines.push(...decisionWords(now).map((line) => `    ${line}`));
+  if (now !== undefined) {
+    lines.push(`  a run now: ${forecastWords(now, colours)}`, ...changeLines(now), ...rootLines(stage, roots, colours));
+    lines.push(...decisionWords(now).map((line) => `    ${line}`));
+  }
   return `${lines.join('\n')}\n`;
+}
+
+function changeLines(now: StageForecast): readonly string[] {
+  const changes = now.will === 'run' && now.cause.because === 'changed' ? now.cause.changes : [];
+  return changes.length > 1 ? changes.map((change) => `    ${changeWords(change)}`) : [];
+}
+
+/** What somebody changed, and the way from there to this stage. */
+function rootLines(stage: string, roots: readonly PlacedRoot[], { dim, cyan }: Colours): readonly string[] {
+  return roots.flatMap((root) => {
+    const places = [
+      ...Object.entries(root.origins).map(([pointer, origin]) => originWords(pointer, origin)),
+      ...Object.values(root.files).map((path) => `file ${path}`),
+    ].map((words) => `      ${dim(words)}`);
+    if (root.stage === stage) return places;
+    const way = root.path.slice(1).reverse().join(' → ');
+    return [`    ${cyan('because')} ${way}: ${causeWords(root.cause)}`, ...places];
+  });
+}
+
+function originWords(pointer: string, { at, parameter }: SettingOrigin): string {
+  const written = `${pointer.slice('/settings/'.length)} is written at ${placeWords(at)}`;
+  if (parameter === undefined) return written;
+  const by =
+    parameter.set !== undefined
+      ? `set by --set ${parameter.set}`
+      : parameter.at === undefined
+        ? ''
+        : `from ${placeWords(parameter.at)}`;
+  return `${written}: parameter ${parameter.path}, ${by}`;
+}
+
+function placeWords({ file, line, column }: SourcePlace): string {
+  return `${file}:${line}:${column}`;
 }
 
 function pastWords(stage: StageReport): string {

@@ -4,14 +4,22 @@ import type { Plan, PlannedStage } from '../plan/plan.ts';
 import { dependenciesOf } from './edges.ts';
 
 /**
- * Stages by id (`head[detection]/qat`) or by name (`head/qat`: every instance), and for a template or a loop (`head`,
- * `head[detection]`) all that is inside it; undefined when there is none.
+ * Stages by id (`head[detection]/qat`) or by name (`head/qat`: every instance), for a template or a loop (`head`,
+ * `head[detection]`) all that is inside it, and by a pattern of ids with `*` (`head[*]/qat`); undefined when there is none.
  */
 export function stagesNamed(plan: Plan, name: string): readonly PlannedStage[] | undefined {
-  const found = plan.stages.filter((stage) =>
-    [stage.id, stage.name].some((path) => path === name || path.startsWith(`${name}/`)),
+  const pattern = name.includes('*') ? patternOf(name) : undefined;
+  const found = plan.stages.filter(
+    (stage) =>
+      pattern?.test(stage.id) === true ||
+      [stage.id, stage.name].some((path) => path === name || path.startsWith(`${name}/`)),
   );
   return found.length === 0 ? undefined : found;
+}
+
+function patternOf(name: string): RegExp {
+  const parts = name.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\/]/g, '\\$&'));
+  return new RegExp(`^${parts.join('.*')}$`);
 }
 
 /** The plan of these stages and all that comes before them. Stops that hang on one of their gates come along. */

@@ -12,7 +12,7 @@ import type { Result } from '../support/result.ts';
 import { withPackagedKinds } from './kind-packages.ts';
 import { MOST_FILES } from '../imports/imported-files.ts';
 import { makePlan } from './make-plan.ts';
-import type { FileUse } from './make-plan.ts';
+import type { FileUse, MadePlan } from './make-plan.ts';
 import type { Plan } from './plan.ts';
 import { readLocatedJson, type Looking } from './read-document.ts';
 import { readWorkflow } from './read-workflow.ts';
@@ -35,6 +35,17 @@ export async function loadWorkflow(
   path: string,
   options: LoadOptions = {},
 ): Promise<Result<Plan, readonly Diagnostic[]>> {
+  const loaded = await loadWithOrigins(path, options);
+  return loaded.ok ? ok(loaded.value.plan) : loaded;
+}
+
+export type LoadedWorkflow = Pick<MadePlan, 'plan' | 'originOf'>;
+
+/** For explanations: also where every setting was written. */
+export async function loadWithOrigins(
+  path: string,
+  options: LoadOptions = {},
+): Promise<Result<LoadedWorkflow, readonly Diagnostic[]>> {
   const spec = await readWorkflow(path, options.root ?? '.', options);
   if (!spec.ok) return spec;
   const params = options.params === undefined ? ok([]) : await readParams(options.params, options);
@@ -53,7 +64,7 @@ export async function loadWorkflow(
   const missing = await missingFiles(made.value.files, options);
   if (missing.length > 0) return err(sortDiagnostics(missing));
   const { plan, tooMany } = await withUserCode(made.value.plan, options.root ?? '.');
-  if (tooMany.length === 0) return ok(plan);
+  if (tooMany.length === 0) return ok({ plan, originOf: made.value.originOf });
   const at = { source: spec.value.source, offset: 0, length: 1 };
   return err(tooMany.map(({ id }) => tooManyImports(at, id, MOST_FILES)));
 }

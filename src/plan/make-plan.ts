@@ -3,7 +3,7 @@
 import { nothingToRun } from '../diagnostics/catalogue/graph.ts';
 import { sortDiagnostics } from '../diagnostics/diagnostic.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
-import { innerPlace, nodeAt } from '../diagnostics/located-json.ts';
+import { innerPlace, memberOf, nodeAt } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
 import { positionOf } from '../diagnostics/source.ts';
 import type { Place } from '../diagnostics/source.ts';
@@ -17,15 +17,16 @@ import { checkGates } from './check-gates.ts';
 import { checkPorts } from './check-ports.ts';
 import { findConditions } from './conditions.ts';
 import type { Conditions } from './conditions.ts';
-import { resolveDeclarations } from './declarations.ts';
+import { resolveDeclarations, type Declarations } from './declarations.ts';
 import { expandStages } from './expand.ts';
 import { caseSettings, remainingCases } from './gate-cases.ts';
-import type { Problems } from './instance.ts';
+import type { Problems, StageInstance } from './instance.ts';
 import { isDisabled } from './linked-stage.ts';
 import type { LinkedAfter, LinkedBinding, LinkedCases, LinkedStage, OutputRef } from './linked-stage.ts';
 import { linkStages } from './link.ts';
 import { checkParams, mergeParams } from './params.ts';
 import type { After, Binding, CaseRef, Plan, PlannedStage, PortRef } from './plan.ts';
+import { settingOrigin, type SettingOrigin, type Written } from './setting-origin.ts';
 import { orderStages } from './stage-graph.ts';
 
 export interface PlanOptions {
@@ -47,6 +48,8 @@ export interface FileUse {
 export interface MadePlan {
   readonly plan: Plan;
   readonly files: readonly FileUse[];
+  /** Where a setting of a stage was written; `steps` lead there from its settings. */
+  originOf(stage: string, steps: readonly string[]): SettingOrigin | undefined;
 }
 
 export function makePlan(spec: WorkflowSpec, options: PlanOptions = {}): Result<MadePlan, readonly Diagnostic[]> {
@@ -77,7 +80,11 @@ export function makePlan(spec: WorkflowSpec, options: PlanOptions = {}): Result<
     stages: kept.map((stage) => plannedStage(stage, conditions, outputs.get(stage.instance) ?? [])),
     tasks: [...declarations.tasks.values()].map(({ name, primaryMetric }) => ({ name, primaryMetric })),
   };
-  return ok({ plan, files: kept.flatMap(fileUses) });
+  const originOf: MadePlan['originOf'] = (id, steps) => {
+    const found = kept.find(({ instance }) => instance.id === id)?.instance;
+    return found === undefined ? undefined : settingOrigin(writtenFor(found, declarations), steps);
+  };
+  return ok({ plan, files: kept.flatMap(fileUses), originOf });
 }
 
 function plannedStage(stage: LinkedStage, conditions: Conditions, outputs: readonly OutputPort[]): PlannedStage {
@@ -107,6 +114,18 @@ function plannedStage(stage: LinkedStage, conditions: Conditions, outputs: reado
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     retries,
     ...(retryRules === undefined ? {} : { retryRules }),
+  };
+}
+
+function writtenFor({ withNode, spec, task, context }: StageInstance, declarations: Declarations): Written {
+  const named = memberOf(withNode, 'profile');
+  const profile = named?.type === 'string' ? named.value : declarations.activeProfile?.name;
+  return {
+    with: withNode,
+    cases: spec.cases,
+    task: declarations.spec.tasks.get(task ?? '')?.node,
+    profile: context.profile === undefined ? undefined : declarations.spec.profiles.get(profile ?? '')?.node,
+    params: declarations.params.node,
   };
 }
 

@@ -1,12 +1,17 @@
 // headgate explain STAGE: what happened to a stage in the newest run of its workflow, and what a run would do with it now.
+import { relative } from 'node:path';
 import { coloursFor } from '../../console/colours.ts';
 import { explainText } from '../../console/explain-text.ts';
-import { forecastRun, type StageForecast } from '../../execute/forecast.ts';
-import { foldRun, type RunReport } from '../../report/run-report.ts';
+import { forecastRun } from '../../execute/forecast.ts';
+import { stagesNamed } from '../../execute/subplan.ts';
+import { loadWithOrigins } from '../../plan/load-workflow.ts';
+import { foldRun } from '../../report/run-report.ts';
 import { LatestKeys } from '../../store/actions.ts';
 import { openStore } from '../../store/store.ts';
+import { explainStage } from '../../compose/explain-stage.ts';
 import { unknownStage } from '../../compose/select-stages.ts';
 import { newestCall } from '../newest-call.ts';
+import { rootOf } from '../load-plan.ts';
 import { prepare, type SelectionOptions } from '../prepare.ts';
 import { printJson, refuse, type ExitCode, type Terminal } from '../terminal.ts';
 
@@ -19,11 +24,12 @@ export async function explain(terminal: Terminal, stage: string, options: Explai
   const { layout } = openStore(options.root ?? '.');
   const call = await newestCall(layout, options);
   if (call === undefined) return refuse(terminal, 'no run yet to explain', 'name the workflow with --file');
-  const prepared = await prepare(terminal, call.file, { ...call.options, ...options });
+  const file = named(call.file);
+  const prepared = await prepare(terminal, file, { ...call.options, ...options });
   if (prepared === undefined) return 2;
   const { plan, store, embedded, forced } = prepared;
-  const named = plan.stages.filter(({ id, name }) => id === stage || name === stage);
-  if (named.length === 0) {
+  const asked = stagesNamed(plan, stage);
+  if (asked === undefined) {
     const { message, help } = unknownStage(plan, stage);
     return refuse(terminal, message, help);
   }
@@ -31,7 +37,16 @@ export async function explain(terminal: Terminal, stage: string, options: Explai
   const forecasts = await forecastRun({ plan, store, latest, code: embedded.code, forced });
   await store.stats.save();
   const report = call.run === undefined ? undefined : foldRun(call.run.journal.events);
-  const answers = named.map(({ id, at }) => ({ stage: id, at, ...lookUp(id, report, forecasts) }));
+  const { set, params } = { ...call.options, ...options };
+  const loaded = await loadWithOrigins(file, {
+    root: rootOf(options),
+    ...(set === undefined ? {} : { set }),
+    ...(params === undefined ? {} : { params }),
+  });
+  // It has just been loaded; should it have been edited meanwhile, only the places are missing.
+  const originOf = loaded.ok ? loaded.value.originOf : () => undefined;
+  const known = { plan, store, latest, forecasts, report, originOf };
+  const answers = await Promise.all(asked.map(({ id }) => explainStage(known, id)));
   if (options.json === true) printJson(terminal, { run: report?.run ?? null, stages: answers });
   else {
     const colours = coloursFor(terminal.stdout, terminal.env);
@@ -40,12 +55,8 @@ export async function explain(terminal: Terminal, stage: string, options: Explai
   return 0;
 }
 
-function lookUp(
-  id: string,
-  report: RunReport | undefined,
-  forecasts: readonly StageForecast[],
-): { readonly past?: RunReport['stages'][number]; readonly now?: StageForecast } {
-  const past = report?.stages.find((candidate) => candidate.id === id);
-  const now = forecasts.find((candidate) => candidate.stage === id);
-  return { ...(past === undefined ? {} : { past }), ...(now === undefined ? {} : { now }) };
+/** The journal holds absolute paths; places read better as they would be typed here. */
+function named(file: string): string {
+  const way = relative('.', file);
+  return way.startsWith('..') ? file : way;
 }
