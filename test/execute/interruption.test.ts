@@ -1,7 +1,4 @@
 // Stopping: by a stop stage, by one SIGINT, by two. Jobs stand exactly where the test holds them.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Conductor } from '../support/conductor.ts';
 import { Engine, ofType, statesOf } from '../support/engine.ts';
@@ -9,16 +6,13 @@ import { ELSE, gate, job, metricsStage, plan, stage } from '../support/plans.ts'
 
 let engine: Engine;
 let conductor: Conductor;
-let folder: string;
 beforeEach(async () => {
   engine = await Engine.inNewFolder();
-  folder = await mkdtemp(join(tmpdir(), 'headgate-conductor-'));
-  conductor = await Conductor.in(folder);
+  conductor = await Conductor.inNewFolder();
 });
 afterEach(async () => {
-  conductor.close();
+  await conductor.remove();
   await engine.remove();
-  await rm(folder, { recursive: true, force: true });
 });
 
 const training = (id = 'train', steps = 5) =>

@@ -1,8 +1,5 @@
 // After a failure: by default nothing new starts and what runs goes on to its end; with keep-going everything that does not
 // depend on the failure runs.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { coloursFor } from '../../src/console/colours.ts';
 import { runSummary } from '../../src/console/run-summary.ts';
@@ -14,16 +11,13 @@ import { job, plan } from '../support/plans.ts';
 
 let engine: Engine;
 let conductor: Conductor;
-let folder: string;
 beforeEach(async () => {
   engine = await Engine.inNewFolder();
-  folder = await mkdtemp(join(tmpdir(), 'headgate-conductor-'));
-  conductor = await Conductor.in(folder);
+  conductor = await Conductor.inNewFolder();
 });
 afterEach(async () => {
-  conductor.close();
+  await conductor.remove();
   await engine.remove();
-  await rm(folder, { recursive: true, force: true });
 });
 
 const heads = ['segmentation', 'detection', 'classification'] as const;

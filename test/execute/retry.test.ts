@@ -1,7 +1,4 @@
 // Trying again: for what, after how long, without holding anything meanwhile. The clock is the test's.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { StageFailure } from '../../src/events/failures.ts';
 import { delayBefore, isTriedAgain } from '../../src/execute/retry.ts';
@@ -61,16 +58,13 @@ describe('the wait before the next try', () => {
 describe('a stage that is tried again', () => {
   let engine: Engine;
   let conductor: Conductor;
-  let folder: string;
   beforeEach(async () => {
     engine = await Engine.inNewFolder();
-    folder = await mkdtemp(join(tmpdir(), 'headgate-conductor-'));
-    conductor = await Conductor.in(folder);
+    conductor = await Conductor.inNewFolder();
   });
   afterEach(async () => {
-    conductor.close();
+    await conductor.remove();
     await engine.remove();
-    await rm(folder, { recursive: true, force: true });
   });
 
   /** Fails so many times, each time with the number of the try as exit code, then succeeds. */

@@ -1,7 +1,4 @@
 // A run that another one of the same process takes over from: what both need goes on, the rest stops with a resume state.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { runId } from '../../src/events/ids.ts';
 import { forecastRun } from '../../src/execute/forecast.ts';
@@ -19,16 +16,13 @@ import { job, plan } from '../support/plans.ts';
 
 let engine: Engine;
 let conductor: Conductor;
-let folder: string;
 beforeEach(async () => {
   engine = await Engine.inNewFolder();
-  folder = await mkdtemp(join(tmpdir(), 'headgate-supersede-'));
-  conductor = await Conductor.in(folder);
+  conductor = await Conductor.inNewFolder();
 });
 afterEach(async () => {
-  conductor.close();
+  await conductor.remove();
   await engine.remove();
-  await rm(folder, { recursive: true, force: true });
 });
 
 const training = (id: string, rate: number, more: object = {}) =>

@@ -1,8 +1,10 @@
 // Tells jobs when to go on. A job says over a socket where it has come to and waits for the answer, so that tests can put
 // anything (a signal, another job, the end of the engine) exactly there, without sleeping.
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 
 export interface Held {
   /** Lets the job go on. */
@@ -29,9 +31,19 @@ export class Conductor {
     return conductor;
   }
 
+  /** In a folder of its own, which `remove` takes away. */
+  static async inNewFolder(): Promise<Conductor> {
+    return Conductor.in(await mkdtemp(join(tmpdir(), 'headgate-conductor-')));
+  }
+
   /** Resolves when a job comes to this point, which it does not leave before `go`. All other points are passed freely. */
   hold(point: string): Promise<Held> {
     return new Promise((resolve) => this.awaited.set(point, resolve));
+  }
+
+  async remove(): Promise<void> {
+    this.close();
+    await rm(dirname(this.path), { recursive: true, force: true });
   }
 
   close(): void {
