@@ -1,6 +1,7 @@
 // A workflow and the files it includes → one workflow. Names are declared once; parameters of the including file win.
 import { declaredTwice } from '../diagnostics/catalogue/groups.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import { toJson } from '../diagnostics/located-json.ts';
 import type { Located, LocatedObject, Member } from '../diagnostics/located-json.ts';
 import type { Place } from '../diagnostics/source.ts';
 import type { WorkflowSpec } from './workflow-spec.ts';
@@ -18,6 +19,7 @@ function mergePart(whole: WorkflowSpec, part: WorkflowSpec, problems: Diagnostic
     ...whole,
     sources: [...whole.sources, ...part.sources],
     params: mergeLocated(part.params, whole.params),
+    kinds: listsOf(part.kinds, whole.kinds),
     paramsSchemas: [...part.paramsSchemas, ...whole.paramsSchemas],
     profiles: union('profile', part.profiles, whole.profiles, problems),
     tasks: union('task', part.tasks, whole.tasks, problems),
@@ -25,6 +27,12 @@ function mergePart(whole: WorkflowSpec, part: WorkflowSpec, problems: Diagnostic
     templates: union('template', part.templates, whole.templates, problems),
     stages: union('stage', part.stages, whole.stages, problems),
   };
+}
+
+function listsOf(part: Located | undefined, whole: Located | undefined): Located | undefined {
+  if (part?.type !== 'array' || whole?.type !== 'array') return whole ?? part;
+  const own = whole.items.map(toJson);
+  return { ...whole, items: [...part.items.filter((item) => !own.includes(toJson(item))), ...whole.items] };
 }
 
 function union<T extends { readonly nameAt: Place }>(

@@ -81,6 +81,17 @@ test('a stage of the kind is planned with its program, code, files and tokens', 
   });
 });
 
+test('an included file brings its packages along, named once or twice', async () => {
+  await install('node_modules/scale');
+  await write('parts/scaled.json', { kinds: ['scale'] });
+  const made = { kind: 'command', with: { argv: ['true'], outputs: { out: { type: 'file', path: 'out' } } } };
+  const stages = { made, scaled: { kind: 'acme/scale', inputs: { in: 'made.out' } } };
+  for (const own of [{}, { kinds: ['scale'] }]) {
+    await write('w.json', { name: 'w', include: ['parts/scaled.json'], ...own, stages });
+    expect(await loadWorkflow(join(root, 'w.json'), { root })).toMatchObject({ ok: true });
+  }
+});
+
 test('a package is found above the workflow’s folder, under a scope, and by a path inside the root', async () => {
   await install('node_modules/@acme/scale');
   expect(await problems(undefined, ['@acme/scale'])).toEqual([]);
