@@ -85,7 +85,8 @@ test('an included file brings its packages along, named once or twice', async ()
   await install('node_modules/scale');
   await write('parts/scaled.json', { kinds: ['scale'] });
   const made = { kind: 'command', with: { argv: ['true'], outputs: { out: { type: 'file', path: 'out' } } } };
-  const stages = { made, scaled: { kind: 'acme/scale', inputs: { in: 'made.out' } } };
+  const inputs = { in: 'made.out', more: { collect: { a: 'made.out' } } };
+  const stages = { made, scaled: { kind: 'acme/scale', inputs } };
   for (const own of [{}, { kinds: ['scale'] }]) {
     await write('w.json', { name: 'w', include: ['parts/scaled.json'], ...own, stages });
     expect(await loadWorkflow(join(root, 'w.json'), { root })).toMatchObject({ ok: true });
