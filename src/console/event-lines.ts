@@ -37,6 +37,10 @@ export function eventLine(event: RunEvent, colours: Colours): string | undefined
       const below = lines.map((line) => (line === undefined ? '' : `\n  ${line}`)).join('');
       return `${event.stage} ${red('failed')}: ${message}${tail}${below}`;
     }
+    case 'stage-waiting': {
+      const { run, pid, host } = event.owner;
+      return `${yellow('waits')} ${event.stage} ${dim(`run ${run} (process ${pid} on ${host}) works on the same; its outputs will be taken`)}`;
+    }
     case 'stage-retried':
       return `${event.stage} ${yellow('failed and is tried again')}${waitWords(event.delayMs)} (attempt ${event.attempt}): ${failureWords(event.failure).message}`;
     case 'stage-cancelled':

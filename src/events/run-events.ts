@@ -127,6 +127,13 @@ export type RunEventBody =
       /** What went wrong the first time, where that was something else. */
       readonly firstFailure?: StageFailure;
     }
+  /** Another engine on this store works on the same key; its outputs are taken when it has ended. */
+  | {
+      readonly type: 'stage-waiting';
+      readonly stage: StageId;
+      readonly key: string;
+      readonly owner: { readonly run: string; readonly host: string; readonly pid: number };
+    }
   | {
       readonly type: 'stage-retried';
       readonly stage: StageId;

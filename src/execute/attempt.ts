@@ -7,7 +7,7 @@ import { JOB_PROTOCOL, type JobEvent, type JobInput, type ProofSummary } from '.
 import type { PlannedStage } from '../plan/plan.ts';
 import { identifyProcess } from '../process/process-identity.ts';
 import type { ProcessEnd } from '../process/start-process.ts';
-import { writeClaim } from '../store/claims.ts';
+import { thisHost, updateClaim } from '../store/claims.ts';
 import { dropResumeStates, keepResumeState, resumeStateOf } from '../store/resume-states.ts';
 import type { Store } from '../store/store.ts';
 import type { Digest } from '../support/digest.ts';
@@ -28,6 +28,7 @@ export interface AttemptContext {
   readonly store: Store;
   readonly executor: Executor;
   readonly embedded: EmbeddedBackend;
+  readonly run: string;
   readonly runFolder: string;
   readonly graceMs: number;
   readonly defaultTimeoutMs?: number;
@@ -149,10 +150,11 @@ async function launchOf(
 
 async function runJob(context: AttemptContext, key: Digest, launch: Launch, redactor: Redactor): Promise<JobEnd> {
   const engine = await identifyProcess(process.pid);
-  await writeClaim(context.store.layout, key, { engine, jobFolder: launch.jobFolder });
+  const claim = { engine, host: thisHost, run: context.run, jobFolder: launch.jobFolder };
+  await updateClaim(context.store.layout, key, claim);
   const job = await context.executor.start(launch);
   if (job.identity !== undefined) {
-    await writeClaim(context.store.layout, key, { engine, job: job.identity, jobFolder: launch.jobFolder });
+    await updateClaim(context.store.layout, key, { ...claim, job: job.identity });
   }
   const unsubscribe = [onAbort(context.checkpoint, () => job.cancel()), onAbort(context.kill, () => job.kill())];
   const proofs: ProofSummary[] = [];

@@ -3,35 +3,77 @@
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { identifyProcess, isProcessAlive } from '../process/process-identity.ts';
-import { readClaim } from '../store/claims.ts';
+import {
+  HEARTBEAT_MS,
+  readClaim,
+  removeClaim,
+  takeClaim,
+  thisHost,
+  type Claim,
+  type FoundClaim,
+} from '../store/claims.ts';
 import { keepResumeState } from '../store/resume-states.ts';
 import type { Store } from '../store/store.ts';
 import type { Digest } from '../support/digest.ts';
 import type { Executor } from './ports.ts';
 
-const POLL_MS = 200;
+export interface Claiming {
+  readonly store: Store;
+  readonly executor: Executor;
+  readonly run: string;
+  readonly orphanGraceMs: number;
+  readonly stopping: AbortSignal;
+  /** Called once, when it turns out that another engine has to be waited for. */
+  readonly onWaiting: (owner: Claim) => void;
+}
+
+const [FIRST_POLL_MS, LONGEST_POLL_MS] = [50, 500];
+/** An owner elsewhere that has not moved its claim for so long, by this engine's own clock, is dead. */
+const SILENT_MS = 6 * HEARTBEAT_MS;
 
 /** True when the key is this engine's to work on; false when another engine has finished with it meanwhile. */
-export async function awaitClaim(
-  store: Store,
-  executor: Executor,
-  key: Digest,
-  orphanGraceMs: number,
-  stopping: AbortSignal,
-): Promise<boolean> {
+export async function claimKey(claiming: Claiming, key: Digest): Promise<boolean> {
+  const { store, run, stopping, onWaiting } = claiming;
   const self = await identifyProcess(process.pid);
+  const own: Claim = { engine: self, host: thisHost, run, jobFolder: '' };
+  const isOver = silenceOf(self);
   let waited = false;
-  for (;;) {
-    const claim = await readClaim(store.layout, key);
-    if (claim === undefined) return !waited;
-    const own = claim.engine.pid === self.pid && claim.engine.startTime === self.startTime;
-    if (own || !(await isProcessAlive(claim.engine))) {
-      if (claim.job !== undefined) await executor.endOrphan(claim.job, orphanGraceMs, claim.jobFolder);
-      await keepResumeState(store.layout, key, join(claim.jobFolder, 'resume'));
-      return true;
+  for (let pollMs = FIRST_POLL_MS; ; pollMs = Math.min(2 * pollMs, LONGEST_POLL_MS)) {
+    const claim = readClaim(store.layout, key);
+    if (claim === undefined) {
+      if (waited) return false;
+      if (takeClaim(store.layout, key, own)) return true;
+    } else if (await isOver(claim)) {
+      if (removeClaim(store.layout, key, claim)) await inherit(claiming, key, claim);
+    } else {
+      if (stopping.aborted) return false;
+      if (!waited) onWaiting(claim);
+      waited = true;
+      await wait(pollMs);
     }
-    if (stopping.aborted) return false;
-    waited = true;
-    await wait(POLL_MS);
   }
+}
+
+/** What a dead engine left: its job is ended, what the job had reached is kept. */
+async function inherit({ store, executor, orphanGraceMs }: Claiming, key: Digest, claim: Claim): Promise<void> {
+  if (claim.jobFolder === '') return;
+  if (claim.job !== undefined && claim.host === thisHost) {
+    await executor.endOrphan(claim.job, orphanGraceMs, claim.jobFolder);
+  }
+  await keepResumeState(store.layout, key, join(claim.jobFolder, 'resume'));
+}
+
+type Identity = Claim['engine'];
+
+/** Tells whether a claim's owner is gone: here by its process, elsewhere by a claim that has stood still for too long. */
+function silenceOf(self: Identity): (claim: FoundClaim) => Promise<boolean> {
+  let seen: { readonly beat: string; readonly at: number } | undefined;
+  return async ({ engine, host, beat }) => {
+    if (host === thisHost) {
+      const own = engine.pid === self.pid && engine.startTime === self.startTime;
+      return own || !(await isProcessAlive(engine));
+    }
+    if (seen?.beat !== beat) seen = { beat, at: performance.now() };
+    return performance.now() - seen.at > SILENT_MS;
+  };
 }

@@ -2,7 +2,7 @@
 // kept), locks, half-written files. Nothing here is needed for a right result, and nobody has to do it by hand.
 import { join } from 'node:path';
 import { isProcessAlive } from '../process/process-identity.ts';
-import { dropClaim, listClaims, readClaim } from '../store/claims.ts';
+import { listClaims, readClaim, removeClaim, thisHost } from '../store/claims.ts';
 import { dropResumeStates, keepResumeState, listResumeStates } from '../store/resume-states.ts';
 import { deadRuns, unlockRun } from '../store/runs.ts';
 import { sweepDrafts, sweepDraftsEverywhere, type Store } from '../store/store.ts';
@@ -25,10 +25,11 @@ export async function clearUp(store: Store, executor: Executor, continued: boole
 
 async function clearClaims({ layout }: Store, executor: Executor): Promise<void> {
   for (const key of await listClaims(layout)) {
-    const claim = await readClaim(layout, key);
-    if (claim !== undefined && (await isProcessAlive(claim.engine))) continue;
-    if (claim?.job !== undefined) await executor.endOrphan(claim.job, 0, claim.jobFolder);
-    if (claim !== undefined) await keepResumeState(layout, key, join(claim.jobFolder, 'resume'));
-    await dropClaim(layout, key);
+    const claim = readClaim(layout, key);
+    // Whether an owner on another host lives shows only to those who wait for its key.
+    if (claim === undefined || claim.host !== thisHost || (await isProcessAlive(claim.engine))) continue;
+    if (!removeClaim(layout, key, claim) || claim.jobFolder === '') continue;
+    if (claim.job !== undefined) await executor.endOrphan(claim.job, 0, claim.jobFolder);
+    await keepResumeState(layout, key, join(claim.jobFolder, 'resume'));
   }
 }

@@ -109,6 +109,7 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
       recorder,
       executor: settings.executor,
       embedded: settings.embedded,
+      run,
       runFolder: folder,
       graceMs: settings.graceMs ?? DEFAULT_GRACE_MS,
       orphanGraceMs: settings.orphanGraceMs ?? DEFAULT_ORPHAN_GRACE_MS,

@@ -6,12 +6,12 @@ import type { StageId } from '../events/ids.ts';
 import type { RunCause, StageFacts } from '../events/run-events.ts';
 import type { PlannedStage } from '../plan/plan.ts';
 import type { ActionRecord } from '../store/actions.ts';
-import { dropClaim } from '../store/claims.ts';
+import { dropClaim, type Claim } from '../store/claims.ts';
 import { dropResumeStates, resumeStateOf } from '../store/resume-states.ts';
 import type { Clock } from '../support/clock.ts';
 import { isJsonObject, type JsonObject } from '../support/json.ts';
 import { runAttempt, type AttemptContext, type AttemptEnd } from './attempt.ts';
-import { awaitClaim } from './claim-key.ts';
+import { claimKey } from './claim-key.ts';
 import type { Outputs, ResolvedInput } from './edges.ts';
 import { evaluateEngineStage } from './engine-stages.ts';
 import { fileDigests, type StageKey } from './key.ts';
@@ -98,15 +98,23 @@ async function runJobs(
   hold: Hold,
 ): Promise<StageEnd> {
   const { store } = context;
+  const { recorder, executor, checkpoint: stopping } = context;
   // A program that knows nothing of headgate writes no resume state that would be worth waiting for.
-  const graceMs = stage.runsOn === 'command' ? 0 : context.orphanGraceMs;
-  if (!(await awaitClaim(store, context.executor, key.key, graceMs, context.checkpoint))) {
-    return { end: 'done-elsewhere' };
-  }
+  const orphanGraceMs = stage.runsOn === 'command' ? 0 : context.orphanGraceMs;
+  const { id } = stage;
+  const onWaiting = ({ run, host, engine }: Claim): void => {
+    hold.giveBack(); // waiting needs no core
+    recorder.emit({ type: 'stage-waiting', stage: id, key: key.key, owner: { run, host, pid: engine.pid } });
+  };
+  const claiming = { store, executor, run: recorder.run, orphanGraceMs, stopping, onWaiting };
+  if (!(await claimKey(claiming, key.key))) return { end: 'done-elsewhere' };
   try {
+    // Another engine may have finished with it after this one looked and before it claimed.
+    const isNew = cause.because === 'never-run' || cause.because === 'changed';
+    if (isNew && store.actions.recall(key.key) !== undefined) return { end: 'done-elsewhere' };
     return await attemptUntilDone(context, stage, key, inputs, cause, hold);
   } finally {
-    await dropClaim(store.layout, key.key);
+    dropClaim(store.layout, key.key);
   }
 }
 

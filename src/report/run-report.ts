@@ -176,6 +176,8 @@ function changesBy(event: StageEvent, before: StageReport | undefined): Partial<
         ...(event.attempts === undefined ? {} : { attempts: event.attempts }),
         ...(event.firstFailure === undefined ? {} : { firstFailure: event.firstFailure }),
       };
+    case 'stage-waiting':
+      return { state: 'pending' };
     case 'stage-retried':
       return { failure: event.failure };
     case 'stage-cancelled':

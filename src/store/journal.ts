@@ -15,7 +15,7 @@ export interface JournalContent {
 }
 
 /** Events that may be lost with the machine: progress is news, and a start without its end says what its job folder says. */
-const NOT_WORTH_A_SYNC = new Set<RunEvent['type']>(['job-reported', 'stage-started', 'gate-decided']);
+const NOT_WORTH_A_SYNC = new Set<RunEvent['type']>(['job-reported', 'stage-started', 'stage-waiting', 'gate-decided']);
 /** Events that may be lost with the process: whoever goes on comes to the same again, for free. They come in bursts. */
 const NOT_WORTH_A_WRITE = new Set<RunEvent['type']>(['stage-restored', 'stage-not-taken', 'stage-blocked']);
 /** A long burst is written in pieces of this many characters. */
