@@ -1,5 +1,6 @@
 // The commands and their options. The only importer of commander; each command is loaded when it is called.
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import type { GcOptions, VerifyOptions } from './commands/cache.ts';
 import type { ExitCode, Terminal } from './terminal.ts';
 
 /** Runs one command line (without node and script) to its end. */
@@ -28,6 +29,12 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
   ): void => {
     command.action(async (name: string | undefined, options: O) => {
       exitCode = await run(name, options);
+    });
+  };
+
+  const withoutName = <O extends object>(command: Command, run: (options: O) => Promise<ExitCode>): void => {
+    command.action(async (options: O) => {
+      exitCode = await run(options);
     });
   };
 
@@ -112,6 +119,25 @@ export async function runProgram(argv: readonly string[], terminal: Terminal): P
   withName(
     jsonOption(program.command('init [folder]').description('write a small workflow that runs, to begin from')),
     async (folder, options) => (await import('./commands/init.ts')).init(terminal, folder, options),
+  );
+  const cache = program.command('cache').description('what the store in .headgate/ holds');
+  withoutName(
+    rootOption(jsonOption(cache.command('ls').description('how much, by workflow and kind'))),
+    async (options) => (await import('./commands/cache.ts')).listCache(terminal, options),
+  );
+  withoutName<VerifyOptions>(
+    rootOption(
+      jsonOption(cache.command('verify').description('read everything; put what is wrong into quarantine')),
+    ).option('--repair', 'also remove what referred to it, so that it is made again'),
+    async (options) => (await import('./commands/cache.ts')).verifyCache(terminal, options),
+  );
+  withoutName<GcOptions>(
+    rootOption(jsonOption(cache.command('gc').description('remove what nothing refers to, and what these limits say')))
+      .option('--older-than <age>', 'results that no run has used for so long, for example 30d')
+      .option('--max-size <size>', 'the longest unused, until the rest takes no more, for example 10GB')
+      .option('--keep-runs <n>', 'what the newest n runs of each workflow did not use', positiveInteger)
+      .option('--dry-run', 'only say what would go'),
+    async (options) => (await import('./commands/cache.ts')).collectCache(terminal, options),
   );
   program.option('-V, --version', 'print the version');
   if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {

@@ -109,6 +109,10 @@ export class LatestKeys {
     return this.keys.get(stage);
   }
 
+  all(): Iterable<Digest> {
+    return this.keys.values();
+  }
+
   set(stage: string, key: Digest): void {
     if (this.keys.get(stage) === key) return;
     this.keys.set(stage, key);

@@ -36,14 +36,20 @@ export async function materialiseTree(
   return folder;
 }
 
+/** Whether a tree's folder still holds what the tree says. */
+export async function materialisedIsSound(layout: StoreLayout, objects: ObjectStore, digest: Digest): Promise<boolean> {
+  const entries = await objects.entriesOf(digest);
+  return entries !== undefined && isMaterialised(sharded(layout.trees, digest), objects, entries);
+}
+
 /** Whether the folder's files are the very files (inodes) of the store, or hold the same bytes, and no others. */
 async function isMaterialised(folder: string, objects: ObjectStore, entries: readonly TreeEntry[]): Promise<boolean> {
   const present = await listFiles(folder).catch(() => undefined);
   if (present?.length !== entries.length) return false;
   for (const entry of entries) {
     const own = await stat(join(folder, entry.path), { bigint: true }).catch(() => undefined);
-    const object = await stat(objects.pathOf(entry.digest), { bigint: true });
-    const same = own?.ino === object.ino && own.dev === object.dev;
+    const object = await stat(objects.pathOf(entry.digest), { bigint: true }).catch(() => undefined);
+    const same = own !== undefined && own.ino === object?.ino && own.dev === object.dev;
     if (!same && (own === undefined || (await digestFile(join(folder, entry.path))) !== entry.digest)) return false;
   }
   return true;

@@ -26,8 +26,9 @@ export const layers: { readonly [folder: string]: readonly string[] } = {
   watch: ['support', 'events', 'diagnostics', 'plan', 'execute'],
   // What both composition roots start from: the installation, a file as a plan, the asked-for stages, runs of the past.
   compose: ['support', 'events', 'diagnostics', 'plan', 'stages', 'store', 'execute', 'report'],
-  // Words for values that execute/ and compose/ decide (causes, forecasts), watch/ tells and report/ folds; no behaviour of theirs.
-  console: ['support', 'events', 'diagnostics', 'execute', 'watch', 'report', 'compose'],
+  // Words for values that execute/ and compose/ decide (causes, forecasts), store/ finds in itself, watch/ tells and report/ folds;
+  // no behaviour of theirs.
+  console: ['support', 'events', 'diagnostics', 'store', 'execute', 'watch', 'report', 'compose'],
   // The composition root of programs that import headgate: no words, no terminal.
   library: [
     'support',

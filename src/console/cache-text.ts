@@ -1,0 +1,92 @@
+// What a store holds, what of it is wrong and what of it goes, in words.
+import type { Leaving } from '../store/collect.ts';
+import type { Verified, Wrong } from '../store/verify.ts';
+import { unreachable } from '../support/result.ts';
+import type { Colours } from './colours.ts';
+import { byteSize, count, shortDigest } from './quantities.ts';
+
+export interface StoreSizes {
+  readonly objects: { readonly count: number; readonly bytes: number };
+  readonly records: number;
+  readonly runs: number;
+  readonly leftovers: readonly { readonly name: string; readonly count: number; readonly bytes: number }[];
+  /** An object that several share counts for each. */
+  readonly groups: readonly {
+    readonly workflow: string;
+    readonly kind: string;
+    readonly records: number;
+    readonly bytes: number;
+  }[];
+}
+
+export function sizesText({ objects, records, runs, leftovers, groups }: StoreSizes, { bold, dim }: Colours): string {
+  const width = Math.max(0, ...groups.map(({ workflow }) => workflow.length));
+  const kindWidth = Math.max(0, ...groups.map(({ kind }) => kind.length));
+  return [
+    `${bold(byteSize(objects.bytes))} in ${count(objects.count, 'object')}, ${count(records, 'record')}, ${count(runs, 'run')}`,
+    ...groups.map(
+      ({ workflow, kind, records: made, bytes }) =>
+        `  ${workflow.padEnd(width)}  ${kind.padEnd(kindWidth)}  ${byteSize(bytes).padStart(8)}  ${dim(count(made, 'record'))}`,
+    ),
+    ...leftovers
+      .filter((leftover) => leftover.count > 0)
+      .map((leftover) => dim(`  ${leftover.name}: ${leftover.count}, ${byteSize(leftover.bytes)}`)),
+    '',
+  ].join('\n');
+}
+
+export function verifiedText(
+  { objects, bytes, records, wrong }: Verified,
+  repaired: boolean,
+  colours: Colours,
+): string {
+  const looked = `${count(objects, 'object')} (${byteSize(bytes)}) and ${count(records, 'record')} read`;
+  if (wrong.length === 0) return `${looked}: ${colours.green('all sound')}\n`;
+  const help = repaired
+    ? 'what is gone is made again by the next run that needs it'
+    : 'what is in quarantine is not used; --repair also removes what referred to it';
+  return `${wrong.map((one) => `${colours.red('wrong')} ${wrongWords(one)}\n`).join('')}${looked}: ${count(wrong.length, 'problem')}\n  help: ${help}\n`;
+}
+
+function wrongWords(wrong: Wrong): string {
+  switch (wrong.what) {
+    case 'object-damaged':
+      return `object ${shortDigest(wrong.name)} does not hold what it is named after; moved to ${wrong.movedTo}`;
+    case 'not-an-object':
+      return `${wrong.name} is no object; moved to ${wrong.movedTo}`;
+    case 'record-damaged':
+      return `record ${shortDigest(wrong.name)} is not what was written; moved to ${wrong.movedTo}`;
+    case 'output-lost':
+      return `record ${shortDigest(wrong.name)} (stage ${wrong.stage}): the output "${wrong.port}" is gone`;
+    case 'tree-altered':
+      return `the folder made of ${shortDigest(wrong.name)} is not what it should be`;
+    default:
+      return unreachable(wrong);
+  }
+}
+
+const NAMES: { readonly [what in Leaving['what']]: string } = {
+  record: 'record',
+  object: 'object',
+  tree: 'folder made of objects',
+  'resume-state': 'resume state',
+  'job-folder': 'job folder',
+  quarantined: 'quarantined file',
+};
+
+export function collectedText(leaving: readonly Leaving[], dryRun: boolean, { bold, dim }: Colours): string {
+  const verb = dryRun ? 'would be removed' : 'removed';
+  if (leaving.length === 0) return `nothing ${verb}\n`;
+  const lines = Object.entries(NAMES).flatMap(([what, name]) => {
+    const pieces = leaving.filter((piece) => piece.what === what);
+    if (pieces.length === 0) return [];
+    const many = name.startsWith('folder') ? 'folders made of objects' : `${name}s`;
+    return [`  ${count(pieces.length, name, many)}, ${byteSize(sum(pieces))}`];
+  });
+  const paths = dryRun ? leaving.map(({ path }) => dim(`    ${path}`)) : [];
+  return `${[`${bold(byteSize(sum(leaving)))} ${verb}:`, ...lines, ...paths].join('\n')}\n`;
+}
+
+function sum(pieces: readonly { readonly bytes: number }[]): number {
+  return pieces.reduce((total, { bytes }) => total + bytes, 0);
+}
