@@ -10,6 +10,11 @@ const MACHINE_PROBLEMS: { readonly [code: string]: string } = {
   EROFS: 'the file system is read-only; choose another --root',
   EMFILE: 'raise the limit of open files (ulimit -n)',
   ENFILE: 'the system has too many files open',
+  ENOTDIR: 'a file stands where a folder belongs; look at the path, or choose another --root',
+  EEXIST: 'something else stands there; look at the path, or choose another --root',
+  EISDIR: 'a folder stands where a file belongs; look at the path, or choose another --root',
+  ELOOP: 'links lead in a circle; look at the path, or choose another --root',
+  ENAMETOOLONG: 'choose a shorter path',
   EIO: 'look at the disk (smartctl, fsck)',
 };
 

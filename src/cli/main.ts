@@ -1,13 +1,14 @@
 // The entry of the command line: gives the program its terminal and ends the process with its exit code.
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { harmlessStream } from '../console/harmless-stream.ts';
 import { crashText } from './crash-text.ts';
 import { runProgram } from './program.ts';
 import type { Terminal } from './terminal.ts';
 
 const terminal: Terminal = {
-  stdout: process.stdout,
-  stderr: process.stderr,
+  stdout: harmlessStream(process.stdout),
+  stderr: harmlessStream(process.stderr),
   env: process.env,
   installFolder: dirname(fileURLToPath(import.meta.url)),
   onInterrupt: (listener) => {
@@ -32,6 +33,6 @@ for (const stream of [process.stdout, process.stderr]) {
 try {
   process.exitCode = await runProgram(process.argv.slice(2), terminal);
 } catch (error) {
-  process.stderr.write(crashText(error));
+  terminal.stderr.write(crashText(error));
   process.exit(1); // running jobs see the end of their pipe and write their resume state
 }

@@ -25,7 +25,13 @@ export function failureWords(failure: StageFailure): FailureWords {
         output: failure.stderrTail,
       };
     case 'command-not-found':
-      return { message: `"${failure.command}" could not be started`, help: 'install it, or give its path in "argv"' };
+      return {
+        message: `"${failure.command}" could not be started${startProblem(failure.code)}`,
+        help:
+          failure.code === 'E2BIG'
+            ? 'pass long values in a file that the stage names under "files"'
+            : 'install it, or give its path in "argv"',
+      };
     case 'result-missing':
       return {
         message: `the job ended ${endWords(failure)} and left no result.json`,
@@ -98,6 +104,11 @@ export function failureWords(failure: StageFailure): FailureWords {
       };
     case 'file-missing':
       return { message: `"${failure.name}" does not exist: ${failure.path}`, help: 'paths are relative to --root' };
+    case 'file-unusable':
+      return {
+        message: `"${failure.name}" cannot be read: ${failure.problem} (${failure.path})`,
+        help: 'only files, and folders of them, can be inputs',
+      };
     case 'file-changed':
       return {
         message: `"${failure.name}" was edited while the stage ran: ${failure.path}`,
@@ -157,6 +168,17 @@ export function attemptsWords({
 
 function gateNumbers(verdict: JsonObject): string {
   return decidingLines(verdict).map(evidenceWords).join('; ') || 'no case held';
+}
+
+function startProblem(code: string | undefined): string {
+  if (code === undefined) return '';
+  return (
+    {
+      ENOENT: ': there is no such program',
+      EACCES: ': it is no program, or may not be run',
+      E2BIG: ': its arguments are too long for the system',
+    }[code] ?? ` (${code})`
+  );
 }
 
 function endWords({ exitCode, signal }: { readonly exitCode: number | null; readonly signal: string | null }): string {

@@ -2,8 +2,10 @@
 // The only importer of log-update.
 import { createLogUpdate } from 'log-update';
 import type { JobEvent } from '../events/job-protocol.ts';
+import { printable } from '../support/printable.ts';
 import type { Colours } from './colours.ts';
 import { eventLine, progressWords } from './event-lines.ts';
+import { rawStream } from './harmless-stream.ts';
 import { clock, quietStages, type Sink } from './plain-sink.ts';
 import { duration } from './quantities.ts';
 
@@ -17,7 +19,7 @@ const REDRAW_MS = 250;
 const BAR_CELLS = 16;
 
 export function liveSink(stream: NodeJS.WritableStream & { readonly columns?: number }, colours: Colours): Sink {
-  const block = createLogUpdate(stream);
+  const block = createLogUpdate(rawStream(stream));
   /** By run and stage: a stale stage may still be stopping while its successor has started. */
   const running = new Map<string, Running>();
   const nameOf = ({ run, stage }: { readonly run: string; readonly stage: string }): string => `${run} ${stage}`;
@@ -34,7 +36,7 @@ export function liveSink(stream: NodeJS.WritableStream & { readonly columns?: nu
         `${clock(Date.now() - startedAt)}  ${counts.ended} of ${counts.total} stages, ${counts.cached} cached`,
       ),
     );
-    block(lines.map((line) => clipped(line, stream.columns)).join('\n'));
+    block(lines.map((line) => clipped(printable(line), stream.columns)).join('\n'));
   };
   const say = (line: string): void => {
     block.clear();

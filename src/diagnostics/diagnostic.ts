@@ -14,8 +14,10 @@ export interface Diagnostic {
   readonly column: number;
   /** Characters of the line that the problem covers. */
   readonly length: number;
-  /** The line as written, for the code frame. */
+  /** The line as written, for the code frame; of a very long line the part around the problem. */
   readonly lineText: string;
+  /** Characters of the line before `lineText`; 0 unless the line is very long. */
+  readonly lineOffset?: number;
 }
 
 export interface Words {
@@ -25,19 +27,37 @@ export interface Words {
 
 export function errorAt(code: Diagnostic['code'], place: Place, words: Words): Diagnostic {
   const { line, column } = positionOf(place.source, place.offset);
-  const text = lineText(place.source, line);
-  const rest = Math.max(1, text.length - (column - 1));
+  const whole = lineText(place.source, line);
+  const rest = Math.max(1, whole.length - (column - 1));
+  // A file on one line would otherwise be repeated with each of its problems.
+  const lineOffset = whole.length > LONGEST_LINE ? Math.max(0, column - 1 - LONGEST_LINE / 2) : 0;
   return {
     code,
     severity: 'error',
-    message: words.message,
-    ...(words.help === undefined ? {} : { help: words.help }),
+    ...clipped(words),
     file: place.source.file,
     line,
     column,
-    length: Math.max(1, Math.min(place.length, rest)),
-    lineText: text,
+    length: Math.max(1, Math.min(place.length, rest, LONGEST_LINE)),
+    lineText: whole.slice(lineOffset, lineOffset + LONGEST_LINE),
+    ...(lineOffset === 0 ? {} : { lineOffset }),
   };
+}
+
+/** As many problems as anyone reads: whoever has found so many need not look for more. */
+export const ENOUGH_PROBLEMS = 200;
+
+const LONGEST_LINE = 1000;
+const LONGEST_WORDS = 600;
+
+/** Names can be megabytes long. */
+function clipped({ message, help }: Words): { readonly message: string; readonly help?: string } {
+  return { message: clip(message), ...(help === undefined ? {} : { help: clip(help) }) };
+}
+
+function clip(text: string): string {
+  if (text.length <= LONGEST_WORDS) return text;
+  return `${text.slice(0, LONGEST_WORDS / 2)} … ${text.slice(-LONGEST_WORDS / 2)}`;
 }
 
 /** A problem with a file as a whole. */
@@ -45,8 +65,7 @@ export function errorInFile(code: Diagnostic['code'], file: string, words: Words
   return {
     code,
     severity: 'error',
-    message: words.message,
-    ...(words.help === undefined ? {} : { help: words.help }),
+    ...clipped(words),
     file,
     line: 0,
     column: 0,
@@ -59,6 +78,7 @@ export function errorInFile(code: Diagnostic['code'], file: string, words: Words
 export function sortDiagnostics(diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
   const seen = new Set<string>();
   return diagnostics
+    .slice(0, ENOUGH_PROBLEMS)
     .filter((d) => {
       const identity = JSON.stringify([d.code, d.file, d.line, d.column, d.message]);
       return seen.has(identity) ? false : seen.add(identity);

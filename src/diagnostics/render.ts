@@ -30,7 +30,12 @@ export function renderDiagnostic(diagnostic: Diagnostic, painter: Painter = plai
   return `${lines.join('\n')}\n`;
 }
 
-function codeFrame({ lineText, column, length }: Diagnostic): { text: string; indent: string; length: number } {
+function codeFrame({ lineText, lineOffset = 0, column: wholeColumn, length }: Diagnostic): {
+  text: string;
+  indent: string;
+  length: number;
+} {
+  const column = wholeColumn - lineOffset;
   const indentation = /^[ \t]*/.exec(lineText)?.[0].length ?? 0;
   const cut = Math.min(indentation, column - 1);
   let text = lineText.slice(cut).trimEnd();

@@ -45,7 +45,8 @@ export function positionOf(source: SourceDocument, offset: number): Position {
 export function lineText(source: SourceDocument, line: number): string {
   const start = source.lineStarts[line - 1] ?? 0;
   const next = source.lineStarts[line];
-  return source.text.slice(start, next === undefined ? source.text.length : next - 1).replace(/\r$/, '');
+  const end = next === undefined ? source.text.length : next - 1;
+  return source.text.slice(start, source.text[end - 1] === '\r' && end > start ? end - 1 : end);
 }
 
 /** `workflows/drive.json:14:18`, for messages that mention a second place. */

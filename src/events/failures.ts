@@ -10,7 +10,8 @@ export type StageFailure =
       readonly signal: string | null;
       readonly stderrTail: string;
     }
-  | { readonly reason: 'command-not-found'; readonly command: string }
+  /** `code`: what the system said, such as ENOENT or E2BIG. */
+  | { readonly reason: 'command-not-found'; readonly command: string; readonly code?: string }
   | {
       readonly reason: 'result-missing';
       readonly exitCode: number | null;
@@ -48,6 +49,8 @@ export type StageFailure =
   /** A case was chosen that its gate declares a failure; the verdict holds the numbers. */
   | { readonly reason: 'gate-failed'; readonly case: string; readonly verdict: JsonObject }
   | { readonly reason: 'file-missing'; readonly name: string; readonly path: string }
+  /** It is there, but it cannot be read to an end: a pipe, a device, a folder that leads back into itself. */
+  | { readonly reason: 'file-unusable'; readonly name: string; readonly path: string; readonly problem: string }
   | { readonly reason: 'file-changed'; readonly name: string; readonly path: string }
   /** The program changed bytes that other stages made. */
   | { readonly reason: 'input-modified'; readonly port: string; readonly from: string; readonly digest: string }

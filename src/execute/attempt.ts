@@ -1,6 +1,6 @@
 // One attempt at one stage's job: inputs verified, folder made, program started and followed, outputs taken into the store.
 // Knows nothing of other stages, of retries or of the plan's order.
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { StageFailure } from '../events/failures.ts';
 import { JOB_PROTOCOL, type JobEvent, type JobInput, type ProofSummary } from '../events/job-protocol.ts';
@@ -136,6 +136,10 @@ async function launchOf(
   const { root } = context.store.layout;
   const line = commandLine(stage.settings, { root, outFolder, inputs });
   if (!line.ok) return line;
+  const { cwd } = line.value;
+  if ((await stat(cwd).catch(() => undefined))?.isDirectory() !== true) {
+    return err({ reason: 'settings-invalid', problem: `the working folder ${cwd} does not exist` });
+  }
   for (const path of Object.values(line.value.outputs))
     await mkdir(dirname(join(outFolder, path)), { recursive: true });
   return ok({
@@ -190,7 +194,7 @@ async function endOf(
       stage.runsOn === 'command'
         ? String((stage.settings['argv'] as readonly string[])[0])
         : (stage.program?.argv[0] ?? 'the worker');
-    return failed({ reason: 'command-not-found', command });
+    return failed({ reason: 'command-not-found', command, code: processEnd.code });
   }
   if (processEnd.cause === 'timed-out')
     return failed({ reason: 'timed-out', timeoutMs: stage.timeoutMs ?? context.defaultTimeoutMs ?? 0 });
@@ -228,7 +232,7 @@ async function endOf(
   const collected = await collectOutputs(context.store, stage, join(job.folder, 'out'), paths, job.redactor);
   if (!collected.ok) return failed(collected.error);
   // The store has them now; kept twice, data sets would fill the disk.
-  await rm(join(job.folder, 'out'), { recursive: true });
+  await rm(join(job.folder, 'out'), { recursive: true, force: true });
   return { end: 'succeeded', ...collected.value, attempt: job.attempt, summary, proofs };
 }
 

@@ -13,6 +13,9 @@ import { err, ok, type Result } from '../support/result.ts';
 import { secretBelow } from './keep-secrets.ts';
 import { parseMetrics } from './metrics-document.ts';
 
+/** Numbers of a measurement, bootstrap replicates included. */
+const MOST_METRICS_BYTES = 64 << 20;
+
 export interface CollectedOutputs {
   readonly outputs: { readonly [port: string]: OutputRecord };
   readonly metrics: readonly MetricsFact[];
@@ -36,6 +39,11 @@ export async function collectOutputs(
     if (secret !== undefined) return err({ reason: 'secret-in-output', port, path, secret });
     if (type.artifact === 'metrics') {
       if (output.value.isFolder) return err({ reason: 'metrics-malformed', port, problem: 'it is a folder' });
+      const { size } = await stat(output.value.path);
+      if (size > MOST_METRICS_BYTES) {
+        const problem = `it has ${size} bytes; at most ${MOST_METRICS_BYTES} are read`;
+        return err({ reason: 'metrics-malformed', port, problem });
+      }
       const parsed = parseMetrics(port, await readFile(output.value.path, 'utf8'));
       if (!parsed.ok) return parsed;
       metrics.push(parsed.value.fact);
@@ -77,6 +85,9 @@ function areShared(paths: readonly string[]): boolean {
 
 async function findOutput(outFolder: string, port: string, path: string): Promise<Result<Found, StageFailure>> {
   const escapes: Result<never, StageFailure> = err({ reason: 'output-escapes', port, path });
+  const folder = await lstat(outFolder).catch(() => undefined);
+  if (folder === undefined) return err({ reason: 'output-missing', port, path });
+  if (!folder.isDirectory()) return escapes;
   const home = await realpath(outFolder);
   const written = join(home, path);
   if (isAbsolute(path) || !isInside(home, written)) return escapes;
@@ -87,7 +98,9 @@ async function findOutput(outFolder: string, port: string, path: string): Promis
     return link?.isSymbolicLink() === true ? escapes : err({ reason: 'output-missing', port, path });
   }
   if (!isInside(home, real)) return escapes;
-  const isFolder = (await stat(real)).isDirectory();
+  const info = await stat(real);
+  const isFolder = info.isDirectory();
+  if (!isFolder && !info.isFile()) return escapes;
   if (isFolder) {
     for (const file of await listFiles(real)) {
       const target = await realpath(join(real, file)).catch(() => undefined);

@@ -2,7 +2,7 @@
 import { isAbsolute, join, resolve } from 'node:path';
 import type { StageFailure } from '../events/failures.ts';
 import type { JobInput } from '../events/job-protocol.ts';
-import { isJsonObject, type JsonObject } from '../support/json.ts';
+import { isJsonObject, jsonText, type JsonObject } from '../support/json.ts';
 import { err, ok, type Result } from '../support/result.ts';
 
 export interface CommandLine {
@@ -41,8 +41,11 @@ export function commandLine(settings: JsonObject, places: CommandPlaces): Result
   );
   if (unknown !== undefined)
     return invalid(`${unknown} names no ${unknown.slice(1, unknown.indexOf(':'))} of this stage`);
+  if ([...filled, jsonText(cwd)].some((text) => text.includes('\0'))) {
+    return invalid('"argv" and "cwd" cannot hold a NUL character');
+  }
   const [program, ...rest] = filled;
-  if (program === undefined) return invalid('"argv" must name a program');
+  if (program === undefined || program === '') return invalid('"argv" must name a program');
   return ok({
     // A program with a slash is a file of the root; without one it is looked up in PATH.
     argv: [program.includes('/') ? resolve(places.root, program) : program, ...rest],

@@ -30,7 +30,7 @@ export async function deliverOutputs(
   outputs: ReadonlyMap<string, { readonly [port: string]: OutputRecord }>,
 ): Promise<readonly Delivered[]> {
   const used = usedPorts(plan);
-  const folder = join(store.layout.out, plan.name.replace(/[^A-Za-z0-9._-]+/g, '-'));
+  const folder = join(store.layout.out, folderName(plan.name));
   const shown = relative(store.layout.root, folder);
   const delivered: Delivered[] = [];
   for (const stage of plan.stages) {
@@ -48,6 +48,12 @@ export async function deliverOutputs(
     }
   }
   return delivered;
+}
+
+/** Never empty, `.` or `..`, and not too long for a file system. */
+function folderName(workflow: string): string {
+  const name = workflow.replace(/[^A-Za-z0-9._-]+/g, '-').slice(0, 100);
+  return /^\.*$/.test(name) ? 'workflow' : name;
 }
 
 function fileName(stage: string, port: string, { name, type, tree }: OutputRecord): string {

@@ -1,18 +1,15 @@
 // A stage's key: everything its outputs depend on, and nothing else (no ids, names, paths, jobs or timeouts).
-import { statSync } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { StageFailure } from '../events/failures.ts';
 import { JOB_PROTOCOL } from '../events/job-protocol.ts';
 import type { PlannedStage } from '../plan/plan.ts';
 import { keyOf } from '../store/actions.ts';
 import type { Store } from '../store/store.ts';
-import { treeDigest, type TreeEntry } from '../store/tree-manifest.ts';
-import { byCodeUnit } from '../support/canonical-json.ts';
 import type { Digest } from '../support/digest.ts';
 import type { Json, JsonObject } from '../support/json.ts';
 import { err, ok, type Result } from '../support/result.ts';
 import type { ResolvedInput } from './edges.ts';
+import { externalDigest } from './external-digest.ts';
 import { environmentOf } from './job-environment.ts';
 import type { EmbeddedBackend } from './ports.ts';
 
@@ -71,32 +68,12 @@ export async function fileDigests(
 ): Promise<Result<{ readonly [name: string]: Digest }, StageFailure>> {
   const digests: { [name: string]: Digest } = {};
   for (const { name, path } of stage.files) {
-    const digest = await externalDigest(store, isAbsolute(path) ? path : join(store.layout.root, path));
-    if (digest === undefined) return err({ reason: 'file-missing', name, path });
-    digests[name] = digest;
+    const digest = await externalDigest(store.stats, isAbsolute(path) ? path : join(store.layout.root, path));
+    if (!digest.ok) return err({ reason: 'file-unusable', name, ...digest.error });
+    if (digest.value === undefined) return err({ reason: 'file-missing', name, path });
+    digests[name] = digest.value;
   }
   return ok(digests);
-}
-
-async function externalDigest(store: Store, path: string): Promise<Digest | undefined> {
-  const info = statSync(path, { throwIfNoEntry: false });
-  if (info === undefined) return undefined;
-  if (!info.isDirectory()) return store.stats.digestOf(path);
-  const entries: TreeEntry[] = [];
-  const visit = async (relative: string): Promise<void> => {
-    for (const name of (await readdir(join(path, relative))).sort(byCodeUnit)) {
-      const inner = relative === '' ? name : `${relative}/${name}`;
-      const found = await stat(join(path, inner)).catch(() => undefined);
-      if (found === undefined) continue; // gone since the folder was read, or a link to nowhere
-      if (found.isDirectory()) await visit(inner);
-      else {
-        const digest = await store.stats.digestOf(join(path, inner));
-        if (digest !== undefined) entries.push({ path: inner, digest, bytes: found.size });
-      }
-    }
-  };
-  await visit('');
-  return treeDigest(entries);
 }
 
 function codeOf(stage: PlannedStage, code: EmbeddedBackend['code']): Json {

@@ -31,7 +31,8 @@ export function parseFacts(port: string, document: unknown): Result<MetricsFact,
       });
     }
   }
-  if (!(primary in values)) return err({ reason: 'metric-missing', metric: primary, available: Object.keys(values) });
+  if (!Object.hasOwn(values, primary))
+    return err({ reason: 'metric-missing', metric: primary, available: Object.keys(values) });
   if (!isRecordOf(units, 'string')) return malformed('"units" must be an object of strings');
   if (!isRecordOf(higherIsBetter, 'boolean')) return malformed('"higherIsBetter" must be an object of booleans');
   return ok({ port, task, primary, values: values as MetricsFact['values'], units, higherIsBetter });

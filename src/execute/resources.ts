@@ -19,7 +19,7 @@ export class TokenSupply {
 
   /** A token that no one has sized is there once. */
   totalOf(token: string): number {
-    return this.totals[token] ?? 1;
+    return Object.hasOwn(this.totals, token) ? (this.totals[token] ?? 1) : 1;
   }
 
   freeOf(token: string): number {

@@ -7,6 +7,7 @@ import {
   parameterType,
   unknownParameter,
 } from '../diagnostics/catalogue/parameters.ts';
+import { reservedKey } from '../diagnostics/catalogue/source.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { locate, memberOf, toJson } from '../diagnostics/located-json.ts';
 import type { Located, LocatedObject } from '../diagnostics/located-json.ts';
@@ -14,7 +15,7 @@ import { sourceDocument } from '../diagnostics/source.ts';
 import type { Place } from '../diagnostics/source.ts';
 import { errorAt } from '../diagnostics/diagnostic.ts';
 import { fieldPaths } from '../expression/field-path.ts';
-import { maxDepth, parseJson } from '../spec/json-syntax.ts';
+import { maxDepth, parseJson, reservedKeys } from '../spec/json-syntax.ts';
 import { checkUserSchema } from '../spec/schema-check.ts';
 import { schemaProblem } from '../spec/validators.ts';
 import { isJsonObject } from '../support/json.ts';
@@ -127,6 +128,11 @@ function settingNode(text: string, problems: Diagnostic[]): readonly Located[] {
     return [];
   }
   const at: Place = { source, offset: 0, length: equals };
+  const reserved = steps.find((step) => reservedKeys.has(step));
+  if (reserved !== undefined) {
+    problems.push(reservedKey(at, reserved));
+    return [];
+  }
   const valueAt: Place = { source, offset: equals + 1, length: Math.max(1, text.length - equals - 1) };
   const value = parseValue(text.slice(equals + 1), valueAt, problems);
   if (value === undefined) return [];

@@ -1,12 +1,12 @@
 // A file as a source document, or as JSON with places. Of `plan/` only this file, read-workflow.ts,
 // load-workflow.ts and kind-packages.ts touch the file system.
-import { readFile, stat } from 'node:fs/promises';
 import { fileTooLarge, fileUnreadable } from '../diagnostics/catalogue/source.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import type { Located } from '../diagnostics/located-json.ts';
 import type { SourceDocument } from '../diagnostics/source.ts';
 import { parseJson } from '../spec/json-syntax.ts';
 import { decodeSource, maxBytes } from '../spec/read-source.ts';
+import { NOT_A_FILE, readRegularFile } from '../support/regular-file.ts';
 import { err } from '../support/result.ts';
 import type { Result } from '../support/result.ts';
 
@@ -26,9 +26,8 @@ export async function readSource(
 ): Promise<Result<SourceDocument, readonly Diagnostic[]>> {
   onLook?.(path, 'source');
   try {
-    const { size } = await stat(path);
-    if (size > maxBytes) return err([fileTooLarge(path, size, maxBytes)]);
-    return decodeSource(path, await readFile(path));
+    const content = await readRegularFile(path, maxBytes);
+    return 'size' in content ? err([fileTooLarge(path, content.size, maxBytes)]) : decodeSource(path, content);
   } catch (error) {
     return err([fileUnreadable(path, reasonOf(error))]);
   }
@@ -44,12 +43,14 @@ export async function readLocatedJson(
 
 const reasons: { readonly [code: string]: string } = {
   ENOENT: 'there is no such file',
-  EISDIR: 'it is a folder',
+  ENOTDIR: 'there is no such file',
   EACCES: 'permission denied',
   ELOOP: 'its links lead in a circle',
+  ENAMETOOLONG: 'the path is too long',
 };
 
 function reasonOf(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (code === NOT_A_FILE && error instanceof Error) return error.message;
   return reasons[code] ?? (error instanceof Error ? error.message : String(error));
 }

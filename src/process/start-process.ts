@@ -114,7 +114,8 @@ async function openLog(path: string): Promise<WriteStream> {
 
 /** Sends a signal to every process of a group; a group that is gone is no problem. */
 export function signalGroup(groupId: number | undefined, signal: 'SIGINT' | 'SIGKILL'): void {
-  if (groupId === undefined) return;
+  // Group 1 would be every process there is.
+  if (groupId === undefined || groupId <= 1) return;
   try {
     process.kill(-groupId, signal);
   } catch (error) {

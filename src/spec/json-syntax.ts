@@ -11,6 +11,7 @@ import {
   tooDeep,
   trailingComma,
 } from '../diagnostics/catalogue/source.ts';
+import { ENOUGH_PROBLEMS } from '../diagnostics/diagnostic.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import type { Located, Member } from '../diagnostics/located-json.ts';
 import type { Place, SourceDocument } from '../diagnostics/source.ts';
@@ -20,7 +21,8 @@ import type { Result } from '../support/result.ts';
 /** Levels of nesting that are read; the parser recurses, so deeper text is refused before it starts. */
 export const maxDepth = 64;
 
-const reservedKeys = new Set(['__proto__', 'prototype', 'constructor']);
+/** They mean something to every object, and nothing good as a key. */
+export const reservedKeys: ReadonlySet<string> = new Set(['__proto__', 'prototype', 'constructor']);
 
 // The library declares its token kinds as ambient const enums, which isolated modules cannot read.
 const token = {
@@ -69,6 +71,7 @@ function scanTokens(source: SourceDocument): readonly Diagnostic[] {
   let comma: Place | undefined;
   for (let kind: number = scanner.scan(); kind !== token.eof; kind = scanner.scan()) {
     const at = place(source, scanner.getTokenOffset(), scanner.getTokenLength());
+    if (problems.length > ENOUGH_PROBLEMS) return problems;
     if (kind === token.lineComment || kind === token.blockComment) problems.push(commentInJson(at));
     if (trivia.has(kind)) continue;
     if (kind === token.openBrace || kind === token.openBracket) depth++;
@@ -128,6 +131,7 @@ class TreeBuilder {
     const object = this.open.at(-1);
     if (object?.type !== 'object') return;
     const first = object.members.get(name);
+    if (this.problems.length > ENOUGH_PROBLEMS) return void (object.key = { name, at });
     if (reservedKeys.has(name)) this.problems.push(reservedKey(at, name));
     if (first !== undefined) this.problems.push(duplicateKey(at, name, first.keyAt));
     object.key = { name, at };

@@ -9,6 +9,7 @@ import {
   unknownKey,
   wrongType,
 } from '../diagnostics/catalogue/schema.ts';
+import { ENOUGH_PROBLEMS } from '../diagnostics/diagnostic.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { innerPlace, nodeAt, toJson } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
@@ -29,7 +30,9 @@ export function checkSchema(
 ): Result<Json, readonly Diagnostic[]> {
   const value = toJson(node);
   if (validate(value)) return ok(value);
-  const problems = (validate.errors ?? []).flatMap((error) => describe(error, schema, node, what));
+  const problems = (validate.errors ?? [])
+    .slice(0, 5 * ENOUGH_PROBLEMS)
+    .flatMap((error) => describe(error, schema, node, what));
   if (problems.length === 0) throw new Error(`a schema error has no words: ${JSON.stringify(validate.errors)}`);
   return err(problems);
 }

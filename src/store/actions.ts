@@ -1,13 +1,14 @@
 // Action records: what a key's work gave. Immutable JSON files by key, the truth that every cache decision reads; and per
 // workflow the key that each stage had last, which is only there to say what changed.
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { canonicalJson } from '../support/canonical-json.ts';
 import { digestBytes, isDigest, type Digest } from '../support/digest.ts';
 import { replaceFile, writeFileAtomic } from '../support/atomic-file.ts';
 import { isJsonObject } from '../support/json.ts';
 import { stampOf } from '../support/file-stamp.ts';
-import { isMissing, readJsonIfPresent } from '../support/missing-files.ts';
+import { isMissing, isNoFile, readJsonIfPresent } from '../support/missing-files.ts';
+import { readSmallFile } from '../support/regular-file.ts';
 import { ActionIndex } from './action-index.ts';
 import { recordIn, recordText, restorable, type ActionRecord, type RestorableRecord } from './action-record.ts';
 import { sharded, type StoreLayout } from './layout.ts';
@@ -145,9 +146,9 @@ function namesIn(folder: string): readonly string[] {
 /** Synchronously: a record is small, and a run with nothing to do reads one per stage that no index knows. */
 function readJsonNow(path: string): unknown {
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as unknown;
+    return JSON.parse(readSmallFile(path)) as unknown;
   } catch (error) {
-    if (error instanceof SyntaxError || isMissing(error)) return undefined;
+    if (error instanceof SyntaxError || isMissing(error) || isNoFile(error)) return undefined;
     throw error;
   }
 }

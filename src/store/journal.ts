@@ -1,11 +1,10 @@
 // The journal of one run: events, one JSON line each, appended and made durable. A line that a crash tore is dropped, and
 // that is told. Not a log for people; see `console/` and `report/`.
 import { closeSync, fdatasyncSync, fsyncSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RunEvent } from '../events/run-events.ts';
 import { isJsonObject } from '../support/json.ts';
-import { isMissing } from '../support/missing-files.ts';
+import { readBytesIfPresent } from '../support/missing-files.ts';
 
 export interface JournalContent {
   readonly events: readonly RunEvent[];
@@ -71,10 +70,7 @@ export function journalPath(runFolder: string): string {
 
 /** Everything that was journaled up to the first line that is no event. */
 export async function readJournal(runFolder: string): Promise<JournalContent> {
-  const bytes = await readFile(journalPath(runFolder)).catch((error: unknown) => {
-    if (isMissing(error)) return Buffer.alloc(0);
-    throw error;
-  });
+  const bytes = (await readBytesIfPresent(journalPath(runFolder))) ?? Buffer.alloc(0);
   const events: RunEvent[] = [];
   let start = 0;
   for (let end = bytes.indexOf(10, start); end >= 0; end = bytes.indexOf(10, start)) {

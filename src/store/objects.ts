@@ -5,7 +5,7 @@ import { copyFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { digestBytes, digestFile, type Digest } from '../support/digest.ts';
-import { draftName, syncFile, syncFolder } from '../support/atomic-file.ts';
+import { draftName, renameOver, syncFile, syncFolder } from '../support/atomic-file.ts';
 import { stampOf } from '../support/file-stamp.ts';
 import { errorCode, isMissing } from '../support/missing-files.ts';
 import { sharded, type StoreLayout } from './layout.ts';
@@ -218,10 +218,10 @@ function moveOnlyName(source: string, draft: string): boolean {
 
 function renameInto(draft: string, path: string): void {
   try {
-    renameSync(draft, path);
+    renameOver(draft, path);
   } catch (error) {
     if (!isMissing(error)) throw error;
     mkdirSync(dirname(path), { recursive: true });
-    renameSync(draft, path);
+    renameOver(draft, path);
   }
 }

@@ -58,7 +58,8 @@ export async function deadRuns(layout: StoreLayout): Promise<readonly string[]> 
 }
 
 export function parseIdentity(value: unknown): ProcessIdentity | undefined {
-  if (!isJsonObject(value) || typeof value['pid'] !== 'number') return undefined;
+  if (!isJsonObject(value) || typeof value['pid'] !== 'number' || !Number.isSafeInteger(value['pid'])) return undefined;
+  if (value['pid'] < 1) return undefined; // 0 and negative numbers mean groups of processes
   const startTime = value['startTime'];
   return typeof startTime === 'string' || startTime === null ? { pid: value['pid'], startTime } : undefined;
 }

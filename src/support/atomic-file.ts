@@ -5,7 +5,7 @@ import { closeSync, fsync, mkdirSync, openSync, renameSync, rmSync, writeFileSyn
 import { writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { isMissing } from './missing-files.ts';
+import { errorCode, isMissing } from './missing-files.ts';
 
 /** Below this a write into the page cache is done before the thread pool has heard of it. */
 const SMALL_BYTES = 1 << 20;
@@ -46,6 +46,17 @@ export async function syncFolder(path: string): Promise<void> {
   await syncFile(path);
 }
 
+/** Gives a draft its name, whatever bears it: a folder that is in the way is kept beside it. */
+export function renameOver(draft: string, path: string): void {
+  try {
+    renameSync(draft, path);
+  } catch (error) {
+    if (!['EISDIR', 'ENOTEMPTY', 'EEXIST'].includes(errorCode(error) ?? '')) throw error;
+    renameSync(path, `${path}.aside-${randomBytes(4).toString('hex')}`);
+    renameSync(draft, path);
+  }
+}
+
 async function putInPlace(
   path: string,
   bytes: Uint8Array | string,
@@ -55,7 +66,7 @@ async function putInPlace(
   try {
     await writeDraft(draft, bytes);
     await settle(draft);
-    renameSync(draft, path);
+    renameOver(draft, path);
   } catch (cause) {
     rmSync(draft, { force: true });
     throw cause;

@@ -1,21 +1,40 @@
 // Absence of a file as a value, so that "not there" is never mistaken for "could not be read".
-import { readFile, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
+import { NOT_A_FILE, openRegularFile } from './regular-file.ts';
 
 export function isMissing(error: unknown): boolean {
   const code = errorCode(error);
   return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
+/** Whether there is something, but no file: a folder, a pipe, a device, a link that leads nowhere. */
+export function isNoFile(error: unknown): boolean {
+  const code = errorCode(error);
+  return code === NOT_A_FILE || code === 'ELOOP' || code === 'EISDIR';
+}
+
 export function errorCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
-/** The text of a file, or undefined when there is no such file. Any other problem is thrown. */
+/** The text of a file, or undefined when there is no such file (or something that is none). Any other problem is thrown. */
 export async function readTextIfPresent(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch((error: unknown) => {
-    if (isMissing(error)) return undefined;
+  return (await readBytesIfPresent(path))?.toString('utf8');
+}
+
+/** The same as bytes. */
+export async function readBytesIfPresent(path: string): Promise<Buffer | undefined> {
+  try {
+    const file = await openRegularFile(path);
+    try {
+      return await file.readFile();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (isMissing(error) || isNoFile(error)) return undefined;
     throw error;
-  });
+  }
 }
 
 /** What is in a folder; nothing when there is no such folder. */

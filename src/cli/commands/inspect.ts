@@ -27,7 +27,10 @@ export async function inspect(
 }
 
 async function locate(store: Store, what: string): Promise<Result<string, Mistake>> {
-  if ((await stat(what).catch(() => undefined)) !== undefined) return ok(what);
+  const there = await stat(what).catch(() => undefined);
+  if (there?.isFile() === true || there?.isDirectory() === true) return ok(what);
+  if (there !== undefined)
+    return err({ message: `"${what}" is a pipe, a socket or a device: there is nothing to show` });
   if (/^[0-9a-f]+$/.test(what) && what.length >= MIN_DIGEST_START) {
     const digests = await digestsStarting(store, what);
     const [digest] = digests;

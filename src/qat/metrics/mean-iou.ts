@@ -82,10 +82,7 @@ export class MeanIou {
 }
 
 /** From per-image counts; `weights` says how often each image counts (once, where it is left out). */
-export function iouOf(
-  statistics: IouStatistics,
-  weights?: Uint32Array,
-): Pick<MetricResult, 'values' | 'perClass'> {
+export function iouOf(statistics: IouStatistics, weights?: Uint32Array): Pick<MetricResult, 'values' | 'perClass'> {
   const { classes, images, pixels } = statistics;
   const sums = new Float64Array(classes.length * columns);
   for (let image = 0; image < images.length; image++) {

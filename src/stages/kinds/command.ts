@@ -62,6 +62,15 @@ function checkOutputs({ settings }: StageContext): readonly Finding[] {
   return outputs.flatMap(([name, output]) => {
     const path = isJsonObject(output) ? jsonText(output['path']) : '';
     const leaves = path.startsWith('/') || path.split(/[/\\]/).includes('..');
+    if (path.includes('\0') || path.split('/').every((step) => step === '' || step === '.')) {
+      return [
+        {
+          path: ['outputs', name, 'path'],
+          message: `${JSON.stringify(path)} names no file`,
+          help: "write a path below the job's output folder",
+        },
+      ];
+    }
     return leaves
       ? [
           {

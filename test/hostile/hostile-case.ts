@@ -1,0 +1,28 @@
+// One hostile input: what is put into an empty folder, the command line that meets it, and what must come of it.
+
+export interface HostileCase {
+  readonly name: string;
+  /** Makes the files, in the folder that the command line then runs in. */
+  readonly files?: (root: string) => Promise<void> | void;
+  /** Command lines that must do well before the last one is judged. */
+  readonly before?: readonly (readonly string[])[];
+  /** Spoils what the command lines before have made. */
+  readonly spoil?: (root: string) => Promise<void> | void;
+  readonly args: readonly string[];
+  readonly exit: number;
+  /** Found in what is printed, both streams together. */
+  readonly says: string | RegExp;
+  /** Must not be printed. */
+  readonly hides?: RegExp;
+  /** Looks at what is left behind; throws when it is not well. */
+  readonly after?: (root: string) => Promise<void> | void;
+  readonly seconds?: number;
+  readonly megabytes?: number;
+  /** Why it cannot be tried here. */
+  readonly skip?: string | undefined;
+}
+
+/** However hostile the input: an answer within this time … */
+export const SECONDS = 10;
+/** … and this much memory. */
+export const MEGABYTES = 400;
