@@ -32,7 +32,11 @@ describe('a command', () => {
   });
   test('that is not installed fails with its name', async () => {
     const missing = stage('bad', 'command', { settings: { argv: ['headgate-no-such-program'], outputs: {} } });
-    expect(await failureOf(missing)).toEqual({ reason: 'command-not-found', command: 'headgate-no-such-program' });
+    expect(await failureOf(missing)).toEqual({
+      reason: 'command-not-found',
+      command: 'headgate-no-such-program',
+      code: 'ENOENT',
+    });
   });
   test('that does not write a declared output fails with its path', async () => {
     expect(await failureOf(script('bad', '', { outputs: { model: 'file' }, paths: { model: 'a/model.bin' } }))).toEqual(

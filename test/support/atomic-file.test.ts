@@ -29,12 +29,21 @@ describe.each(writers)('%s', (_name, write) => {
     expect(await readdir(join(folder, 'new', 'deeper'))).toEqual(['a.json']);
   });
 
-  it('keeps the old content and leaves no draft when the new one cannot be put in place', async () => {
+  it('keeps a folder that is in the way beside the new file, whole, and leaves no draft', async () => {
     const path = join(folder, 'taken');
     await mkdir(join(path, 'inside'), { recursive: true });
-    await expect(write(path, 'x')).rejects.toThrow();
-    expect(await readdir(folder)).toEqual(['taken']);
-    expect(await readdir(path)).toEqual(['inside']);
+    await write(path, 'x');
+    expect(await readFile(path, 'utf8')).toBe('x');
+    const [aside = '', ...others] = (await readdir(folder)).filter((name) => name !== 'taken');
+    expect([aside, others]).toEqual([expect.stringMatching(/^taken\.aside-[0-9a-f]{8}$/), []]);
+    expect(await readdir(join(folder, aside))).toEqual(['inside']);
+  });
+
+  it('fails without a trace where no folder can be made', async () => {
+    await write(join(folder, 'file'), 'old');
+    await expect(write(join(folder, 'file', 'below'), 'x')).rejects.toThrow(/EEXIST|ENOTDIR/);
+    expect(await readdir(folder)).toEqual(['file']);
+    expect(await readFile(join(folder, 'file'), 'utf8')).toBe('old');
   });
 
   it('lets concurrent writers of one file all finish, and one of them win whole', async () => {
