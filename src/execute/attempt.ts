@@ -13,7 +13,7 @@ import type { Store } from '../store/store.ts';
 import type { Digest } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
 import { redactorOf, type Redactor } from '../support/redaction.ts';
-import { unreachable, type Result, ok } from '../support/result.ts';
+import { err, ok, unreachable, type Result } from '../support/result.ts';
 import { collectOutputs, type CollectedOutputs } from './collect-outputs.ts';
 import { commandLine } from './command-job.ts';
 import type { ResolvedInput } from './edges.ts';
