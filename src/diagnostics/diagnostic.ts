@@ -48,7 +48,7 @@ export function errorAt(code: Diagnostic['code'], place: Place, words: Words): D
 export const ENOUGH_PROBLEMS = 200;
 
 const LONGEST_LINE = 1000;
-const LONGEST_WORDS = 600;
+const LONGEST_WORDS = 30_000;
 
 /** Names can be megabytes long. */
 function clipped({ message, help }: Words): { readonly message: string; readonly help?: string } {

@@ -1,6 +1,7 @@
 // One stage of the file for one key → StageInstance: every field in turn, with what the substitutions may see filled in.
 import { wrongShape } from '../diagnostics/catalogue/parameters.ts';
 import { settingRefused } from '../diagnostics/catalogue/schema.ts';
+import { ENOUGH_PROBLEMS } from '../diagnostics/diagnostic.ts';
 import { innerPlace, nodeAt, toJson } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
 import { stageId } from '../events/ids.ts';
@@ -113,7 +114,7 @@ export class InstanceBuilder {
   }
 
   private checkKind(context: StageContext, withNode: Located): void {
-    for (const { path, message, help } of this.kind.check?.(context) ?? []) {
+    for (const { path, message, help } of (this.kind.check?.(context) ?? []).slice(0, ENOUGH_PROBLEMS)) {
       const at = path.length === 0 ? this.spec.nameAt : innerPlace(nodeAt(withNode, path));
       this.problems.push(settingRefused(at, message, help));
     }

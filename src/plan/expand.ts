@@ -2,6 +2,7 @@
 // their kind's schema. References are not looked up yet.
 import { fieldNotTaken, tooManyStages } from '../diagnostics/catalogue/groups.ts';
 import { unknownKind } from '../diagnostics/catalogue/parameters.ts';
+import { ENOUGH_PROBLEMS } from '../diagnostics/diagnostic.ts';
 import { innerPlace } from '../diagnostics/located-json.ts';
 import type { StageSpec } from '../spec/workflow-spec.ts';
 import { groupKinds, type GroupKind } from '../stages/group-kinds.ts';
@@ -56,7 +57,7 @@ class Expansion implements Expander {
 
   expand(specs: Iterable<StageSpec>, around: Around): void {
     for (const spec of specs) {
-      if (this.count > maxStages) return;
+      if (this.count > maxStages || this.problems.length >= ENOUGH_PROBLEMS) return;
       const fanOut = this.fanOut(spec, around);
       if (fanOut !== undefined) around.from.namespace.fanOuts.set(spec.name, fanOut);
     }

@@ -16,6 +16,7 @@ import {
 } from '../diagnostics/catalogue/links.ts';
 import { severalGates } from '../diagnostics/catalogue/gates.ts';
 import { wrongShape } from '../diagnostics/catalogue/parameters.ts';
+import { ENOUGH_PROBLEMS } from '../diagnostics/diagnostic.ts';
 import { memberOf } from '../diagnostics/located-json.ts';
 import type { Located, LocatedArray, LocatedObject } from '../diagnostics/located-json.ts';
 import { parsePortReference } from '../expression/reference.ts';
@@ -37,7 +38,12 @@ type Bound = LinkedBinding | 'not given' | undefined;
 
 export function linkStages(declarations: Declarations, root: Namespace, problems: Problems): readonly LinkedStage[] {
   const lookups: Lookups = { data: new Lookup(problems), order: new OrderLookup(problems) };
-  return stagesIn(root).map((instance) => new StageLinker(declarations, root, lookups, instance, problems).link());
+  const linked: LinkedStage[] = [];
+  for (const instance of stagesIn(root)) {
+    if (problems.length >= ENOUGH_PROBLEMS) break;
+    linked.push(new StageLinker(declarations, root, lookups, instance, problems).link());
+  }
+  return linked;
 }
 
 class StageLinker {

@@ -22,7 +22,9 @@ export interface HostileCase {
   readonly skip?: string | undefined;
 }
 
-/** However hostile the input: an answer within this time … */
+/** However hostile the input: an answer for so much of a processor's time … */
 export const SECONDS = 10;
+/** … on a machine that may be busy with other things … */
+export const WAITED_SECONDS = 60;
 /** … and this much memory. */
 export const MEGABYTES = 400;

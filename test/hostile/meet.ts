@@ -5,12 +5,14 @@ import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { SECONDS, type HostileCase } from './hostile-case.ts';
+import { WAITED_SECONDS, type HostileCase } from './hostile-case.ts';
 
 export interface Met {
   readonly exit: number | null;
   readonly text: string;
   readonly seconds: number;
+  /** Of processor time. */
+  readonly cpuSeconds: number;
   readonly megabytes: number;
   readonly hung: boolean;
 }
@@ -23,11 +25,11 @@ export async function meet(main: string, hostile: HostileCase): Promise<Met> {
   try {
     await hostile.files?.(root);
     for (const args of hostile.before ?? []) {
-      const made = await runOnce(main, root, args, SECONDS);
+      const made = await runOnce(main, root, args);
       if (made.exit !== 0) throw new Error(`${args.join(' ')} ended with ${made.exit}:\n${made.text.slice(0, 2000)}`);
     }
     await hostile.spoil?.(root);
-    const met = await runOnce(main, root, hostile.args, hostile.seconds ?? SECONDS);
+    const met = await runOnce(main, root, hostile.args);
     await hostile.after?.(root);
     return met;
   } finally {
@@ -35,7 +37,7 @@ export async function meet(main: string, hostile: HostileCase): Promise<Met> {
   }
 }
 
-async function runOnce(main: string, root: string, args: readonly string[], seconds: number): Promise<Met> {
+async function runOnce(main: string, root: string, args: readonly string[]): Promise<Met> {
   const peak = join(root, '.peak');
   const startedAt = performance.now();
   const preload = join(import.meta.dirname, 'peak-memory.mjs');
@@ -55,15 +57,16 @@ async function runOnce(main: string, root: string, args: readonly string[], seco
   const limit = setTimeout(() => {
     hung = true;
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-  }, seconds * 1000);
+  }, WAITED_SECONDS * 1000);
   const [exit] = (await once(child, 'close')) as [number | null];
   clearTimeout(limit);
-  const kilobytes = await readFile(peak, 'utf8').catch(() => '0');
+  const [kilobytes, microseconds] = (await readFile(peak, 'utf8').catch(() => '0 0')).split(' ');
   await rm(peak, { force: true });
   return {
     exit,
     text,
     seconds: (performance.now() - startedAt) / 1000,
+    cpuSeconds: Number(microseconds) / 1e6,
     megabytes: Number(kilobytes) / 1024,
     hung,
   };

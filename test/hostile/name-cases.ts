@@ -43,7 +43,7 @@ export const nameCases: readonly HostileCase[] = [
       files: put('w.json', sound),
       args: [...validate, '--set', `${key}.polluted=1`],
       exit: 2,
-      says: 'HG1201',
+      says: 'HG1010',
     },
     {
       name: `"${key}" in --set of an open table`,

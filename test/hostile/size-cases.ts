@@ -54,8 +54,8 @@ export const sizeCases: readonly HostileCase[] = [
     'HG1104',
   ),
   workflow(
-    '500,000 parameters',
-    `{"name":"x","params":{${repeated(500_000, (i) => `"p${i}":1`)}},"stages":{"s":${select}}}`,
+    '300,000 parameters',
+    `{"name":"x","params":{${repeated(300_000, (i) => `"p${i}":1`)}},"stages":{"s":${select}}}`,
     'w.json is valid',
     0,
   ),

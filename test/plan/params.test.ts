@@ -98,7 +98,8 @@ describe('parameters', () => {
   });
 
   it('never reach a prototype', () => {
-    expect(merge([], ['__proto__.polluted=1']).problems).toContain('HG1201');
+    expect(merge([], ['__proto__.polluted=1']).problems).toContain('HG1010');
+    expect(merge([], ['heads.constructor=1']).problems).toContain('HG1010');
     expect(merge([], ['toString=1']).problems).toContain('HG1201');
     expect(Object.hasOwn(Object.prototype, 'polluted')).toBe(false);
   });
