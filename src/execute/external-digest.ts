@@ -17,9 +17,11 @@ export interface Unusable {
 
 /** Undefined when there is nothing at the path. */
 export async function externalDigest(stats: StatCache, path: string): Promise<Result<Digest | undefined, Unusable>> {
+  // Files are the usual case, and a look at one is not worth the way through the thread pool.
+  const known = await stats.digestOf(path);
+  if (known !== undefined) return ok(known);
   const info = await stat(path).catch(() => undefined);
   if (info === undefined) return ok(undefined);
-  if (info.isFile()) return ok(await stats.digestOf(path));
   if (!info.isDirectory()) return err({ path, problem: 'it is a pipe, a socket or a device, not a file' });
   const entries: TreeEntry[] = [];
   const unusable = await collect(stats, path, '', await realpath(path), entries);

@@ -38,12 +38,9 @@ type Bound = LinkedBinding | 'not given' | undefined;
 
 export function linkStages(declarations: Declarations, root: Namespace, problems: Problems): readonly LinkedStage[] {
   const lookups: Lookups = { data: new Lookup(problems), order: new OrderLookup(problems) };
-  const linked: LinkedStage[] = [];
-  for (const instance of stagesIn(root)) {
-    if (problems.length >= ENOUGH_PROBLEMS) break;
-    linked.push(new StageLinker(declarations, root, lookups, instance, problems).link());
-  }
-  return linked;
+  return stagesIn(root).flatMap((instance) =>
+    problems.length < ENOUGH_PROBLEMS ? new StageLinker(declarations, root, lookups, instance, problems).link() : [],
+  );
 }
 
 class StageLinker {
