@@ -3,8 +3,8 @@
 import { errorCode } from '../support/missing-files.ts';
 
 const MACHINE_PROBLEMS: { readonly [code: string]: string } = {
-  ENOSPC: 'the disk is full; free some space and run `headgate resume`',
-  EDQUOT: 'the disk quota is used up; free some space and run `headgate resume`',
+  ENOSPC: 'the disk is full; free some space (`headgate cache gc` may) and run `headgate resume`',
+  EDQUOT: 'the disk quota is used up; free some space (`headgate cache gc` may) and run `headgate resume`',
   EACCES: 'look at the permissions, or choose another --root',
   EPERM: 'look at the permissions, or choose another --root',
   EROFS: 'the file system is read-only; choose another --root',

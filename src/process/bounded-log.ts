@@ -21,6 +21,9 @@ export async function writeLog(
   { headBytes, tailBytes }: LogLimits = LOG_LIMITS,
 ): Promise<void> {
   const file = createWriteStream(path, { flags: 'a' });
+  let failure: Error | undefined; // the disk is full: told once the program has ended
+  const closed = new Promise<void>((resolve) => file.once('close', resolve));
+  file.on('error', (error) => (failure ??= error));
   const redaction = redactor.stream();
   let head = 0;
   const tail: Buffer[] = [];
@@ -29,7 +32,7 @@ export async function writeLog(
   const take = (piece: Buffer): void => {
     const own = piece.subarray(0, Math.max(0, headBytes - head));
     head += own.length;
-    if (own.length > 0) file.write(own);
+    if (own.length > 0 && failure === undefined) file.write(own);
     if (own.length === piece.length) return;
     tail.push(piece.subarray(own.length));
     tailLength += piece.length - own.length;
@@ -45,7 +48,10 @@ export async function writeLog(
   take(redaction.end());
   const cut = Math.max(0, tailLength - tailBytes);
   leftOut += cut;
-  if (leftOut > 0) file.write(`\n[headgate left out ${leftOut} bytes]\n`);
-  file.end(Buffer.concat(tail).subarray(cut));
-  await once(file, 'close');
+  if (failure === undefined) {
+    if (leftOut > 0) file.write(`\n[headgate left out ${leftOut} bytes]\n`);
+    file.end(Buffer.concat(tail).subarray(cut));
+  }
+  await closed;
+  if (failure !== undefined) throw failure;
 }

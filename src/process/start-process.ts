@@ -66,6 +66,7 @@ export async function startProcess(spec: ProcessSpec): Promise<RunningProcess> {
     filter === undefined || child.stdout === null || child.stderr === null
       ? Promise.resolve()
       : Promise.all([writeLog(child.stdout, spec.stdoutFile, filter), writeLog(child.stderr, spec.stderrFile, filter)]);
+  logged.catch(() => undefined); // a full disk may end it before `ended` below hears of it
   child.stdin?.on('error', () => undefined); // a child that closes its end early is its own business
 
   let cause: 'timed-out' | 'cancelled' | undefined;

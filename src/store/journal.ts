@@ -24,6 +24,7 @@ export class Journal {
   private readonly file: number;
   private waiting = '';
   private flushing: NodeJS.Immediate | undefined;
+  private broken: Error | undefined;
 
   private constructor(file: number) {
     this.file = file;
@@ -42,7 +43,7 @@ export class Journal {
     this.waiting += `${JSON.stringify(event)}\n`;
     const mayWait = NOT_WORTH_A_WRITE.has(event.type) || (event.type === 'gate-decided' && event.cached);
     if (mayWait && this.waiting.length < MAX_WAITING) {
-      this.flushing ??= setImmediate(() => this.flush());
+      this.flushing ??= setImmediate(() => this.flushLater());
       return;
     }
     this.flush();
@@ -55,12 +56,28 @@ export class Journal {
     closeSync(this.file);
   }
 
+  /** Nobody is there to hear of a full disk: the next one who appends or closes does. */
+  private flushLater(): void {
+    try {
+      this.flush();
+    } catch {
+      // Kept in `broken`.
+    }
+  }
+
   private flush(): void {
     clearImmediate(this.flushing);
     this.flushing = undefined;
+    if (this.broken !== undefined) throw this.broken;
     const bytes = Buffer.from(this.waiting);
     this.waiting = '';
-    for (let done = 0; done < bytes.length;) done += writeSync(this.file, bytes, done);
+    try {
+      for (let done = 0; done < bytes.length;) done += writeSync(this.file, bytes, done);
+    } catch (error) {
+      // Half a line may be there now; another behind it would make both unreadable.
+      this.broken = error instanceof Error ? error : new Error(String(error));
+      throw error;
+    }
   }
 }
 
