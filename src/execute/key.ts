@@ -55,10 +55,17 @@ export interface Outside {
 }
 
 export async function readOutside(stage: PlannedStage, store: Store): Promise<Result<Outside, StageFailure>> {
-  const environment = environmentOf(stage, process.env);
-  if (!environment.ok) return environment;
+  const env = keyedEnvironment(stage);
+  if (!env.ok) return env;
   const files = await fileDigests(stage, store);
-  return files.ok ? ok({ files: files.value, env: environment.value.keyed }) : files;
+  return files.ok ? ok({ files: files.value, env: env.value }) : files;
+}
+
+/** Most stages declare nothing, and looking through the whole environment for each would cost more than restoring it. */
+function keyedEnvironment(stage: PlannedStage): Result<Outside['env'], StageFailure> {
+  if (stage.settings['env'] === undefined) return ok({});
+  const environment = environmentOf(stage, process.env);
+  return environment.ok ? ok(environment.value.keyed) : environment;
 }
 
 /** Digests of what a stage reads outside the store, by name. A folder counts as its files, by path and content. */
