@@ -39,10 +39,10 @@ them with certainty. Executed otherwise than announced, executed without need or
 a named cause: **${faults.length}**.
 
 ${list('edit', edits)}`,
-  concurrency: ({ rounds, engines, kills, seconds, computed, keys, faults }) => `## Engines on one store
+  concurrency: ({ rounds, engines, kills, seconds, computed, keys, doubles, faults }) => `## Engines on one store
 
 ${rounds} rounds of ${engines} engines at once, ${kills} of them killed, ${Math.round(seconds)} s. ${keys} keys were computed by ${computed} jobs.
-Keys computed twice without a kill, wrong outputs, engines that did not end well: **${faults.length}**.
+Keys that more than one engine computed: ${doubles}. Wrong outputs, engines that did not end well, leftovers: **${faults.length}**.
 `,
 };
 

@@ -59,7 +59,7 @@ export async function crashCampaign({ seed, kills, world, onWorld }: CrashOption
   }
 }
 
-async function undisturbed(installation: Installation): Promise<{ extent: Extent; expected: EndState }> {
+export async function undisturbed(installation: Installation): Promise<{ extent: Extent; expected: EndState }> {
   const root = await makeMixedProject();
   const note = join(root, 'count');
   const began = performance.now();

@@ -32,7 +32,8 @@ export async function runSession(
   { command, shot, preload = {} }: SessionOptions,
   random: Random,
 ): Promise<Session> {
-  const note = join(root, 'note');
+  // Several engines may be at one project.
+  const note = join(root, `note-${random.uint32()}`);
   rmSync(note, { force: true });
   const aimed = shot?.at === 'write' ? { role: shot.role, crashAt: shot.write, torn: shot.torn, note } : {};
   const args = command === 'run' ? ['run', join(root, WORKFLOW)] : ['resume'];

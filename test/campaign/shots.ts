@@ -28,15 +28,16 @@ const TARGETS: readonly Target[] = [
 ];
 
 /** Early points are drawn more often than late ones: a run that is continued has less and less to do. */
-export function drawShot(random: Random, extent: Extent): Shot {
+export function drawShot(random: Random, extent: Extent, targets: readonly Target[] = TARGETS): Shot {
   const part = (): number => random.uniform() ** 2;
-  const target = TARGETS[random.below(TARGETS.length)] ?? 'engine';
+  const target = targets[random.below(targets.length)] ?? 'engine';
   const way = random.below(10);
   if (way < 4) {
     return { at: 'write', role: 'engine', write: 1 + Math.floor(part() * extent.writes), torn: random.below(2) === 0 };
   }
   // A worker writes little: its events, its resume states, its outputs, its result.
-  if (way < 5) return { at: 'write', role: 'worker', write: 1 + random.below(60), torn: random.below(2) === 0 };
+  if (way < 5 && targets.includes('job group'))
+    return { at: 'write', role: 'worker', write: 1 + random.below(60), torn: random.below(2) === 0 };
   if (way < 8) return { at: 'event', target, event: 1 + Math.floor(part() * extent.events), delayMs: random.below(40) };
   return { at: 'time', target, delayMs: 100 + part() * extent.milliseconds };
 }

@@ -9,6 +9,7 @@ import { OnnxError } from '../../qat/onnx/codec.ts';
 import { UnsupportedModelError } from '../../qat/onnx/normalise.ts';
 import { LoadError } from '../../qat/quantize/checkpoint.ts';
 import { RuntimeError } from '../../qat/runtime/onnxruntime.ts';
+import { machineRemedy } from '../../support/machine-problems.ts';
 
 export class JobError extends Error {
   override readonly name = 'JobError';
@@ -78,6 +79,8 @@ export function failureOf(cause: unknown): JobFailure {
     const message = reason === 'runtime' ? `onnxruntime refused the graph: ${cause.message}` : cause.message;
     return { reason, message, remedy };
   }
+  const remedy = machineRemedy(cause);
+  if (remedy !== undefined && cause instanceof Error) return { reason: 'machine', message: cause.message, remedy };
   const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
   return {
     reason: 'internal',
