@@ -5,7 +5,8 @@ import { isProcessAlive } from '../process/process-identity.ts';
 import { listClaims, readClaim, removeClaim, thisHost } from '../store/claims.ts';
 import { dropResumeStates, keepResumeState, listResumeStates } from '../store/resume-states.ts';
 import { deadRuns, unlockRun } from '../store/runs.ts';
-import { sweepDrafts, sweepDraftsEverywhere, type Store } from '../store/store.ts';
+import { sweepDrafts, sweepDraftsEverywhere } from '../store/abandoned-drafts.ts';
+import type { Store } from '../store/store.ts';
 import type { Executor } from './ports.ts';
 
 /** @param continued whether the run goes on with one that had not ended: then that one may have left something, too. */

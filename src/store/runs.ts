@@ -1,11 +1,11 @@
 // The folders of runs: names that sort by time, who is running them, which one to continue. Their locks only save work:
 // a lock whose process is gone is no lock, and nobody has to remove it.
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runId, type RunId } from '../events/ids.ts';
 import { identifyProcess, isProcessAlive, type ProcessIdentity } from '../process/process-identity.ts';
+import { isAbandonedDraft } from './abandoned-drafts.ts';
 import { replaceFile } from '../support/atomic-file.ts';
 import { isJsonObject } from '../support/json.ts';
 import { namesIn, readJsonIfPresent } from '../support/missing-files.ts';
@@ -48,11 +48,15 @@ export async function ownerOfRun(folder: string): Promise<ProcessIdentity | unde
 /** Kills in a row after which an old lock would be left lying: it stops nobody. */
 const RECENT = 64;
 
-/** Folders of recent runs whose lock nobody living holds. */
+/** Folders of recent runs with a lock, or the draft of one, that nobody living holds. */
 export async function deadRuns(layout: StoreLayout): Promise<readonly string[]> {
   const folders = (await listRuns(layout)).slice(0, RECENT).map((run) => runFolder(layout, run));
   const dead = await Promise.all(
-    folders.map(async (folder) => existsSync(join(folder, 'lock.json')) && (await ownerOfRun(folder)) === undefined),
+    folders.map(async (folder) => {
+      const names = await namesIn(folder);
+      if (names.includes('lock.json')) return (await ownerOfRun(folder)) === undefined;
+      return names.some(isAbandonedDraft);
+    }),
   );
   return folders.filter((_, index) => dead[index]);
 }

@@ -1,8 +1,4 @@
 // The store as one thing to hand around: objects, action records and stamps under one root. No behaviour of its own.
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
-import { isPidInUse } from '../process/process-identity.ts';
-import { namesIn } from '../support/missing-files.ts';
 import type { Digest } from '../support/digest.ts';
 import { ActionStore } from './actions.ts';
 import { storeLayout, type StoreLayout } from './layout.ts';
@@ -44,25 +40,4 @@ export function openStore(root: string): Store {
       return now;
     },
   };
-}
-
-/** Removes drafts whose writers are gone. */
-export async function sweepDrafts({ drafts }: StoreLayout): Promise<void> {
-  await sweepFolder(drafts);
-}
-
-async function sweepFolder(folder: string): Promise<void> {
-  for (const name of await namesIn(folder)) {
-    const pid = /\.draft-(\d+)-/.exec(name)?.[1];
-    if (pid !== undefined && !isPidInUse(Number(pid))) await rm(join(folder, name), { recursive: true, force: true });
-  }
-}
-
-/** The same wherever files are replaced by rename: for after a crash, it reads many folders. */
-export async function sweepDraftsEverywhere(layout: StoreLayout): Promise<void> {
-  const { home, claims, latest, actions, out } = layout;
-  const below = async (folder: string): Promise<readonly string[]> =>
-    (await namesIn(folder)).map((name) => join(folder, name));
-  for (const folder of [home, claims, latest, ...(await below(actions)), ...(await below(out))])
-    await sweepFolder(folder);
 }
