@@ -9,6 +9,9 @@ import { sweepDrafts, sweepDraftsEverywhere } from '../store/abandoned-drafts.ts
 import type { Store } from '../store/store.ts';
 import type { Executor } from './ports.ts';
 
+/** For a resume state: whoever lost its engine has had the whole run to write it. */
+const LAST_GRACE_MS = 2000;
+
 /** @param continued whether the run goes on with one that had not ended: then that one may have left something, too. */
 export async function clearUp(store: Store, executor: Executor, continued: boolean): Promise<void> {
   const { layout } = store;
@@ -24,13 +27,13 @@ export async function clearUp(store: Store, executor: Executor, continued: boole
   for (const folder of dead) await unlockRun(folder); // last: if this is killed too, the next run does all of it again
 }
 
+/** Of this host only: whether an engine elsewhere lives is for those to find out who wait for it. */
 async function clearClaims({ layout }: Store, executor: Executor): Promise<void> {
   for (const key of await listClaims(layout)) {
     const claim = readClaim(layout, key);
-    // Whether an owner on another host lives shows only to those who wait for its key.
     if (claim === undefined || claim.host !== thisHost || (await isProcessAlive(claim.engine))) continue;
     if (!removeClaim(layout, key, claim) || claim.jobFolder === '') continue;
-    if (claim.job !== undefined) await executor.endOrphan(claim.job, 0, claim.jobFolder);
+    if (claim.job !== undefined) await executor.endOrphan(claim.job, LAST_GRACE_MS, claim.jobFolder);
     await keepResumeState(layout, key, join(claim.jobFolder, 'resume'));
   }
 }

@@ -7,7 +7,8 @@ import type { Digest } from '../support/digest.ts';
 import { isDigest } from '../support/digest.ts';
 import { LatestKeys } from './actions.ts';
 import { namesIn, pieceAt, surveyStore, treeFolder, type KnownRun, type Piece, type Survey } from './survey.ts';
-import { sweepDrafts, type Store } from './store.ts';
+import { sweepDrafts } from './abandoned-drafts.ts';
+import type { Store } from './store.ts';
 
 export interface CollectOptions {
   /** Records that no run has used for so long go. */

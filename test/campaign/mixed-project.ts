@@ -25,8 +25,10 @@ function step(
   const declared = Object.fromEntries(
     Object.entries(outputs).map(([port, type]) => [port, { type, path: type === 'file' ? `${port}.txt` : port }]),
   );
-  return { kind: 'command', with: { argv: ['./step.sh', ...args], outputs: declared }, retry: 2, ...more };
+  return { kind: 'command', with: { argv: ['./step.sh', ...args], outputs: declared }, retry: tries(3), ...more };
 }
+
+const tries = (attempts: number) => ({ attempts, backoff: { first: '10ms' } });
 
 const training = (epochs: number) => ({
   epochs,
@@ -101,7 +103,11 @@ const workflow = {
         },
       },
     },
-    [FLAKY]: step(['flaky', '{input:in}', '{output:out}'], { out: 'file' }, { inputs: { in: 'words.list' }, retry: 3 }),
+    [FLAKY]: step(
+      ['flaky', '{input:in}', '{output:out}'],
+      { out: 'file' },
+      { inputs: { in: 'words.list' }, retry: tries(4) },
+    ),
     scenes: {
       kind: 'dataset',
       with: {
@@ -111,7 +117,7 @@ const workflow = {
           splits: { train: {}, gate: {}, report: {}, calibration: { from: 'train', count: 32 } },
         },
       },
-      retry: 1,
+      retry: tries(2),
     },
     net: {
       kind: 'model',
@@ -124,20 +130,20 @@ const workflow = {
           segmentation: { kind: 'dense', classes: MASK_CLASSES.length, stride: 2 },
         },
       },
-      retry: 1,
+      retry: tries(2),
     },
     trunk: {
       kind: 'train',
       task: 'detection',
-      with: { train: ['backbone', 'head'], training: training(24) },
-      retry: 1,
+      with: { train: ['backbone', 'head'], training: training(12) },
+      retry: tries(2),
     },
     accuracy: {
       kind: 'validate',
       task: 'detection',
       inputs: { backbone: 'trunk.backbone', head: 'trunk.head' },
       with: { quantized: [], split: 'gate' },
-      retry: 1,
+      retry: tries(2),
     },
     enough: {
       kind: 'gate',
@@ -152,8 +158,8 @@ const workflow = {
       task: 'detection',
       after: 'enough:more',
       inputs: { backbone: 'trunk.backbone', head: 'trunk.head' },
-      with: { train: ['head'], training: training(16) },
-      retry: 1,
+      with: { train: ['head'], training: training(10) },
+      retry: tries(2),
     },
     polish: {
       kind: 'train',

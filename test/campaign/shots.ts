@@ -29,7 +29,7 @@ const TARGETS: readonly Target[] = [
 
 /** Early points are drawn more often than late ones: a run that is continued has less and less to do. */
 export function drawShot(random: Random, extent: Extent, targets: readonly Target[] = TARGETS): Shot {
-  const part = (): number => random.uniform() ** 2;
+  const part = (): number => random.uniform() ** 3;
   const target = targets[random.below(targets.length)] ?? 'engine';
   const way = random.below(10);
   if (way < 4) {
