@@ -74,7 +74,10 @@ async function deliverFile(store: Store, digest: Digest, path: string): Promise<
   if ((await store.stats.digestOf(path)) === digest) return true;
   if ((await store.objects.verify({ digest, tree: false })) !== 'intact') return false;
   await mkdir(dirname(path), { recursive: true });
-  const draft = draftName(path);
+  // Not beside the file: what a kill leaves there, nobody would ever sweep.
+  const { drafts } = store.layout;
+  await mkdir(drafts, { recursive: true });
+  const draft = join(drafts, draftName('delivered'));
   await copyFile(store.objects.pathOf(digest), draft, constants.COPYFILE_FICLONE);
   await chmod(draft, 0o644);
   await rename(draft, path);

@@ -23,9 +23,9 @@ async function sweepFolder(folder: string): Promise<void> {
 
 /** The same wherever files are replaced by rename: for after a crash, it reads many folders. */
 export async function sweepDraftsEverywhere(layout: StoreLayout): Promise<void> {
-  const { home, claims, latest, actions, runs, out } = layout;
+  const { home, claims, latest, actions, runs } = layout;
   const below = async (folder: string): Promise<readonly string[]> =>
     (await namesIn(folder)).map((name) => join(folder, name));
-  const many = await Promise.all([actions, runs, out].map(below));
+  const many = await Promise.all([actions, runs].map(below));
   for (const folder of [home, claims, latest, ...many.flat()]) await sweepFolder(folder);
 }
