@@ -1,4 +1,6 @@
-// The graph of stages and an order that can run. Order and cycles are found iteratively: a chain may be of any length.
+// The graph of stages and an order that can run. The only file that knows graphlib: its Graph holds the structure, its
+// algorithms recurse (and overflow on long chains), so order and cycles are found here, iteratively.
+import { Graph } from '@dagrejs/graphlib';
 import { stagesInCycle } from '../diagnostics/catalogue/graph.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import type { Place } from '../diagnostics/source.ts';
@@ -7,71 +9,65 @@ import { err, ok } from '../support/result.ts';
 import type { Result } from '../support/result.ts';
 import { predecessors } from './linked-stage.ts';
 import type { LinkedStage } from './linked-stage.ts';
-import type { StageInstance } from './instance.ts';
 
-interface Node {
-  readonly stage: LinkedStage;
-  /** What it depends on, with the first place that says so. */
-  readonly before: Map<Node, Place>;
-  readonly after: Node[];
-  waitingFor: number;
-}
+/** An edge's label: where the later stage names the earlier one. */
+type StageGraph = Graph<undefined, LinkedStage, Place>;
 
 /** Every stage after all it depends on; among those that could go next, the first of the file goes first. */
 export function orderStages(stages: readonly LinkedStage[]): Result<readonly LinkedStage[], Diagnostic> {
-  const nodes = buildGraph(stages);
-  const ready = new LowestFirst<Node>();
-  for (const node of nodes) if (node.waitingFor === 0) ready.add(indexOf(node), node);
+  const graph = buildGraph(stages);
+  const waiting = new Map(graph.nodes().map((id) => [id, (graph.predecessors(id) ?? []).length]));
+  const ready = new LowestFirst<LinkedStage>();
+  const add = (stage: LinkedStage): void => ready.add(stage.instance.index, stage);
+  for (const stage of stages) if (waiting.get(stage.instance.id) === 0) add(stage);
   const order: LinkedStage[] = [];
   for (let next = ready.takeFirst(); next !== undefined; next = ready.takeFirst()) {
-    order.push(next.stage);
-    for (const node of next.after) if (--node.waitingFor === 0) ready.add(indexOf(node), node);
-  }
-  return order.length === stages.length ? ok(order) : err(describeCycle(nodes));
-}
-
-function buildGraph(stages: readonly LinkedStage[]): readonly Node[] {
-  const nodes = new Map<StageInstance, Node>();
-  for (const stage of stages) {
-    nodes.set(stage.instance, { stage, before: new Map(), after: [], waitingFor: 0 });
-  }
-  for (const node of nodes.values()) {
-    for (const { instance, at } of predecessors(node.stage)) {
-      const before = nodes.get(instance);
-      if (before === undefined || node.before.has(before)) continue;
-      node.before.set(before, at);
-      node.waitingFor++;
-      before.after.push(node);
+    order.push(next);
+    waiting.delete(next.instance.id);
+    for (const id of graph.successors(next.instance.id) ?? []) {
+      const left = (waiting.get(id) ?? 0) - 1;
+      waiting.set(id, left);
+      if (left === 0) add(graph.node(id));
     }
   }
-  return [...nodes.values()];
+  return order.length === stages.length ? ok(order) : err(describeCycle(graph, stages, new Set(waiting.keys())));
+}
+
+function buildGraph(stages: readonly LinkedStage[]): StageGraph {
+  const graph: StageGraph = new Graph<undefined, LinkedStage, Place>();
+  for (const stage of stages) graph.setNode(stage.instance.id, stage);
+  for (const stage of stages) {
+    for (const { instance, at } of predecessors(stage)) {
+      if (!graph.hasEdge(instance.id, stage.instance.id)) graph.setEdge(instance.id, stage.instance.id, at);
+    }
+  }
+  return graph;
 }
 
 /** Walks backwards inside the stages that never became ready: every one of them waits for another, so the walk closes. */
-function describeCycle(nodes: readonly Node[]): Diagnostic {
-  const isStuck = (node: Node): boolean => node.waitingFor > 0;
-  const start = nodes.find(isStuck);
+function describeCycle(graph: StageGraph, stages: readonly LinkedStage[], stuck: ReadonlySet<string>): Diagnostic {
+  const start = stages.find((stage) => stuck.has(stage.instance.id));
   if (start === undefined) throw new Error('no stage is stuck');
-  const step = new Map<Node, number>();
-  const path: Node[] = [];
-  let current = start;
+  const step = new Map<string, number>();
+  const path: string[] = [];
+  let current: string = start.instance.id;
   while (!step.has(current)) {
     step.set(current, path.length);
     path.push(current);
-    const before = [...current.before.keys()].find(isStuck);
-    if (before === undefined) throw new Error(`stage ${current.stage.instance.id} is stuck but waits for nothing`);
+    const before = (graph.predecessors(current) ?? []).find((id) => stuck.has(id));
+    if (before === undefined) throw new Error(`stage ${current} is stuck but waits for nothing`);
     current = before;
   }
   const cycle = path.slice(step.get(current)).reverse();
-  const first = cycle.reduce((best, node, at) => (indexOf(node) < indexOf(cycle[best] ?? node) ? at : best), 0);
+  const first = cycle.reduce((best, id, at) => (indexOf(graph, id) < indexOf(graph, cycle[best] ?? id) ? at : best), 0);
   const rotated = [...cycle.slice(first), ...cycle.slice(0, first)];
-  const closed = [...rotated, ...rotated.slice(0, 1)];
+  const closed = [...rotated, rotated[0] ?? ''];
   return stagesInCycle(
-    closed.map(({ stage }) => stage.instance.id),
-    rotated.flatMap((node, at) => closed[at + 1]?.before.get(node) ?? []),
+    closed,
+    rotated.map((id, at) => graph.edge(id, closed[at + 1] ?? '')),
   );
 }
 
-function indexOf({ stage }: Node): number {
-  return stage.instance.index;
+function indexOf(graph: StageGraph, id: string): number {
+  return graph.node(id).instance.index;
 }
