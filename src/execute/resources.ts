@@ -147,7 +147,8 @@ export class ResourcePool {
       looked++;
       const reserved = head !== undefined && head.passed >= MOST_PASSED ? head.needs : {};
       const fits = Object.entries(one.needs).every(
-        ([token, count]) => this.supply.freeOf(token) - (reserved[token] ?? 0) >= count,
+        ([token, count]) =>
+          this.supply.freeOf(token) - (Object.hasOwn(reserved, token) ? (reserved[token] ?? 0) : 0) >= count,
       );
       if (!fits) {
         kept.push(one);

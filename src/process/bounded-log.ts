@@ -3,6 +3,7 @@
 import { createWriteStream } from 'node:fs';
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
+import { isMissing } from '../support/missing-files.ts';
 import type { Redactor } from '../support/redaction.ts';
 
 export interface LogLimits {
@@ -53,5 +54,6 @@ export async function writeLog(
     file.end(Buffer.concat(tail).subarray(cut));
   }
   await closed;
-  if (failure !== undefined) throw failure;
+  // A program that removes its own folder has lost its log, no more.
+  if (failure !== undefined && !isMissing(failure)) throw failure;
 }

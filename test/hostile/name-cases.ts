@@ -94,14 +94,15 @@ export const nameCases: readonly HostileCase[] = [
     ),
     args: ['run', 'w.json', '--set', 'toString=2'],
     exit: 0,
-    says: /Succeeded: 4 ran/,
+    says: /Succeeded: \d ran, \d cached, 0 not taken/,
   },
   {
     name: 'stages named like parts of every object',
     files: put('w.json', stages(Object.fromEntries(borrowed.map((name) => [name, shell('echo 1 > "$OUT"')])))),
     args: ['run', 'w.json'],
     exit: 0,
-    says: /Succeeded: 4 ran/,
+    // Equal commands have one key: who comes first runs.
+    says: /Succeeded: \d ran, \d cached, 0 not taken/,
   },
   ...borrowed.map((key): HostileCase => ({
     name: `a reference to the undeclared port "${key}"`,

@@ -22,8 +22,12 @@ function repeated(count: number, item: (index: number) => string): string {
   return Array.from({ length: count }, (_, index) => item(index)).join(',');
 }
 
+/** Near the most that is read (8 MiB), what a text is read into takes its room. */
+const FULL_MEGABYTES = 600;
+
 function workflow(name: string, text: string, says: string | RegExp, exit = 2): HostileCase {
-  return { name, files: put('w.json', text), args: validate, exit, says };
+  const full = text.length > MiB ? { megabytes: FULL_MEGABYTES } : {};
+  return { name, files: put('w.json', text), args: validate, exit, says, ...full };
 }
 
 export const sizeCases: readonly HostileCase[] = [

@@ -1,5 +1,6 @@
 // A store that something else has written into: whatever is found there, outputs are right, and what is broken is found.
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -7,10 +8,11 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { HostileCase } from './hostile-case.ts';
 import { all, below, file, put, shell, stages, type Put } from './writing.ts';
 
@@ -85,6 +87,9 @@ const kinds: readonly (readonly [string, (path: string) => void])[] = [
   ['links to /dev/zero', asDevice],
 ];
 
+/** What stands for all of them where nothing but a cache or a story is at stake. */
+const few = kinds.filter(([what]) => ['garbage', 'folders', 'pipes', 'links to themselves'].includes(what));
+
 function inRun(spoil: (folder: string) => void): Put {
   return (root) => {
     const runs = join(root, '.headgate/runs');
@@ -95,14 +100,14 @@ function inRun(spoil: (folder: string) => void): Put {
 export const storeCases: readonly HostileCase[] = [
   ...kinds.map(([what, spoil]) => spoilt(`action records that are ${what}`, each('actions', spoil))),
   ...kinds.map(([what, spoil]) => spoilt(`objects that are ${what}`, each('objects', spoil))),
-  ...kinds.map(([what, spoil]) => spoilt(`newest keys that are ${what}`, each('latest', spoil))),
-  ...kinds.map(([what, spoil]) =>
+  ...few.map(([what, spoil]) => spoilt(`newest keys that are ${what}`, each('latest', spoil))),
+  ...few.map(([what, spoil]) =>
     spoilt(`a stat cache that is ${what}`, (root) => {
-      const path = join(root, '.headgate/stat-cache.json');
+      const path = join(root, '.headgate/stat-cache');
       if (existsSync(path)) spoil(path);
     }),
   ),
-  ...kinds
+  ...few
     .filter(([what]) => what !== 'folders')
     .map(([what, spoil]) =>
       spoilt(
@@ -110,7 +115,7 @@ export const storeCases: readonly HostileCase[] = [
         inRun((folder) => spoil(join(folder, 'events.jsonl'))),
       ),
     ),
-  ...kinds.map(([what, spoil]): HostileCase => ({
+  ...few.map(([what, spoil]): HostileCase => ({
     ...spoilt(
       `journals that are ${what}, asked for`,
       inRun((folder) => spoil(join(folder, 'events.jsonl'))),
@@ -131,14 +136,17 @@ export const storeCases: readonly HostileCase[] = [
   spoilt(
     'a stat cache that lies about every object',
     (root) => {
-      const objects = below(join(root, '.headgate/objects'));
-      const path = join(root, '.headgate/stat-cache.json');
-      const cache = JSON.parse(readFileSync(path, 'utf8')) as { rows: unknown[][] };
-      for (const object of objects) {
+      const path = join(root, '.headgate/stat-cache');
+      const text = readFileSync(path, 'utf8');
+      const cache = JSON.parse(text.slice(text.indexOf('\n') + 1)) as { objects: unknown };
+      cache.objects = below(join(root, '.headgate/objects')).map((object) => {
         chmodSync(object, 0o644);
         writeFileSync(object, 'forged');
-      }
-      writeFileSync(path, JSON.stringify({ ...cache, rows: cache.rows }));
+        const { size, mtimeNs, ino } = statSync(object, { bigint: true });
+        return [basename(object), `${size}:${mtimeNs}:${ino}`];
+      });
+      const lie = JSON.stringify(cache);
+      writeFileSync(path, `${createHash('sha256').update(lie).digest('hex')}\n${lie}`);
     },
     { says: 'damaged object' },
   ),
@@ -165,6 +173,16 @@ export const storeCases: readonly HostileCase[] = [
       put('.headgate/runs/\u001b[2J/events.jsonl', ''),
       put('.headgate/runs/20200101-000000000-aaaa/events.jsonl', '{"type":"run-started"}\n{"type":7}\n'),
     ),
+  ),
+  ...[
+    'garbage',
+    '{"engine":{"pid":1,"startTime":null},"jobFolder":"/etc"}',
+    '{"engine":{"pid":4194304,"startTime":"1"},"job":{"pid":1,"startTime":null},"jobFolder":".."}',
+  ].map((claim) =>
+    spoilt(`claims that say ${claim}`, (root) => {
+      for (const path of below(join(root, '.headgate/actions')))
+        put(`.headgate/claims/${path.slice(-69, -5)}.json`, claim)(root);
+    }),
   ),
   spoilt(
     'drafts of processes that never were',
