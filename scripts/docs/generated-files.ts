@@ -7,6 +7,9 @@ import { stageKinds } from '../../src/stages/registry.ts';
 import { isJsonObject, jsonText } from '../../src/support/json.ts';
 import type { JsonObject } from '../../src/support/json.ts';
 import { asWrittenSchema, type SchemaParts } from './as-written.ts';
+import { commandPage } from './command-page.ts';
+import { errorPage } from './error-page.ts';
+import { filesPage, kindsPage, workflowPage } from './language-pages.ts';
 import type { SchemaRoots } from './schema-samples.ts';
 
 export interface GeneratedFile {
@@ -52,4 +55,21 @@ export function readSchemas(root: string): SchemaRoots {
 async function formatted(root: string, path: string, text: string): Promise<string> {
   const file = join(root, path);
   return format(text, { ...(await resolveConfig(file)), filepath: file });
+}
+
+export async function generatedPages(root: string): Promise<readonly GeneratedFile[]> {
+  const { workflow, roots, kinds } = schemaParts(root);
+  const pages: readonly (readonly [string, string])[] = [
+    ['workflow', workflowPage(workflow, roots)],
+    ['kinds', kindsPage(kinds, roots)],
+    ['files', filesPage(roots)],
+    ['commands', await commandPage()],
+    ['errors', errorPage(root)],
+  ];
+  return Promise.all(
+    pages.map(async ([name, text]) => {
+      const path = `docs/reference/${name}.md`;
+      return { path, text: await formatted(root, path, text) };
+    }),
+  );
 }
