@@ -1,16 +1,28 @@
 // What a power cut or a bad disk does to a store that nobody is using: files cut off, filled with zeros, emptied; clocks that
 // were wrong when a file was written.
-import { chmodSync, readdirSync, readFileSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Random } from '../../src/support/random.ts';
 
-/** Every regular file below a folder, newest first. */
+/** Every regular file below a folder, newest first; none of a folder that is not there. */
 export function filesBelow(folder: string): readonly string[] {
-  const entries = readdirSync(folder, { withFileTypes: true, recursive: true });
-  return entries
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
-    .sort((left, right) => statSync(right).mtimeMs - statSync(left).mtimeMs || (left < right ? -1 : 1));
+    .map((path) => ({ path, time: statSync(path, { throwIfNoEntry: false })?.mtimeMs }))
+    .flatMap(({ path, time }) => (time === undefined ? [] : [{ path, time }])) // an orphan may still be at work
+    .sort((left, right) => right.time - left.time || (left.path < right.path ? -1 : 1))
+    .map(({ path }) => path);
 }
 
 /** Mostly recent files: those a power cut catches before they are on the disk. @returns what was done. */
@@ -38,7 +50,7 @@ export function disturbTimes(home: string, random: Random): void {
   const files = filesBelow(home);
   for (let count = 0; count < 8; count++) {
     const path = files[random.below(files.length)];
-    if (path === undefined) return;
+    if (path === undefined || !existsSync(path)) continue;
     const time = Date.now() / 1000 + (random.uniform() * 2 - 1) * 100 * HOUR_S;
     utimesSync(path, time, time);
   }
