@@ -63,7 +63,8 @@ export async function readOutside(stage: PlannedStage, store: Store): Promise<Re
 
 /** Most stages declare nothing, and looking through the whole environment for each would cost more than restoring it. */
 function keyedEnvironment(stage: PlannedStage): Result<Outside['env'], StageFailure> {
-  if (stage.settings['env'] === undefined) return ok({});
+  const { env } = stage.settings;
+  if (typeof env !== 'object' || env === null || Object.keys(env).length === 0) return ok({});
   const environment = environmentOf(stage, process.env);
   return environment.ok ? ok(environment.value.keyed) : environment;
 }
