@@ -17,7 +17,6 @@ import { errorAt } from '../diagnostics/diagnostic.ts';
 import { fieldPaths } from '../expression/field-path.ts';
 import { maxDepth, parseJson, reservedKeys } from '../spec/json-syntax.ts';
 import { checkUserSchema } from '../spec/schema-check.ts';
-import { schemaProblem } from '../spec/validators.ts';
 import { isJsonObject } from '../support/json.ts';
 import type { Json, JsonObject } from '../support/json.ts';
 
@@ -58,14 +57,12 @@ export function mergeParams(
 /** Parameters against the schemas that the workflow declares for them. */
 export function checkParams({ node }: Params, schemas: readonly Located[], problems: Diagnostic[]): void {
   for (const schema of schemas) {
-    const invalid = schemaProblem(objectOf(schema), false);
-    if (invalid !== undefined) {
-      problems.push(schemaOfParamsInvalid({ ...schema.at, length: 1 }, invalid));
-      continue;
-    }
     const whole: Located = node ?? { type: 'object', at: { ...schema.at, length: 1 }, members: new Map() };
     const checked = checkUserSchema(objectOf(schema), whole, 'the parameters');
-    if (!checked.ok) problems.push(...checked.error);
+    if (checked.ok) continue;
+    if (typeof checked.error === 'string')
+      problems.push(schemaOfParamsInvalid({ ...schema.at, length: 1 }, checked.error));
+    else problems.push(...checked.error);
   }
 }
 

@@ -1,5 +1,6 @@
 // Source text → WorkflowSpec: JSON, then the schema; all problems are collected before giving up.
 import workflowSchema from '../../schemas/workflow.schema.json' with { type: 'json' };
+import { missingKey } from '../diagnostics/catalogue/schema.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { memberOf } from '../diagnostics/located-json.ts';
 import type { Located, LocatedString, Member } from '../diagnostics/located-json.ts';
@@ -7,9 +8,8 @@ import type { SourceDocument } from '../diagnostics/source.ts';
 import { err, ok } from '../support/result.ts';
 import type { Result } from '../support/result.ts';
 import { parseJson } from './json-syntax.ts';
-import type { JsonObject } from '../support/json.ts';
 import { jsonModule } from '../support/json-module.ts';
-import { checkSchema } from './schema-check.ts';
+import { checkSchema, descriptionIn } from './schema-check.ts';
 import type {
   CarrySpec,
   InputSpec,
@@ -22,20 +22,15 @@ import type {
 } from './workflow-spec.ts';
 
 const schema = jsonModule(workflowSchema);
-/** An included file is a part: it needs neither a name nor stages. */
-const partSchema: JsonObject = { ...schema, $id: 'headgate:/schemas/workflow-part.schema.json', required: [] };
-
 export function parseWorkflow(
   source: SourceDocument,
   role: 'workflow' | 'part' = 'workflow',
 ): Result<WorkflowSpec, readonly Diagnostic[]> {
   const root = parseJson(source);
   if (!root.ok) return root;
-  const valid =
-    role === 'workflow'
-      ? checkSchema(schema, root.value, 'the workflow')
-      : checkSchema(partSchema, root.value, 'the included file');
-  if (!valid.ok) return err(valid.error);
+  const valid = checkSchema(schema, root.value, role === 'workflow' ? 'the workflow' : 'the included file');
+  const missing = role === 'workflow' ? missingFrom(root.value) : [];
+  if (!valid.ok || missing.length > 0) return err([...(valid.ok ? [] : valid.error), ...missing]);
   const read = (key: string): Located | undefined => memberOf(root.value, key);
   const include = read('include');
   return ok({
@@ -52,6 +47,15 @@ export function parseWorkflow(
     templates: mapMembers(read('templates'), templateSpec),
     stages: mapMembers(read('stages'), stageSpec),
   });
+}
+
+/** What only a whole workflow needs; its stages may come from files that it includes. */
+function missingFrom(root: Located): readonly Diagnostic[] {
+  if (root.type !== 'object') return [];
+  const needed = root.members.has('include') ? ['name'] : ['name', 'stages'];
+  return needed
+    .filter((key) => !root.members.has(key))
+    .map((key) => missingKey({ ...root.at, length: 1 }, key, 'the workflow', descriptionIn(schema, key)));
 }
 
 function templateSpec({ key: name, keyAt: nameAt, value }: Member): TemplateSpec {

@@ -37,9 +37,14 @@ export function checkSchema(
   return err(problems);
 }
 
-/** By a schema that a user wrote beside the value: loosely worded ones are taken too. */
-export function checkUserSchema(schema: JsonObject, node: Located, what: string): Result<Json, readonly Diagnostic[]> {
-  return checkSchema(schema, node, what, looseValidatorOf(schema));
+/** By a schema that a user wrote; a text says why it is none. */
+export function checkUserSchema(
+  schema: JsonObject,
+  node: Located,
+  what: string,
+): Result<Json, readonly Diagnostic[] | string> {
+  const validator = looseValidatorOf(schema);
+  return validator.ok ? checkSchema(schema, node, what, validator.value) : validator;
 }
 
 function describe(error: SchemaError, whole: JsonObject, root: Located, what: string): readonly Diagnostic[] {
@@ -58,7 +63,7 @@ function describe(error: SchemaError, whole: JsonObject, root: Located, what: st
     }
     case 'required': {
       const key = jsonText(params['missingProperty']);
-      return [missingKey(ownerPlace(root, path), key, where, descriptionOf(schema, key))];
+      return [missingKey(ownerPlace(root, path), key, where, descriptionIn(schema, key))];
     }
     case 'type':
       return [wrongType(node.at, where, articles([params['type'] ?? null].flat()), described(node))];
@@ -160,7 +165,8 @@ function nested(schema: JsonObject, ...path: readonly string[]): JsonObject | un
   return isJsonObject(current) ? current : undefined;
 }
 
-function descriptionOf(schema: JsonObject, key: string): string | undefined {
+/** What a schema says of one of its keys. */
+export function descriptionIn(schema: JsonObject, key: string): string | undefined {
   const text = nested(schema, 'properties', key)?.['description'];
   return typeof text === 'string' ? `"${key}": ${text}` : undefined;
 }

@@ -7,6 +7,8 @@ import trainingSchema from '../../schemas/training.schema.json' with { type: 'js
 import { digestBytes } from '../support/digest.ts';
 import type { Digest } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
+import { err, ok } from '../support/result.ts';
+import type { Result } from '../support/result.ts';
 import { precompiled } from './precompiled-schemas.ts';
 
 export type SchemaError = Library.ErrorObject;
@@ -49,16 +51,21 @@ export function newAjv(code: Library.Options['code'] = {}): Library.Ajv2020 {
   return made;
 }
 
-/** For a schema that a user wrote: words without effect are taken too. */
-export function looseValidatorOf({ $id: _, ...anonymous }: JsonObject): Validator {
-  return new (library().Ajv2020)({ allErrors: true, verbose: true, strict: false }).compile(anonymous);
+/** For a schema that a user wrote: words without effect are taken too, and only compiling it finds what is wrong with it. */
+export function looseValidatorOf({ $id: _, ...anonymous }: JsonObject): Result<Validator, string> {
+  const options = { allErrors: true, verbose: true, strict: false, validateSchema: false } as const;
+  try {
+    return ok(new (library().Ajv2020)(options).compile(anonymous));
+  } catch (error) {
+    return err(error instanceof Error ? error.message : String(error));
+  }
 }
 
-/** Why a schema that somebody else wrote cannot be used; undefined when it can. Strict: about words without effect too. */
-export function schemaProblem(schema: JsonObject, strict = true): string | undefined {
+/** Why a schema that somebody else wrote cannot be used, words without effect included; undefined when it can. */
+export function schemaProblem(schema: JsonObject): string | undefined {
   const { $id: _, ...anonymous } = schema;
   try {
-    const options = { strict, strictRequired: false, allowUnionTypes: true, discriminator: true };
+    const options = { strict: true, strictRequired: false, allowUnionTypes: true, discriminator: true };
     new (library().Ajv2020)(options).compile(anonymous);
     return undefined;
   } catch (error) {

@@ -22,6 +22,7 @@ const { roots } = schemaParts('.');
 const ofForm = /^HG(10|111[1-7]|1205|1206|1219|1301|1401|1402)/;
 /** An editor has its own idea of these, or cannot know: each with the reason. */
 const unseen: { readonly [fixture: string]: string } = {
+  'no-stages': 'an included file needs none, and the schema is for both',
   'empty-file': 'an empty file names no schema',
   'not-an-object': 'an array names no schema',
   'byte-order-mark': 'editors take the mark off',
