@@ -11,13 +11,10 @@ import { InstanceBuilder } from './build-instance.ts';
 import type { Declarations } from './declarations.ts';
 import { expandLoop } from './expand-loop.ts';
 import { expandTemplate } from './expand-template.ts';
-import { itemsOf } from './items.ts';
+import { itemsOf, maxStages } from './items.ts';
 import { stageScope } from './stage-scope.ts';
 import type { Around, StageScope } from './stage-scope.ts';
 import type { FanOut, Namespace, Problems, StageGroup, StageInstance } from './instance.ts';
-
-/** More than anyone writes, less than would fill the memory. */
-const maxStages = 100_000;
 
 export function expandStages(declarations: Declarations, problems: Problems): Namespace {
   const root: Namespace = { path: '', pathName: '', fanOuts: new Map(), outer: undefined, given: undefined };

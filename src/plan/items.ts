@@ -1,5 +1,5 @@
 // forEach: what a stage is repeated for. Tasks, words, objects with a key, or every combination of several lists.
-import { badItemKey, excludedNothing, keyOfItemMissing } from '../diagnostics/catalogue/groups.ts';
+import { badItemKey, excludedNothing, keyOfItemMissing, tooManyStages } from '../diagnostics/catalogue/groups.ts';
 import {
   duplicateItem,
   emptyFanOut,
@@ -45,6 +45,9 @@ export function itemsOf(spec: StageSpec, declarations: Declarations, scope: Scop
   }
   return found;
 }
+
+/** Of one workflow, with everything that its templates, loops and fan-outs make. */
+export const maxStages = 100_000;
 
 const keyForm = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 
@@ -129,6 +132,10 @@ class ItemReader {
     for (const { key: name, keyAt, value } of matrix.members.values()) {
       const values = this.axis(name, value);
       if (values.length === 0) this.problems.push(emptyFanOut(keyAt));
+      if (combinations.length * values.length > maxStages) {
+        this.problems.push(tooManyStages(keyAt, maxStages));
+        return [];
+      }
       combinations = combinations.flatMap((before) =>
         values.map((item) => ({
           key: before.key === '' ? item.key : `${before.key},${item.key}`,

@@ -58,11 +58,16 @@ export function mergeParams(
 export function checkParams({ node }: Params, schemas: readonly Located[], problems: Diagnostic[]): void {
   for (const schema of schemas) {
     const whole: Located = node ?? { type: 'object', at: { ...schema.at, length: 1 }, members: new Map() };
-    const checked = checkUserSchema(objectOf(schema), whole, 'the parameters');
-    if (checked.ok) continue;
-    if (typeof checked.error === 'string')
-      problems.push(schemaOfParamsInvalid({ ...schema.at, length: 1 }, checked.error));
-    else problems.push(...checked.error);
+    const invalid = (why: string): void => void problems.push(schemaOfParamsInvalid({ ...schema.at, length: 1 }, why));
+    try {
+      const checked = checkUserSchema(objectOf(schema), whole, 'the parameters');
+      if (checked.ok) continue;
+      if (typeof checked.error === 'string') invalid(checked.error);
+      else problems.push(...checked.error);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error; // of the stack
+      invalid('it refers to itself without end');
+    }
   }
 }
 

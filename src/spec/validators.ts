@@ -9,6 +9,7 @@ import type { Digest } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
 import { err, ok } from '../support/result.ts';
 import type { Result } from '../support/result.ts';
+import { boundedPatterns } from './bounded-pattern.ts';
 import { precompiled } from './precompiled-schemas.ts';
 
 export type SchemaError = Library.ErrorObject;
@@ -53,7 +54,13 @@ export function newAjv(code: Library.Options['code'] = {}): Library.Ajv2020 {
 
 /** For a schema that a user wrote: words without effect are taken too, and only compiling it finds what is wrong with it. */
 export function looseValidatorOf({ $id: _, ...anonymous }: JsonObject): Result<Validator, string> {
-  const options = { allErrors: true, verbose: true, strict: false, validateSchema: false } as const;
+  const options = {
+    allErrors: true,
+    verbose: true,
+    strict: false,
+    validateSchema: false,
+    code: { regExp: boundedPatterns() },
+  };
   try {
     return ok(new (library().Ajv2020)(options).compile(anonymous));
   } catch (error) {

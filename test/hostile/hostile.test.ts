@@ -6,6 +6,7 @@ import { bundleEntry } from '../support/bundle.ts';
 import { fileCases } from './file-cases.ts';
 import { MEGABYTES, SECONDS, type HostileCase } from './hostile-case.ts';
 import { jobCases } from './job-cases.ts';
+import { languageCases } from './language-cases.ts';
 import { meet, type Met } from './meet.ts';
 import { nameCases } from './name-cases.ts';
 import { sizeCases } from './size-cases.ts';
@@ -15,6 +16,7 @@ import { textCases } from './text-cases.ts';
 const families: { readonly [family: string]: readonly HostileCase[] } = {
   text: textCases,
   names: nameCases,
+  language: languageCases,
   size: sizeCases,
   files: fileCases,
   store: storeCases,
