@@ -8,7 +8,7 @@ import type { Plan, PlannedStage } from '../plan/plan.ts';
 import { LatestKeys } from '../store/actions.ts';
 import { Journal } from '../store/journal.ts';
 import { overridesOf } from '../store/overrides.ts';
-import { lockRun, newRunId, runFolder, unlockRun } from '../store/runs.ts';
+import { lockRun, nextRunId, runFolder, unlockRun } from '../store/runs.ts';
 import type { Store } from '../store/store.ts';
 import { systemClock, type Clock } from '../support/clock.ts';
 import type { Digest } from '../support/digest.ts';
@@ -83,7 +83,7 @@ const DEFAULT_ORPHAN_GRACE_MS = 20_000;
 export async function startRun(settings: RunSettings): Promise<RunHandle> {
   const { plan, store, continues } = settings;
   const startedAt = Date.now();
-  const run = continues?.run ?? settings.run ?? newRunId(new Date(startedAt));
+  const run = continues?.run ?? settings.run ?? nextRunId(store.layout, new Date(startedAt));
   const folder = runFolder(store.layout, run);
   const journal = Journal.open(folder, continues?.soundBytes);
   await lockRun(folder);

@@ -8,7 +8,7 @@ import { startRun, type RunHandle, type RunOutcome } from '../execute/run-plan.t
 import { localExecutor } from '../executors/local.ts';
 import { foldRun, type RunReport } from '../report/run-report.ts';
 import { readJournal } from '../store/journal.ts';
-import { newRunId, runFolder } from '../store/runs.ts';
+import { nextRunId, runFolder } from '../store/runs.ts';
 import { openStore } from '../store/store.ts';
 import { EventLog } from './event-log.ts';
 import { installation } from './installed.ts';
@@ -43,7 +43,7 @@ export interface Running extends AsyncIterable<RunEvent> {
 export function run(workflow: Workflow, options: RunOptions = {}): Running {
   const selection = selectionOf(workflow, options);
   const store = openStore(workflow.root);
-  const id = newRunId(new Date());
+  const id = nextRunId(store.layout, new Date());
   const folder = runFolder(store.layout, id);
   const log = new EventLog();
   log.openedIn(folder);

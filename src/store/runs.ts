@@ -1,6 +1,7 @@
 // The folders of runs: names that sort by time, who is running them, which one to continue. Their locks only save work:
 // a lock whose process is gone is no lock, and nobody has to remove it.
 import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runId, type RunId } from '../events/ids.ts';
@@ -17,17 +18,35 @@ export function newRunId(now: Date): RunId {
   return runId(`${stamp}${millis}-${randomBytes(2).toString('hex')}`);
 }
 
+/** The id of a run that starts now: behind every earlier one, even if the clock was set back meanwhile. */
+export function nextRunId(layout: StoreLayout, now: Date): RunId {
+  const newest = runNames(existsSync(layout.runs) ? readdirSync(layout.runs) : []).at(-1);
+  return newRunId(new Date(Math.max(now.getTime(), newest === undefined ? 0 : timeOf(newest) + 1)));
+}
+
+function timeOf(name: string): number {
+  const digits = name.replaceAll('-', '');
+  const [year, month, day, hour, minute, second] = [4, 2, 2, 2, 2, 2].map((length, index, all) => {
+    const start = all.slice(0, index).reduce((sum, before) => sum + before, 0);
+    return Number(digits.slice(start, start + length));
+  });
+  const time = Date.UTC(year ?? 0, (month ?? 1) - 1, day, hour, minute, second, Number(digits.slice(14, 17)));
+  return Number.isNaN(time) ? 0 : time;
+}
+
+/** Oldest first. */
+function runNames(names: readonly string[]): readonly string[] {
+  return names.filter((name) => /^\d{8}-\d{9}-[0-9a-f]+$/.test(name)).sort();
+}
+
 export function runFolder(layout: StoreLayout, run: RunId): string {
   return join(layout.runs, run);
 }
 
 /** Newest first. */
 export async function listRuns(layout: StoreLayout): Promise<readonly RunId[]> {
-  const names = await namesIn(layout.runs);
-  return names
-    .filter((name) => /^\d{8}-\d+-[0-9a-f]+$/.test(name))
-    .sort()
-    .reverse()
+  return runNames(await namesIn(layout.runs))
+    .toReversed()
     .map(runId);
 }
 

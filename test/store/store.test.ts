@@ -20,7 +20,7 @@ import type { RunEvent } from '../../src/events/run-events.ts';
 import { Journal, readJournal } from '../../src/store/journal.ts';
 import type { Quarantined } from '../../src/store/objects.ts';
 import { dropResumeStates, keepResumeState, resumeStateOf } from '../../src/store/resume-states.ts';
-import { listRuns, lockRun, newRunId, ownerOfRun, runFolder } from '../../src/store/runs.ts';
+import { listRuns, lockRun, newRunId, nextRunId, ownerOfRun, runFolder } from '../../src/store/runs.ts';
 import { StatCache } from '../../src/store/stat-cache.ts';
 import { sweepDrafts } from '../../src/store/abandoned-drafts.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
@@ -256,6 +256,14 @@ describe('runs', () => {
     for (const id of ids) await mkdir(runFolder(store.layout, id), { recursive: true });
     await mkdir(join(store.layout.runs, 'something else'));
     expect(await listRuns(store.layout)).toEqual([...ids].reverse());
+  });
+
+  test('come after every earlier one, even when the clock was set back', async () => {
+    const first = nextRunId(store.layout, new Date('2030-05-06T07:08:09.999Z'));
+    expect(first).toMatch(/^20300506-070809999-/);
+    await mkdir(runFolder(store.layout, first), { recursive: true });
+    expect(nextRunId(store.layout, new Date('2024-01-01T00:00:00Z'))).toMatch(/^20300506-070810000-/);
+    expect(nextRunId(store.layout, new Date('2031-01-01T00:00:00Z'))).toMatch(/^20310101-000000000-/);
   });
 
   test('are owned by a living process only, and nobody has to unlock them', async () => {

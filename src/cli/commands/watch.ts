@@ -11,7 +11,7 @@ import { fileDigests } from '../../execute/key.ts';
 import { tokenSupply } from '../../execute/run-plan.ts';
 import type { Plan } from '../../plan/plan.ts';
 import { LatestKeys } from '../../store/actions.ts';
-import { newRunId } from '../../store/runs.ts';
+import { nextRunId } from '../../store/runs.ts';
 import { openStore, type Store } from '../../store/store.ts';
 import type { Digest } from '../../support/digest.ts';
 import { err, ok } from '../../support/result.ts';
@@ -60,7 +60,7 @@ export async function watch(terminal: Terminal, file: string, options: WatchOpti
     },
     digestOf: (path) => contentOf(store, path),
     forecast: (plan) => forecast(store, plan, installation.embedded.code),
-    newRun: () => newRunId(new Date()),
+    newRun: () => nextRunId(store.layout, new Date()),
     start: (plan, run) => startWatchedRun({ ...started, manner: { ...rest, tokens } }, plan, run),
     tell,
   };
