@@ -13,7 +13,18 @@ const noDoubleAssertion = {
 };
 
 export default defineConfig(
-  globalIgnores(['dist/', 'node_modules/', '.headgate/', 'data/', 'out/', 'examples/', 'python/', '**/*.mjs', '*.js', 'bin/']),
+  globalIgnores([
+    'dist/',
+    'node_modules/',
+    '.headgate/',
+    'data/',
+    'out/',
+    'examples/',
+    'python/',
+    '**/*.mjs',
+    '*.js',
+    'bin/',
+  ]),
   tseslint.configs.recommendedTypeChecked,
   {
     languageOptions: {
