@@ -162,7 +162,7 @@ export const fileCases: readonly HostileCase[] = [
     says: 'HG1118',
   },
   {
-    name: 'a file with a NUL in its name',
+    name: 'data with a NUL in its name',
     files: put(
       'w.json',
       stages({ s: { kind: 'command', with: { argv: ['true'], files: ['a\u0000b'], outputs: file } } }),

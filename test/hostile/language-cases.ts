@@ -109,7 +109,7 @@ export const languageCases: readonly HostileCase[] = [
   including('a link to a file above the root', (root) => symlinkSync('/etc/passwd', join(root, 'a.json')), /HG\d+ /),
   including('a pipe', fifo('a.json'), 'it is a pipe, not a file'),
   including('a folder', (root) => void mkdirSync(join(root, 'a.json')), 'it is a folder'),
-  including('a file with a NUL in its name', put('a.json', '{}'), /HG\d+ /, ['a\u0000.json']),
+  including('an included file with a NUL in its name', put('a.json', '{}'), /HG\d+ /, ['a\u0000.json']),
   including('the same file twice', put('a.json', part([])), 'w.json is valid', ['a.json', './a.json'], 0),
   including(
     'names that every object has, by inclusion',
