@@ -3,7 +3,7 @@
 // never a wrong result, and nobody ever has to remove one by hand.
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join, relative } from 'node:path';
 import type { ProcessIdentity } from '../process/process-identity.ts';
 import { draftName, replaceFile } from '../support/atomic-file.ts';
 import { isDigest, type Digest } from '../support/digest.ts';
@@ -40,11 +40,18 @@ export function readClaim(layout: StoreLayout, key: Digest): FoundClaim | undefi
   try {
     const { mtimeNs, ino } = statSync(path, { bigint: true });
     const text = readFileSync(path, 'utf8');
-    return { ...(parseClaim(text) ?? NOBODYS), text, beat: `${ino}:${mtimeNs}` };
+    const claim = parseClaim(text) ?? NOBODYS;
+    const jobFolder = isInside(layout.runs, claim.jobFolder) ? claim.jobFolder : '';
+    return { ...claim, jobFolder, text, beat: `${ino}:${mtimeNs}` };
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
   }
+}
+
+/** A claim that names a folder elsewhere was not written by an engine: nothing is taken from there. */
+function isInside(folder: string, path: string): boolean {
+  return isAbsolute(path) && !relative(folder, path).startsWith('..');
 }
 
 /** Claims a key that nobody has claimed; false when somebody was faster. Of engines that try at once one wins. */

@@ -55,3 +55,14 @@ test('nothing is left behind but the claim', async () => {
   expect(await readdir(layout.drafts)).toEqual([]);
   expect(await readdir(layout.claims)).toEqual([`${key}.json`]);
 });
+
+test('a claim that names a folder outside of the runs leads nowhere', () => {
+  const folders = [join(layout.runs, 'r', 'jobs', 's', '1'), '/etc', join(layout.runs, '..', '..', 'elsewhere')];
+  const found = folders.map((jobFolder) => {
+    takeClaim(layout, key, { ...by('r'), jobFolder });
+    const seen = readClaim(layout, key)?.jobFolder;
+    dropClaim(layout, key);
+    return seen;
+  });
+  expect(found).toEqual([folders[0], '', '']);
+});
