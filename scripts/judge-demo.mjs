@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { root } from './places.mjs';
 
 /** Stages that the engine decides in its own process; deciding again is not running. */
-const decidedByEngine = new Set(['gate', 'select', 'stop']);
+const decidedByEngine = new Set(['gate', 'select', 'best', 'stop']);
 const floors = JSON.parse(readFileSync(join(root, 'scripts', 'floors.json'), 'utf8')).float;
 const report = JSON.parse(readFileSync(process.argv[2], 'utf8'));
 
