@@ -78,12 +78,12 @@ class Unrolling {
     fanOuts.set('body', body);
     for (let k = 0; k < this.iterations; k++) {
       bodies.set(String(k), this.iteration(k));
-      this.add([this.gate(k)], 'until', k);
+      this.add(this.gate(k), k);
     }
     const { action } = this.exhausted;
     if (action === 'best') this.expander.expand([this.best()], around);
     if (action === 'stop') this.expander.expand([this.stop()], around);
-    for (let k = this.iterations - 1; k >= 0; k--) this.add([this.pick(k)], 'pick', k);
+    for (let k = this.iterations - 1; k >= 0; k--) this.add(this.pick(k), k);
     const outputs = new Map(this.outputNames().map((name) => [name, this.reference(`pick[0].${name}`, spec.nameAt)]));
     return { id: `${own.from.namespace.path}${instanceName(spec.name, own.key)}`, spec, inside: around.from, outputs };
   }
@@ -205,14 +205,13 @@ class Unrolling {
   }
 
   /** Adds one instance, under its number, to a fan-out of the loop's own. */
-  private add(specs: readonly StageSpec[], name: string, k: number): void {
+  private add(spec: StageSpec, k: number): void {
     const { fanOuts } = this.around.from.namespace;
-    const others = fanOuts.get(name)?.instances ?? new Map<string, never>();
-    const numbered = specs.map((spec) => ({ ...spec, forEach: locate([String(k)], spec.nameAt) }));
-    this.expander.expand(numbered, this.around);
-    const added = fanOuts.get(name);
+    const others = fanOuts.get(spec.name)?.instances ?? new Map<string, never>();
+    this.expander.expand([{ ...spec, forEach: locate([String(k)], spec.nameAt) }], this.around);
+    const added = fanOuts.get(spec.name);
     if (added === undefined) return;
-    fanOuts.set(name, { ...added, instances: new Map([...others, ...added.instances]) });
+    fanOuts.set(spec.name, { ...added, instances: new Map([...others, ...added.instances]) });
   }
 
   private synthetic(kind: string, name: string, inputs: { readonly [port: string]: Json }, at: Place): StageSpec {

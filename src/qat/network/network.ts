@@ -1,7 +1,6 @@
 // A float ONNX graph seen as a multi-task network: a backbone up to its boundary tensors, one scope per head, and in each
 // scope the units that quantisation cares about (convolution with its batch norm and activation, or a plain node).
 import type { GraphIr, IrNode } from '../onnx/ir.ts';
-import { intOf } from '../onnx/ir.ts';
 
 export const BACKBONE = 'backbone';
 
@@ -256,9 +255,4 @@ function listParameters(graph: GraphIr, units: readonly Unit[]): readonly Parame
     add(variance, unit.scope, 'variance');
   }
   return [...parameters.values()];
-}
-
-/** Groups of a convolution; equal to its channels for a depthwise one. */
-export function groupsOf(unit: LayerUnit): number {
-  return intOf(unit.conv, 'group', 1);
 }
