@@ -1,9 +1,10 @@
 // A workflow file as a plan, with its diagnostics on standard error when it is none.
-import { resolve } from 'node:path';
 import { openPlan } from '../compose/open-plan.ts';
 import { coloursFor } from '../console/colours.ts';
 import { renderDiagnostics } from '../diagnostics/render.ts';
+import type { Looking } from '../plan/load-workflow.ts';
 import type { Plan } from '../plan/plan.ts';
+import { rootOf } from './root.ts';
 import { printJson, type Terminal } from './terminal.ts';
 
 export interface WorkflowOptions {
@@ -14,8 +15,14 @@ export interface WorkflowOptions {
 }
 
 /** Undefined after the problems were printed: the command ends with exit code 2. */
-export async function loadPlan(terminal: Terminal, file: string, options: WorkflowOptions): Promise<Plan | undefined> {
+export async function loadPlan(
+  terminal: Terminal,
+  file: string,
+  options: WorkflowOptions,
+  looking: Looking = {},
+): Promise<Plan | undefined> {
   const loaded = await openPlan(file, {
+    ...looking,
     root: rootOf(options),
     ...(options.params === undefined ? {} : { params: options.params }),
     ...(options.set === undefined ? {} : { set: options.set }),
@@ -28,8 +35,4 @@ export async function loadPlan(terminal: Terminal, file: string, options: Workfl
     return undefined;
   }
   return loaded.value;
-}
-
-export function rootOf({ root }: WorkflowOptions): string {
-  return resolve(root ?? '.');
 }

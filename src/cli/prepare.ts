@@ -1,9 +1,11 @@
 // What plan, run, resume and explain have in common: the plan with the asked-for part of it, the store, the program's own code.
+import { resolve } from 'node:path';
 import { findInstallation } from '../compose/installation.ts';
 import { selectStages, type Selection, type StageChoice } from '../compose/select-stages.ts';
 import type { EmbeddedBackend } from '../execute/ports.ts';
 import { openStore, type Store } from '../store/store.ts';
-import { loadPlan, rootOf, type WorkflowOptions } from './load-plan.ts';
+import { loadPlan, type WorkflowOptions } from './load-plan.ts';
+import { rootOf } from './root.ts';
 import { refuse, type Terminal } from './terminal.ts';
 
 export type SelectionOptions = WorkflowOptions & StageChoice;
@@ -19,8 +21,10 @@ export async function prepare(
   terminal: Terminal,
   file: string,
   options: SelectionOptions,
+  store: Store = openStore(rootOf(options)),
 ): Promise<Prepared | undefined> {
-  const whole = await loadPlan(terminal, file, options);
+  const onLook = (path: string): void => store.stats.looks.note(resolve(path));
+  const whole = await loadPlan(terminal, file, options, { onLook });
   if (whole === undefined) return undefined;
   const selection = selectStages(whole, options);
   if (!selection.ok) {
@@ -28,5 +32,5 @@ export async function prepare(
     return undefined;
   }
   const { embedded, version } = await findInstallation(terminal.installFolder);
-  return { ...selection.value, store: openStore(rootOf(options)), embedded, version };
+  return { ...selection.value, store, embedded, version };
 }

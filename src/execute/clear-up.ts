@@ -13,7 +13,7 @@ import type { Executor } from './ports.ts';
 const LAST_GRACE_MS = 2000;
 
 /** @param continued whether the run goes on with one that had not ended: then that one may have left something, too. */
-export async function clearUp(store: Store, executor: Executor, continued: boolean): Promise<void> {
+export async function clearUp(store: Store, executor: Pick<Executor, 'endOrphan'>, continued: boolean): Promise<void> {
   const { layout } = store;
   await sweepDrafts(layout);
   await clearClaims(store, executor);
@@ -28,7 +28,7 @@ export async function clearUp(store: Store, executor: Executor, continued: boole
 }
 
 /** Of this host only: whether an engine elsewhere lives is for those to find out who wait for it. */
-async function clearClaims({ layout }: Store, executor: Executor): Promise<void> {
+async function clearClaims({ layout }: Store, executor: Pick<Executor, 'endOrphan'>): Promise<void> {
   for (const key of await listClaims(layout)) {
     const claim = readClaim(layout, key);
     if (claim === undefined || claim.host !== thisHost || (await isProcessAlive(claim.engine))) continue;

@@ -36,12 +36,16 @@ async function collect(
   real: string,
   entries: TreeEntry[],
 ): Promise<Unusable | undefined> {
+  stats.looks.note(join(folder, below));
   const names = await readdir(join(folder, below), { withFileTypes: true });
   for (const { name, isLink } of sortedNames(names)) {
     const inner = below === '' ? name : `${below}/${name}`;
     const path = join(folder, inner);
     const found = await stat(path).catch(() => undefined);
-    if (found === undefined) continue; // gone since the folder was read, or a link to nowhere
+    if (found === undefined) {
+      stats.looks.note(path);
+      continue; // gone since the folder was read, or a link to nowhere
+    }
     if (found.isDirectory()) {
       const innerReal = isLink ? await realpath(path) : `${real}/${name}`;
       // Only a link can lead to a folder that is being read, or to one around it.

@@ -50,6 +50,11 @@ export function environmentOf(
   return missing.length > 0 ? err({ reason: 'variable-missing', names: missing }) : ok({ values, secrets, keyed });
 }
 
+/** Whether the stage takes anything from the environment, and not only what the workflow says. */
+export function readsEnvironment({ settings }: Pick<PlannedStage, 'settings'>): boolean {
+  return declarationsOf(settings['env']).some(([, variable]) => typeof variable !== 'string');
+}
+
 /** As a list of names or by name, as settings hold it. */
 function declarationsOf(declared: Json | undefined): readonly (readonly [string, string | JsonObject])[] {
   if (Array.isArray(declared)) return declared.map((name) => [String(name), {}]);

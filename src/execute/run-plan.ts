@@ -1,23 +1,19 @@
 // A run from start to end: its folder, lock, journal and loop. Whoever starts it listens to its events and may interrupt it.
-import { writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import type { RunId, StageId } from '../events/ids.ts';
 import type { RunEventBody, StageOutline } from '../events/run-events.ts';
 import type { Plan, PlannedStage } from '../plan/plan.ts';
 import { LatestKeys } from '../store/actions.ts';
-import { Journal } from '../store/journal.ts';
 import { overridesOf } from '../store/overrides.ts';
-import { lockRun, nextRunId, runFolder, unlockRun } from '../store/runs.ts';
 import type { Store } from '../store/store.ts';
 import { systemClock, type Clock } from '../support/clock.ts';
 import type { Digest } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
-import { errorCode } from '../support/missing-files.ts';
 import { clearUp } from './clear-up.ts';
 import type { EmbeddedBackend, Executor } from './ports.ts';
 import { keysInFlightIn } from './keys-in-flight.ts';
-import { Recorder, type RunListener } from './recorder.ts';
+import { openRun } from './open-run.ts';
+import type { RunListener } from './recorder.ts';
 import { ResourcePool, TokenSupply } from './resources.ts';
 import { RunLoop, type LoopEnd } from './run-loop.ts';
 import type { Superseded } from './stages-at-work.ts';
@@ -83,12 +79,7 @@ const DEFAULT_ORPHAN_GRACE_MS = 20_000;
 export async function startRun(settings: RunSettings): Promise<RunHandle> {
   const { plan, store, continues } = settings;
   const startedAt = Date.now();
-  const run = continues?.run ?? settings.run ?? nextRunId(store.layout, new Date(startedAt));
-  const folder = runFolder(store.layout, run);
-  const journal = Journal.open(folder, continues?.soundBytes);
-  await lockRun(folder);
-  await keepOutOfGit(store.layout.home);
-  const recorder = new Recorder(run, journal, settings.listeners, continues?.nextSeq);
+  const { run, folder, recorder, closeJournal, unlock } = await openRun(store.layout, settings, settings.listeners);
   const deafen = store.onQuarantine(({ digest, found, movedTo }) =>
     recorder.emit({ type: 'object-quarantined', digest, found, movedTo }),
   );
@@ -128,14 +119,14 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
     over = true;
     const result = OUTCOMES[end];
     recorder.emit({ type: 'run-finished', ...result, milliseconds: Date.now() - startedAt, counts: loop.counts() });
-    journal.close();
+    closeJournal();
     deafen();
     pool.close();
     if (end !== 'superseded') await latest.save(); // the run that took over knows better
     await store.stats.save();
     await store.actions.saveIndex();
     await clearUp(store, settings.executor, continues !== undefined);
-    await unlockRun(folder);
+    await unlock();
     return { run, ...result };
   });
   let [interrupts, supersedes] = [0, 0];
@@ -163,13 +154,6 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
 export function tokenSupply({ jobs, resources }: Pick<RunSettings, 'jobs' | 'resources'>): TokenSupply {
   const cpu = resources?.['cpu'] ?? availableParallelism();
   return new TokenSupply({ ...resources, cpu, job: jobs ?? Number.MAX_SAFE_INTEGER });
-}
-
-/** The store is not for version control, and nobody should have to say so. */
-async function keepOutOfGit(home: string): Promise<void> {
-  await writeFile(join(home, '.gitignore'), '*\n', { flag: 'wx' }).catch((error: unknown) => {
-    if (errorCode(error) !== 'EEXIST') throw error;
-  });
 }
 
 const OUTCOMES: { readonly [end in LoopEnd]: Omit<RunOutcome, 'run'> } = {

@@ -20,11 +20,16 @@ const LARGEST_SCRIPT_BYTES = 4 << 20;
 
 export class ProjectFiles {
   readonly root: string;
+  private readonly onLook: (path: string) => void;
   private readonly sizes = new Map<string, Promise<number | undefined>>();
 
-  /** @param root absolute */
-  constructor(root: string) {
+  /**
+   * @param root absolute
+   * @param onLook hears of every path before it is looked at, whether or not anything is there
+   */
+  constructor(root: string, onLook: (path: string) => void = () => undefined) {
     this.root = root;
+    this.onLook = onLook;
   }
 
   /** Relative to the root, with forward slashes; undefined for what is not the project's own. */
@@ -53,6 +58,7 @@ export class ProjectFiles {
   private sizeOf(path: string): Promise<number | undefined> {
     const known = this.sizes.get(path);
     if (known !== undefined) return known;
+    this.onLook(path);
     const size = stat(path).then(
       (info) => (info.isFile() ? info.size : undefined),
       () => undefined,

@@ -18,7 +18,7 @@ import { readLocatedJson, type Looking } from './read-document.ts';
 import { readWorkflow } from './read-workflow.ts';
 import { withUserCode } from './user-code.ts';
 
-export type { LookedAtAs } from './read-document.ts';
+export type { LookedAtAs, Looking } from './read-document.ts';
 
 export interface LoadOptions extends Looking {
   /** Path of a params file. */
@@ -63,7 +63,7 @@ export async function loadWithOrigins(
   if (!made.ok) return made;
   const missing = await missingFiles(made.value.files, options);
   if (missing.length > 0) return err(sortDiagnostics(missing));
-  const { plan, tooMany } = await withUserCode(made.value.plan, options.root ?? '.');
+  const { plan, tooMany } = await withUserCode(made.value.plan, options.root ?? '.', options);
   if (tooMany.length === 0) return ok({ plan, originOf: made.value.originOf });
   const at = { source: spec.value.source, offset: 0, length: 1 };
   return err(tooMany.map(({ id }) => tooManyImports(at, id, MOST_FILES)));

@@ -10,12 +10,13 @@ import { NOT_A_FILE, readRegularFile } from '../support/regular-file.ts';
 import { err } from '../support/result.ts';
 import type { Result } from '../support/result.ts';
 
-export type LookedAtAs = 'source' | 'data';
+export type LookedAtAs = 'source' | 'data' | 'code';
 
 export interface Looking {
   /**
    * Hears of every file that was looked at, whether or not it was there and the plan came about: sources of the plan (the
-   * workflow, what it includes, params, kinds) as they were named, and what stages read, absolute. Watching follows them.
+   * workflow, what it includes, params, kinds) as they were named, and what stages read, absolute: watching follows them.
+   * And as `code` every path where a script or an import of one was looked for.
    */
   readonly onLook?: (path: string, as: LookedAtAs) => void;
 }

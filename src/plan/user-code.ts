@@ -5,6 +5,7 @@ import { ImportedFiles, MOST_FILES } from '../imports/imported-files.ts';
 import { ProjectFiles, pythonModule } from '../imports/project-files.ts';
 import { isJsonObject, type Json } from '../support/json.ts';
 import type { Plan, PlannedStage } from './plan.ts';
+import type { Looking } from './read-document.ts';
 
 export interface WithUserCode {
   readonly plan: Plan;
@@ -15,8 +16,8 @@ export interface WithUserCode {
 /** Script endings: such a word of a command line is a file even without a folder before it. */
 const SCRIPT = /\.(?:py|[mc]?[jt]sx?|sh|bash|zsh|rb|pl|php|lua|jl|r)$/i;
 
-export async function withUserCode(plan: Plan, root: string): Promise<WithUserCode> {
-  const project = new ProjectFiles(resolve(root));
+export async function withUserCode(plan: Plan, root: string, { onLook }: Looking = {}): Promise<WithUserCode> {
+  const project = new ProjectFiles(resolve(root), (path) => onLook?.(path, 'code'));
   const imports = new ImportedFiles(project);
   const tooMany: PlannedStage[] = [];
   const stages = await Promise.all(

@@ -59,6 +59,14 @@ export class ActionIndex {
     this.changed = true;
   }
 
+  /** The records that were asked for, with the stamps of their files. */
+  usedRecords(): readonly (readonly [key: Digest, stamp: string])[] {
+    return [...this.used].flatMap((key) => {
+      const stamp = this.entries.get(key)?.stamp;
+      return stamp === undefined ? [] : [[key, stamp] as const];
+    });
+  }
+
   async save(): Promise<void> {
     if (!this.changed || this.path === undefined) return;
     this.changed = false;

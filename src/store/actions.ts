@@ -57,6 +57,11 @@ export class ActionStore {
     await this.index.save();
   }
 
+  /** The records that were recalled or written, with the stamps of their files. */
+  recalled(): readonly (readonly [key: Digest, stamp: string])[] {
+    return this.index.usedRecords();
+  }
+
   /** Every key that has a file, readable or not. */
   keys(): readonly Digest[] {
     return namesIn(this.layout.actions).flatMap((shard) =>

@@ -3,19 +3,18 @@
 import { join, relative } from 'node:path';
 import { digestFile, isDigest, type Digest } from '../support/digest.ts';
 import { replaceFile } from '../support/atomic-file.ts';
-import { stampOf, type FileStamp } from '../support/file-stamp.ts';
+import { isSettled, stampOf, type FileStamp } from '../support/file-stamp.ts';
 import { isMissing } from '../support/missing-files.ts';
 import { readSealedJson, sealed } from '../support/sealed-text.ts';
 import { isJsonObject } from '../support/json.ts';
 import { sharded, type StoreLayout } from './layout.ts';
+import { Looks } from './looks.ts';
 
 interface Entry {
   readonly stamp: string;
   readonly digest: Digest;
 }
 
-/** A file changed again within one tick of the file system's clock keeps its stamp, so fresh files are not remembered. */
-const CLOCK_TICK_NS = 50_000_000n;
 /** Time spent, when there is something to save anyway, on finding out which remembered files are gone. */
 const SWEEP_MS = 30;
 
@@ -25,7 +24,10 @@ export class StatCache {
   private files: Map<string, Entry> | undefined;
   private readonly objects = new Map<Digest, string>();
   private readonly used = new Set<string>();
+  private readonly vouched = new Set<Digest>();
   private changed = false;
+  /** Everything outside the store that was looked at through this cache, and by whoever shares it. */
+  readonly looks = new Looks();
 
   constructor(layout: StoreLayout) {
     this.layout = layout;
@@ -39,6 +41,7 @@ export class StatCache {
     const files = this.load();
     const stamp = stampOf(path);
     this.used.add(path);
+    this.looks.noteFile(path, stamp);
     if (stamp === undefined) {
       if (files.delete(path)) this.changed = true;
       return undefined;
@@ -63,18 +66,30 @@ export class StatCache {
   /** Whether an object has the stamp that it had when its bytes were hashed. Links to it (trees of jobs) do not count. */
   vouchesFor(digest: Digest, stamp: FileStamp): boolean {
     this.load();
-    return this.objects.get(digest) === stamp.text;
+    const vouches = this.objects.get(digest) === stamp.text;
+    if (vouches) this.vouched.add(digest);
+    return vouches;
+  }
+
+  /** The objects that were found to be what they were, with the stamps that say so. */
+  vouchedObjects(): readonly (readonly [digest: Digest, stamp: string])[] {
+    return [...this.vouched].flatMap((digest) => {
+      const stamp = this.objects.get(digest);
+      return stamp === undefined ? [] : [[digest, stamp] as const];
+    });
   }
 
   rememberObject(digest: Digest, stamp: FileStamp | undefined): void {
     this.load();
     if (stamp === undefined || this.objects.get(digest) === stamp.text) return;
     this.objects.set(digest, stamp.text);
+    this.vouched.add(digest);
     this.changed = true;
   }
 
   forgetObject(digest: Digest): void {
     this.load();
+    this.vouched.delete(digest);
     if (this.objects.delete(digest)) this.changed = true;
   }
 
@@ -123,10 +138,6 @@ export class StatCache {
     }
     return files;
   }
-}
-
-function isSettled({ changedNs }: FileStamp): boolean {
-  return BigInt(Date.now()) * 1_000_000n - changedNs > CLOCK_TICK_NS;
 }
 
 async function digestIfThere(path: string): Promise<Digest | undefined> {

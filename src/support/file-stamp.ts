@@ -1,7 +1,7 @@
 // What the file system says of a file without reading it: equal stamps mean, short of silent damage, equal bytes.
 // Looking is synchronous: a stat of a local file takes microseconds, the way through the thread pool a hundred times that.
 import { statSync, type BigIntStats } from 'node:fs';
-import { isNoFile } from './missing-files.ts';
+import { isMissing, isNoFile } from './missing-files.ts';
 
 export interface FileStamp {
   /** Size, modification time and inode. */
@@ -18,14 +18,38 @@ export function stampOf(path: string): FileStamp | undefined {
   const info = lookAt(path);
   if (info?.isFile() !== true) return undefined;
   const text = `${info.size}:${info.mtimeNs}:${info.ino}`;
-  return { text, strict: `${text}:${info.ctimeNs}`, changedNs: info.ctimeNs, bytes: Number(info.size) };
+  return { text, strict: strictText(info), changedNs: info.ctimeNs, bytes: Number(info.size) };
+}
+
+/**
+ * What is at a path as far as a look tells: equal traces mean an equal file, or a folder with the same names in it. Empty
+ * when nothing is there.
+ */
+export function traceOf(path: string): Pick<FileStamp, 'changedNs'> & { readonly trace: string } {
+  const info = lookAt(path);
+  if (info === undefined) return { trace: '', changedNs: 0n };
+  const kind = info.isFile() ? '' : info.isDirectory() ? 'folder:' : 'other:';
+  return { trace: `${kind}${strictText(info)}`, changedNs: info.ctimeNs };
+}
+
+/** A file that is changed again within one tick of the file system's clock keeps its stamp. */
+const CLOCK_TICK_NS = 50_000_000n;
+
+/** Whether a change after `nowMs` would show in the stamp. */
+export function isSettled({ changedNs }: Pick<FileStamp, 'changedNs'>, nowMs: number = Date.now()): boolean {
+  return BigInt(nowMs) * 1_000_000n - changedNs > CLOCK_TICK_NS;
+}
+
+function strictText({ size, mtimeNs, ino, ctimeNs }: BigIntStats): string {
+  return `${size}:${mtimeNs}:${ino}:${ctimeNs}`;
 }
 
 function lookAt(path: string): BigIntStats | undefined {
   try {
     return statSync(path, { bigint: true, throwIfNoEntry: false });
   } catch (error) {
-    if (isNoFile(error)) return undefined; // links that lead in a circle
+    // Links that lead in a circle, a file where a folder is named.
+    if (isNoFile(error) || isMissing(error)) return undefined;
     throw error;
   }
 }

@@ -45,7 +45,8 @@ export interface WatchSettings {
 /** A stale job has so long for its resume state; with what re-planning takes it is gone within two seconds of the edit. */
 export const STALE_GRACE_MS = 1700;
 
-type Looked = { readonly [as in LookedAtAs]: Set<string> };
+/** Code that was found is among the files of its stage; where nothing was found nothing is followed. */
+type Looked = { readonly [as in Exclude<LookedAtAs, 'code'>]: Set<string> };
 
 export class WorkflowWatch {
   private readonly ports: WatchPorts;
@@ -153,6 +154,7 @@ export class WorkflowWatch {
     const looked: Looked = { source: new Set(), data: new Set() };
     const reading: Promise<unknown>[] = [];
     const loaded = await this.ports.load((path, as) => {
+      if (as === 'code') return;
       const absolute = resolve(path);
       looked[as].add(absolute);
       if (as === 'source') reading.push(this.contents.of([absolute]));

@@ -11,7 +11,7 @@ import { openStore } from '../../store/store.ts';
 import { explainStage } from '../../compose/explain-stage.ts';
 import { unknownStage } from '../../compose/select-stages.ts';
 import { newestCall } from '../newest-call.ts';
-import { rootOf } from '../load-plan.ts';
+import { rootOf } from '../root.ts';
 import { prepare, type SelectionOptions } from '../prepare.ts';
 import { printJson, refuse, type ExitCode, type Terminal } from '../terminal.ts';
 

@@ -17,9 +17,11 @@ import type { Digest } from '../../support/digest.ts';
 import { err, ok } from '../../support/result.ts';
 import type { WatchEvent } from '../../watch/watch-events.ts';
 import { WorkflowWatch, type WatchPorts } from '../../watch/watch-workflow.ts';
-import { sinkFor, type ConductOptions } from '../conduct-run.ts';
+import type { ConductOptions } from '../conduct-run.ts';
 import { startWatchedRun } from '../conduct-watched-run.ts';
-import { rootOf, type WorkflowOptions } from '../load-plan.ts';
+import type { WorkflowOptions } from '../load-plan.ts';
+import { rootOf } from '../root.ts';
+import { sinkFor } from '../run-output.ts';
 import { runSettings } from '../run-options.ts';
 import { refuse, type ExitCode, type Terminal } from '../terminal.ts';
 

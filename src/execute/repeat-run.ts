@@ -1,0 +1,33 @@
+// A run that is known to come to the same end as an earlier one, told again under a new id: its events into a journal of its
+// own and to the listeners. Whether that is known is for `store/settled-run.ts`; nothing is decided here.
+import type { SettledRun } from '../store/settled-run.ts';
+import type { Store } from '../store/store.ts';
+import { clearUp } from './clear-up.ts';
+import { openRun } from './open-run.ts';
+import type { Executor } from './ports.ts';
+import type { RunListener } from './recorder.ts';
+
+export interface Repetition {
+  readonly store: Store;
+  readonly executor: Pick<Executor, 'endOrphan'>;
+  readonly settled: SettledRun;
+  readonly listeners: readonly RunListener[];
+}
+
+export async function repeatRun({ store, executor, settled, listeners }: Repetition): Promise<void> {
+  const startedAt = Date.now();
+  const { recorder, closeJournal, unlock } = await openRun(store.layout, {}, listeners);
+  for (const event of settled.events) {
+    recorder.emit(event.type === 'run-started' ? { ...event, pid: process.pid } : event);
+  }
+  recorder.emit({
+    type: 'run-finished',
+    outcome: 'succeeded',
+    exitCode: 0,
+    milliseconds: Date.now() - startedAt,
+    counts: settled.counts,
+  });
+  closeJournal();
+  await clearUp(store, executor, false);
+  await unlock();
+}
