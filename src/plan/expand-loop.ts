@@ -84,12 +84,22 @@ class Unrolling {
     if (action === 'best') this.expander.expand([this.best()], around);
     if (action === 'stop') this.expander.expand([this.stop()], around);
     for (let k = this.iterations - 1; k >= 0; k--) this.add(this.pick(k), k);
-    const outputs = new Map(this.outputNames().map((name) => [name, this.reference(`pick[0].${name}`, spec.nameAt)]));
+    const outputs = new Map(
+      [...this.outputNames(), ...this.verdictName()].map((name) => [
+        name,
+        this.reference(`pick[0].${name}`, spec.nameAt),
+      ]),
+    );
     return { id: `${own.from.namespace.path}${instanceName(spec.name, own.key)}`, spec, inside: around.from, outputs };
   }
 
   private outputNames(): readonly string[] {
     return [...this.loop.carry.keys(), ...this.loop.outputs.keys()];
+  }
+
+  /** The loop gives its last judgement too, unless its author gives something else by that name. */
+  private verdictName(): readonly string[] {
+    return this.outputNames().includes('verdict') ? [] : ['verdict'];
   }
 
   private iteration(k: number): StageGroup {
@@ -168,7 +178,7 @@ class Unrolling {
   private pick(k: number): StageSpec {
     const { action } = this.exhausted;
     const last = k === this.iterations - 1;
-    const inputs = Object.fromEntries(
+    const inputs: { [port: string]: Json } = Object.fromEntries(
       this.outputNames().map((name): [string, Json] => {
         const own = { when: `until[${k}]:done`, from: `body[${k}].${name}` };
         if (!last) return [name, { oneOf: [own, { when: `until[${k}]:again`, from: `pick[${k + 1}].${name}` }] }];
@@ -178,7 +188,17 @@ class Unrolling {
         return [name, { oneOf: [own, ...best] }];
       }),
     );
+    const when = [`until[${k}]:done`, ...(last ? [`until[${k}]:exhausted`] : [])];
+    for (const name of this.verdictName()) {
+      const own = { when: last && !this.goesOn() ? `until[${k}]:done` : when, from: `until[${k}].verdict` };
+      const later = { when: `until[${k}]:again`, from: `pick[${k + 1}].verdict` };
+      inputs[name] = { oneOf: last ? [own] : [own, later] };
+    }
     return this.synthetic('select', 'pick', inputs, this.spec.nameAt);
+  }
+
+  private goesOn(): boolean {
+    return this.exhausted.action === 'best' || this.exhausted.action === 'last';
   }
 
   private best(): StageSpec {
