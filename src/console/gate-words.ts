@@ -116,7 +116,9 @@ function rowWords({ hysteresis }: CriterionEvidence): string {
 }
 
 function expressionWords(line: ExpressionEvidence): string {
-  const values = Object.entries(line.read).map(([path, value]) => `${path} ${shortNumber(value)}`);
+  const values = Object.entries({ ...line.read, ...line.bounds }).map(
+    ([path, value]) => `${path} ${shortNumber(value)}`,
+  );
   const read = values.length === 0 ? '' : ` (${values.join(', ')})`;
   return `${line.head}, ${line.case} asks ${line.expression}: ${heldWord(line)}${read}`;
 }

@@ -39,6 +39,8 @@ export type ExpressionEvidence = {
   readonly expression: string;
   /** The numbers that it names. */
   readonly read: { readonly [path: string]: number };
+  /** The bootstrap bounds that it takes, by their text. */
+  readonly bounds?: { readonly [call: string]: number };
   readonly held: boolean;
 };
 

@@ -3,6 +3,7 @@
 import type { StageFailure } from '../events/failures.ts';
 import type { GateOverride } from '../events/gate-override.ts';
 import { evaluateCondition, type ConditionValue } from '../expression/condition.ts';
+import { sampledClasses, sampledValues } from './sampled-metrics.ts';
 import { boundOf } from '../plan/criteria.ts';
 import type { Criterion, GateSettings, VerdictCondition } from '../plan/plan.ts';
 import type { JsonObject } from '../support/json.ts';
@@ -177,7 +178,7 @@ function judgeExpression(
     });
     return values.length < sets.length ? undefined : Object.fromEntries(values);
   };
-  const reference = of((set) => set.reference?.fact.values);
+  const reference = of((set) => set.reference && sampledValues(set.reference));
   const outcome = evaluateCondition(
     expression,
     {
@@ -186,13 +187,14 @@ function judgeExpression(
       iteration: history !== undefined,
     },
     {
-      metrics: of((set) => set.metrics.fact.values) ?? {},
-      classes: of((set) => set.metrics.classes) ?? {},
+      metrics: of((set) => sampledValues(set.metrics)) ?? {},
+      classes: of((set) => sampledClasses(set.metrics)) ?? {},
       ...(reference === undefined ? {} : { reference }),
       ...(history === undefined ? {} : { iteration: history.length }),
     },
   );
   if (!outcome.ok) return err({ reason: 'expression-failed', expression, problem: outcome.error });
-  const { held, read } = outcome.value;
-  return ok({ case: name, head, rule: 'expression', expression, read, held });
+  const { held, read, bounds } = outcome.value;
+  const taken = Object.keys(bounds).length === 0 ? {} : { bounds };
+  return ok({ case: name, head, rule: 'expression', expression, read, ...taken, held });
 }
