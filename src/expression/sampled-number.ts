@@ -74,7 +74,7 @@ export function combine(
     const result = l === null || r === null ? Number.NaN : apply(l, r);
     return Number.isFinite(result) ? result : null;
   });
-  const drawing = second?.drawing.data == null ? first.drawing : second.drawing;
+  const drawing = first.drawing.data === null ? (second?.drawing ?? first.drawing) : first.drawing;
   return new Sample({ value, replicates, drawing });
 }
 
