@@ -148,8 +148,8 @@ describe("a gate's threshold", () => {
     const report = await reportOf(installation, root);
     const ran = jobsRunIn(report);
     expect(ran).toContain('head[detection]/calibrate');
-    expect(ran.filter((stage) => /^(trunk|float|backbone|finetune|check)/.test(stage))).toEqual([]);
-    const finetune = report.stages.filter(({ name }) => name.startsWith('finetune/')).map(({ state }) => state);
+    expect(ran.filter((stage) => /^(trunk|float|base\/(backbone|finetune|check))/.test(stage))).toEqual([]);
+    const finetune = report.stages.filter(({ name }) => name.startsWith('base/finetune/')).map(({ state }) => state);
     expect(new Set(finetune)).toEqual(new Set(['not-taken']));
   });
 });
