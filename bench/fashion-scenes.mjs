@@ -143,7 +143,7 @@ function page(all) {
         .join(' / ');
     const exit = `${exitCode}${failed.length > 0 ? ` (${failed.join(', ')})` : ''}`;
     lines.push(
-      `| ${profile} | ${seedText(seed, wentOn)} | ${exit} | ${gates['backbone/gate'] ?? '–'} | ${gates.admission ?? '–'} | ${pair('head-gate')} | ${pair('finetune', lastUntil)} | ${pair('head', '/gate')} | ${pair('integer-gate')} | ${proofs.held} of ${proofs.all} |`,
+      `| ${profile} | ${seedText(seed, wentOn)} | ${exit} | ${gates['base/backbone/gate'] ?? '–'} | ${gates['base/admission'] ?? '–'} | ${pair('base/head-gate')} | ${pair('base/finetune', lastUntil)} | ${pair('head', '/gate')} | ${pair('integer-gate')} | ${proofs.held} of ${proofs.all} |`,
     );
   }
   return `${lines.join('\n')}\n`;
@@ -151,7 +151,7 @@ function page(all) {
 
 /** The last judgement of the finetune loop, and after how many attempts. */
 function lastUntil(gates, task) {
-  const judged = Object.entries(gates).filter(([gate]) => gate.startsWith(`finetune[${task}]/until[`));
+  const judged = Object.entries(gates).filter(([gate]) => gate.startsWith(`base/finetune[${task}]/until[`));
   const last = judged.at(-1);
   return last === undefined ? undefined : `${last[1]} (${judged.length})`;
 }

@@ -1,6 +1,6 @@
 // A gate's evidence in words: each number, what it was compared with, and by how much it held or fell short.
 import type { GateOverride } from '../events/gate-override.ts';
-import type { CriterionEvidence, EvidenceLine, ExpressionEvidence } from '../execute/gate-evidence.ts';
+import type { CriterionEvidence, EvidenceLine, ExpressionEvidence, VerdictEvidence } from '../execute/gate-evidence.ts';
 import { isJsonObject, jsonText, type JsonObject } from '../support/json.ts';
 import { unreachable } from '../support/result.ts';
 import { metricValue, shortNumber } from './quantities.ts';
@@ -44,7 +44,27 @@ export function evidenceOf(verdict: JsonObject): readonly EvidenceLine[] {
 }
 
 export function evidenceWords(line: EvidenceLine): string {
-  return line.rule === 'expression' ? expressionWords(line) : criterionWords(line);
+  switch (line.rule) {
+    case 'expression':
+      return expressionWords(line);
+    case 'verdicts':
+      return verdictWords(line);
+    default:
+      return criterionWords(line);
+  }
+}
+
+/** `detection → done, segmentation → exhausted; keep asks pass or done of every one: falls short`. */
+function verdictWords(line: VerdictEvidence): string {
+  const decided = Object.entries(line.decided).map(([key, chosen]) => (key === '' ? chosen : `${key} → ${chosen}`));
+  return `${decided.join(', ')}; ${line.case} asks ${askedWords(line.asked)}: ${heldWord(line)}`;
+}
+
+/** `pass or done of every one`. */
+export function askedWords(condition: VerdictEvidence['asked']): string {
+  return 'every' in condition
+    ? `${condition.every.join(' or ')} of every one`
+    : `${condition.some.join(' or ')} of some one`;
 }
 
 function criterionWords(line: CriterionEvidence): string {
@@ -96,7 +116,9 @@ function rowWords({ hysteresis }: CriterionEvidence): string {
 }
 
 function expressionWords(line: ExpressionEvidence): string {
-  const values = Object.entries(line.read).map(([path, value]) => `${path} ${shortNumber(value)}`);
+  const values = Object.entries({ ...line.read, ...line.bounds }).map(
+    ([path, value]) => `${path} ${shortNumber(value)}`,
+  );
   const read = values.length === 0 ? '' : ` (${values.join(', ')})`;
   return `${line.head}, ${line.case} asks ${line.expression}: ${heldWord(line)}${read}`;
 }
@@ -119,7 +141,12 @@ function percent(value: number | null): string {
 
 function isEvidence(value: unknown): value is EvidenceLine & JsonObject {
   if (!isJsonObject(value)) return false;
-  return value['rule'] === 'expression'
-    ? typeof value['expression'] === 'string' && isJsonObject(value['read'])
-    : typeof value['metric'] === 'string' && typeof value['value'] === 'number';
+  switch (value['rule']) {
+    case 'expression':
+      return typeof value['expression'] === 'string' && isJsonObject(value['read']);
+    case 'verdicts':
+      return isJsonObject(value['asked']) && isJsonObject(value['decided']);
+    default:
+      return typeof value['metric'] === 'string' && typeof value['value'] === 'number';
+  }
 }

@@ -6,7 +6,7 @@ import { unreachable } from '../support/result.ts';
 import { causeWords } from './cause-words.ts';
 import type { Colours } from './colours.ts';
 import { failureWords } from './failure-words.ts';
-import { byWords, lapsedWords } from './gate-words.ts';
+import { askedWords, byWords, lapsedWords } from './gate-words.ts';
 import { byteSize, count, duration } from './quantities.ts';
 
 export function planText({ stages, totals, estimate }: RunForecast, colours: Colours): string {
@@ -30,11 +30,12 @@ function estimateWords(estimate: StageEstimate | undefined, { dim }: Colours): s
 /** Below a gate's line: an override of it, and the conditions of its cases. */
 export function decisionWords({ decision }: StageForecast): readonly string[] {
   if (decision === undefined) return [];
-  const { override, lapsed, expressions = {} } = decision;
+  const { override, lapsed, expressions = {}, verdicts = {} } = decision;
   return [
     ...(override === undefined ? [] : [`override to ${override.case} ${byWords(override)}`]),
     ...(lapsed === undefined ? [] : [lapsedWords(lapsed)]),
     ...Object.entries(expressions).map(([name, expression]) => `${name} asks ${expression}`),
+    ...Object.entries(verdicts).map(([name, condition]) => `${name} asks ${askedWords(condition)}`),
   ];
 }
 

@@ -11,7 +11,7 @@ import { err, ok, type Result } from '../support/result.ts';
 import { bestOf, membersOf, type Candidate } from './best.ts';
 import type { ResolvedInput } from './edges.ts';
 import { decideGate, overriddenVerdict, type Verdict } from './gate.ts';
-import { gateSubjects } from './gate-inputs.ts';
+import { decidedBefore, gateSubjects } from './gate-inputs.ts';
 import { readMetrics, type LostInput } from './read-metrics.ts';
 
 export interface EngineOutcome {
@@ -75,7 +75,9 @@ async function evaluateGate(
   if (settings === undefined) return err({ reason: 'settings-invalid', problem: 'a gate needs "cases"' });
   const subjects = await gateSubjects(store, settings, inputs);
   if (!subjects.ok) return subjects;
-  const measured = decideGate(settings, subjects.value);
+  const decided = await decidedBefore(store, inputs);
+  if (!decided.ok) return decided;
+  const measured = decideGate(settings, subjects.value, decided.value);
   const verdict =
     measured.ok && override !== undefined ? overriddenVerdict(measured.value, settings, override) : measured;
   if (!verdict.ok) return verdict;

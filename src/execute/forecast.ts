@@ -4,7 +4,7 @@ import type { GateOverride } from '../events/gate-override.ts';
 import type { StageFailure } from '../events/failures.ts';
 import type { StageId } from '../events/ids.ts';
 import type { RunCause } from '../events/run-events.ts';
-import type { Plan, PlannedStage } from '../plan/plan.ts';
+import type { Plan, PlannedStage, VerdictCondition } from '../plan/plan.ts';
 import type { ActionRecord, LatestKeys } from '../store/actions.ts';
 import { overridesOf } from '../store/overrides.ts';
 import type { Store } from '../store/store.ts';
@@ -29,6 +29,8 @@ export interface GateForecast {
   readonly lapsed?: GateOverride;
   /** Case → its condition in CEL. */
   readonly expressions?: { readonly [name: string]: string };
+  /** Case → what it asks of other gates' verdicts. */
+  readonly verdicts?: { readonly [name: string]: VerdictCondition };
 }
 
 export type StageForecast = { readonly stage: StageId; readonly decision?: GateForecast } &
@@ -75,7 +77,7 @@ export async function forecastRun(settings: ForecastSettings): Promise<readonly 
   const context = { ...settings, overrides, index: recordIndex(settings.store), forecasts };
   for (const stage of settings.plan.stages) {
     const { forecast, view } = await forecastStage(context, stage, (id) => views.get(id) ?? { is: 'open' });
-    forecasts.set(stage.id, { ...forecast, ...withExpressions(stage, forecast.decision) });
+    forecasts.set(stage.id, { ...forecast, ...withConditions(stage, forecast.decision) });
     views.set(stage.id, view);
   }
   return [...forecasts.values()];
@@ -193,18 +195,26 @@ function decisionForecast({ measuredKey, override, lapsed }: DecisionKey): GateF
   };
 }
 
-function withExpressions(
+/** What the cases ask that no criterion says: shown before anything is measured. */
+function withConditions(
   { settings }: PlannedStage,
   decision: GateForecast | undefined,
 ): { readonly decision?: GateForecast } {
   const expressions: { [name: string]: string } = {};
+  const verdicts: { [name: string]: VerdictCondition } = {};
   for (const written of Array.isArray(settings['cases']) ? (settings['cases'] as readonly Json[]) : []) {
     if (!isJsonObject(written)) continue;
-    const { name, expression } = written;
-    if (typeof name === 'string' && typeof expression === 'string') expressions[name] = expression;
+    const { name, expression, verdicts: condition } = written;
+    if (typeof name !== 'string') continue;
+    if (typeof expression === 'string') expressions[name] = expression;
+    // The planner has made it.
+    if (condition !== undefined) verdicts[name] = condition as VerdictCondition;
   }
-  const said = Object.keys(expressions).length === 0 ? {} : { expressions };
-  return decision === undefined && said.expressions === undefined ? {} : { decision: { ...decision, ...said } };
+  const said = {
+    ...(Object.keys(expressions).length === 0 ? {} : { expressions }),
+    ...(Object.keys(verdicts).length === 0 ? {} : { verdicts }),
+  };
+  return decision === undefined && Object.keys(said).length === 0 ? {} : { decision: { ...decision, ...said } };
 }
 
 /** A stage behind one that runs: certain when nothing was ever made with these settings, whatever its inputs turn out to be. */

@@ -1,5 +1,5 @@
 // What a gate looked at and how it came out, as its verdict keeps it. Values only.
-import type { Rule } from '../plan/plan.ts';
+import type { Rule, VerdictCondition } from '../plan/plan.ts';
 import type { Interval } from './gate-interval.ts';
 
 export type CriterionEvidence = {
@@ -39,7 +39,18 @@ export type ExpressionEvidence = {
   readonly expression: string;
   /** The numbers that it names. */
   readonly read: { readonly [path: string]: number };
+  /** The bootstrap bounds that it takes, by their text. */
+  readonly bounds?: { readonly [call: string]: number };
   readonly held: boolean;
 };
 
-export type EvidenceLine = CriterionEvidence | ExpressionEvidence;
+export type VerdictEvidence = {
+  readonly case: string;
+  readonly rule: 'verdicts';
+  readonly asked: VerdictCondition;
+  /** Key → the case that this verdict chose. */
+  readonly decided: { readonly [key: string]: string };
+  readonly held: boolean;
+};
+
+export type EvidenceLine = CriterionEvidence | ExpressionEvidence | VerdictEvidence;

@@ -2,9 +2,11 @@
 import type { StageFailure } from '../events/failures.ts';
 import type { GateSettings } from '../plan/plan.ts';
 import type { Store } from '../store/store.ts';
+import { isDigest } from '../support/digest.ts';
+import type { JsonObject } from '../support/json.ts';
 import { err, ok, type Result } from '../support/result.ts';
 import type { ResolvedInput } from './edges.ts';
-import type { EvaluationSet, GateSubject } from './gate.ts';
+import { chosenCase, type Decided, type EvaluationSet, type GateSubject } from './gate.ts';
 import type { MetricsDocument } from './metrics-document.ts';
 import { readMetrics, type LostInput } from './read-metrics.ts';
 
@@ -14,10 +16,10 @@ export async function gateSubjects(
   store: Store,
   settings: GateSettings,
   inputs: readonly ResolvedInput[],
-): Read<readonly [GateSubject, ...GateSubject[]]> {
+): Read<readonly GateSubject[]> {
   const peers = settings.policy === 'all' ? membersOf(inputs, 'peers') : [];
   const subjects: GateSubject[] = [];
-  if (peers.length === 0) {
+  if (peers.length === 0 && membersOf(inputs, 'metrics').length > 0) {
     const own = await ownSubject(store, inputs);
     if (!own.ok) return own;
     subjects.push(own.value);
@@ -28,8 +30,19 @@ export async function gateSubjects(
     if (!set.ok) return set;
     subjects.push(subjectOf([set.value]));
   }
-  const [first, ...others] = subjects;
-  return first === undefined ? err(NO_METRICS) : ok([first, ...others]);
+  return subjects.length === 0 && membersOf(inputs, 'verdicts').length === 0 ? err(NO_METRICS) : ok(subjects);
+}
+
+/** What the gates chose whose verdicts are read; a single one has the key ''. */
+export async function decidedBefore(store: Store, inputs: readonly ResolvedInput[]): Read<Decided> {
+  const decided: { [key: string]: string } = {};
+  for (const { key = '', input } of membersOf(inputs, 'verdicts')) {
+    const { digest } = input.output;
+    const text = isDigest(digest) ? await store.objects.readText(digest) : undefined;
+    if (text === undefined) return err({ reason: 'input-lost', input });
+    decided[key] = chosenCase(JSON.parse(text) as JsonObject);
+  }
+  return ok(decided);
 }
 
 const NO_METRICS: StageFailure = { reason: 'settings-invalid', problem: 'a gate needs the input "metrics"' };

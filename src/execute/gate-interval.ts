@@ -1,8 +1,9 @@
 // What the bootstrap says about a margin: its distribution over replicates, paired by index, and the bounds of it
 // (percentile bootstrap, Efron 1979; Efron and Tibshirani 1993, chapter 13).
 import type { StageFailure } from '../events/failures.ts';
+import { rankOf, unpairedField, type Replicate } from '../expression/sampled-number.ts';
 import { err, ok, type Result } from '../support/result.ts';
-import type { Replicate, Replicates } from './metrics-document.ts';
+import type { Replicates } from './metrics-document.ts';
 
 export type Interval = {
   readonly level: number;
@@ -10,23 +11,12 @@ export type Interval = {
   readonly high: number;
 };
 
-const PAIRED_BY = ['method', 'count', 'seed', 'block', 'images', 'data'] as const;
-
 /** Replicate i of both must come of the same images. */
 export function checkPairing(metric: string, own: Replicates, reference: Replicates): StageFailure | undefined {
-  for (const field of PAIRED_BY) {
-    const [value, referenceValue] = [own[field], reference[field]];
-    if (value === referenceValue) continue;
-    if (field === 'data' && (value === null || referenceValue === null)) continue; // unknown, not different
-    return {
-      reason: 'replicates-unpaired',
-      metric,
-      field,
-      value: String(value),
-      referenceValue: String(referenceValue),
-    };
-  }
-  return undefined;
+  const field = unpairedField(own, reference);
+  if (field === undefined) return undefined;
+  const [value, referenceValue] = [String(own[field]), String(reference[field])];
+  return { reason: 'replicates-unpaired', metric, field, value, referenceValue };
 }
 
 /** The margin that is exceeded with this confidence. */
@@ -50,11 +40,6 @@ export function centralInterval(margins: readonly Replicate[], level: number): I
   const rank = rankOf((1 - level) / 2, margins.length);
   if (sorted.length < margins.length || rank < 1) return undefined;
   return { level, low: sorted[rank - 1] as number, high: sorted[sorted.length - rank] as number };
-}
-
-/** The replicate whose rank from below is this part of B + 1; a little is added because 0.1 · 500 may be 49.99…. */
-function rankOf(part: number, count: number): number {
-  return Math.floor(part * (count + 1) + 1e-9);
 }
 
 function sortedNumbers(margins: readonly Replicate[]): readonly number[] {

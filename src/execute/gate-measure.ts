@@ -6,7 +6,8 @@ import type { Criterion } from '../plan/plan.ts';
 import { err, ok, type Result } from '../support/result.ts';
 import { centralInterval, checkPairing, lowerBound, type Interval } from './gate-interval.ts';
 import { marginOf } from './gate-margin.ts';
-import type { MetricsDocument, Replicate } from './metrics-document.ts';
+import type { Replicate } from '../expression/sampled-number.ts';
+import type { MetricsDocument } from './metrics-document.ts';
 
 export interface Measured {
   readonly metric: string;

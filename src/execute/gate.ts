@@ -3,11 +3,12 @@
 import type { StageFailure } from '../events/failures.ts';
 import type { GateOverride } from '../events/gate-override.ts';
 import { evaluateCondition, type ConditionValue } from '../expression/condition.ts';
+import { sampledClasses, sampledValues } from './sampled-metrics.ts';
 import { boundOf } from '../plan/criteria.ts';
-import type { Criterion, GateSettings } from '../plan/plan.ts';
+import type { Criterion, GateSettings, VerdictCondition } from '../plan/plan.ts';
 import type { JsonObject } from '../support/json.ts';
 import { err, ok, type Result } from '../support/result.ts';
-import type { CriterionEvidence, EvidenceLine, ExpressionEvidence } from './gate-evidence.ts';
+import type { CriterionEvidence, EvidenceLine, ExpressionEvidence, VerdictEvidence } from './gate-evidence.ts';
 import { measureCriterion, type Measured } from './gate-measure.ts';
 import type { MetricsDocument } from './metrics-document.ts';
 
@@ -56,15 +57,27 @@ export function overriddenVerdict(
   return ok({ ...verdict, case: chosen, override: { who, why, when, key, measured: verdict.case } });
 }
 
-/** `subjects[0]` is the gate's own head; with policy 'all' every subject must hold. */
+/** What other gates chose, by key; a single verdict has the key ''. */
+export type Decided = { readonly [key: string]: string };
+
+/**
+ * `subjects[0]` is the gate's own head; with policy 'all' every subject must hold. A gate that decides on verdicts alone
+ * has none.
+ */
 export function decideGate(
   settings: GateSettings,
-  subjects: readonly [GateSubject, ...GateSubject[]],
+  subjects: readonly GateSubject[],
+  decided: Decided = {},
 ): Result<Verdict, StageFailure> {
-  const judged = settings.policy === 'all' ? subjects : [subjects[0]];
+  const judged = settings.policy === 'all' ? subjects : subjects.slice(0, 1);
   const evidence: EvidenceLine[] = [];
-  for (const { name, criteria, expression } of settings.cases) {
+  for (const { name, criteria, expression, verdicts } of settings.cases) {
     let held = true;
+    if (verdicts !== undefined) {
+      const line = judgeVerdicts(name, verdicts, decided);
+      evidence.push(line);
+      held = line.held;
+    }
     for (const subject of judged) {
       for (const criterion of criteria) {
         const lines = judgeCriterion(name, criterion, subject);
@@ -81,6 +94,15 @@ export function decideGate(
     if (held) return ok({ format: 'headgate-verdict', version: 1, case: name, evidence });
   }
   return err({ reason: 'settings-invalid', problem: 'no case of the gate holds: the last case must be "else"' });
+}
+
+function judgeVerdicts(name: string, condition: VerdictCondition, decided: Decided): VerdictEvidence {
+  const chosen = Object.values(decided);
+  const held =
+    'every' in condition
+      ? chosen.every((one) => condition.every.includes(one))
+      : chosen.some((one) => condition.some.includes(one));
+  return { case: name, rule: 'verdicts', asked: condition, decided, held };
 }
 
 /** One line for every evaluation set that the criterion is about. */
@@ -156,7 +178,7 @@ function judgeExpression(
     });
     return values.length < sets.length ? undefined : Object.fromEntries(values);
   };
-  const reference = of((set) => set.reference?.fact.values);
+  const reference = of((set) => set.reference && sampledValues(set.reference));
   const outcome = evaluateCondition(
     expression,
     {
@@ -165,13 +187,14 @@ function judgeExpression(
       iteration: history !== undefined,
     },
     {
-      metrics: of((set) => set.metrics.fact.values) ?? {},
-      classes: of((set) => set.metrics.classes) ?? {},
+      metrics: of((set) => sampledValues(set.metrics)) ?? {},
+      classes: of((set) => sampledClasses(set.metrics)) ?? {},
       ...(reference === undefined ? {} : { reference }),
       ...(history === undefined ? {} : { iteration: history.length }),
     },
   );
   if (!outcome.ok) return err({ reason: 'expression-failed', expression, problem: outcome.error });
-  const { held, read } = outcome.value;
-  return ok({ case: name, head, rule: 'expression', expression, read, held });
+  const { held, read, bounds } = outcome.value;
+  const taken = Object.keys(bounds).length === 0 ? {} : { bounds };
+  return ok({ case: name, head, rule: 'expression', expression, read, ...taken, held });
 }

@@ -2,6 +2,7 @@
 // facts alone go into journals and records.
 import type { StageFailure } from '../events/failures.ts';
 import type { MetricsFact } from '../events/run-events.ts';
+import type { Drawing, Replicate } from '../expression/sampled-number.ts';
 import { isJsonObject, type JsonObject } from '../support/json.ts';
 import { err, ok, type Result } from '../support/result.ts';
 import { parseFacts, parseLoosely } from './metrics.ts';
@@ -15,18 +16,8 @@ export interface MetricsDocument {
 
 export type ByClass<T> = { readonly [metric: string]: { readonly [name: string]: T } };
 
-/** The metrics again over resampled images; null where a metric is of nothing (no object in the sample). */
-export type Replicate = number | null;
-
-/** Two documents pair by index when everything but the values is equal. */
-export interface Replicates {
-  readonly method: string;
-  readonly count: number;
-  readonly seed: number;
-  readonly block: number;
-  readonly images: number;
-  /** Digest of the data, where the producer knows it. */
-  readonly data: string | null;
+/** The metrics again over resampled images; `data` is a digest of them, where the producer knows it. */
+export interface Replicates extends Drawing {
   readonly values: { readonly [metric: string]: readonly Replicate[] };
   readonly classes: ByClass<readonly Replicate[]>;
 }

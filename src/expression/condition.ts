@@ -1,10 +1,12 @@
 // Conditions in CEL: checked once while planning, with the place of what is wrong, and evaluated without side effects.
 // The only file that knows the CEL library. Numbers of metrics are a type of their own, `number`: it mixes with int and
 // double literals (`metrics.mAP / 2` is fine), and an operation that gives NaN or an infinity is an error, never false.
+// `lower(x, 0.95)` and `upper(x, 0.95)` are its bootstrap bounds, whatever it was computed of (see `sampled-number.ts`).
 import { createRequire } from 'node:module';
 import type * as cel from '@marcbachmann/cel-js';
 import { err, ok } from '../support/result.ts';
 import type { Result } from '../support/result.ts';
+import { boundOf, combine, CONFIDENCE_RANGE, isConfidence, Sample } from './sampled-number.ts';
 
 /** Which variables a condition may read. */
 export interface ConditionScope {
@@ -16,7 +18,7 @@ export interface ConditionScope {
 }
 
 /** Nested maps of numbers, as deep as the variable's type says. */
-export type ConditionValue = number | { readonly [name: string]: ConditionValue };
+export type ConditionValue = number | Sample | { readonly [name: string]: ConditionValue };
 export type ConditionValues = { readonly [variable: string]: ConditionValue };
 
 export interface ConditionProblem {
@@ -30,6 +32,8 @@ export interface ConditionOutcome {
   readonly held: boolean;
   /** The numbers that the condition names, by path. */
   readonly read: { readonly [path: string]: number };
+  /** The bootstrap bounds that it asks for, by their text. */
+  readonly bounds: { readonly [call: string]: number };
 }
 
 /** What is wrong with a condition as far as it can be known before there are values. */
@@ -40,7 +44,7 @@ export function checkCondition(text: string, scope: ConditionScope): ConditionPr
     const start = Math.min(range?.start ?? 0, text.length);
     return { message: lowerFirst(summary), start, length: Math.max(1, (range?.end ?? text.length) - start) };
   }
-  if (checked.type === 'bool') return undefined;
+  if (checked.type === 'bool') return confidenceProblem(environment(scope).parse(text).ast);
   return { message: `it gives ${checked.type ?? 'nothing'}, not bool`, start: 0, length: text.length };
 }
 
@@ -56,23 +60,50 @@ export function evaluateCondition(
     for (const path of pathsIn(condition.ast)) {
       const found = valueAt(values, path);
       if (!found.ok) return found;
-      if (typeof found.value === 'number') read[path.join('.')] = found.value;
+      if (found.value instanceof Sample) read[path.join('.')] = found.value.value;
     }
-    const held: unknown = condition(contextOf(values));
+    const context = contextOf(values);
+    const held: unknown = condition(context);
     if (typeof held !== 'boolean') return err(`it gives ${typeof held}, not bool`);
-    return ok({ held, read });
+    return ok({ held, read, bounds: boundsIn(condition.ast, text, scope, context) });
   } catch (error) {
     const { summary, message } = error as Error & { readonly summary?: string };
     return err(lowerFirst(summary ?? message));
   }
 }
 
-class Measured {
-  readonly value: number;
-
-  constructor(value: number) {
-    this.value = value;
+/** Every bound that can be taken outside of the macro it stands in; those over a macro's own variable are not told. */
+function boundsIn(root: cel.ASTNode, text: string, scope: ConditionScope, context: object): ConditionOutcome['bounds'] {
+  const bounds: { [call: string]: number } = {};
+  for (const { start, end } of boundCalls(root)) {
+    const call = text.slice(start, end);
+    try {
+      const bound: unknown = environment(scope).parse(call)(context);
+      if (bound instanceof Sample) bounds[call] = bound.value;
+    } catch {
+      // Where the whole was decided without it, it need not have a result.
+    }
   }
+  return bounds;
+}
+
+function confidenceProblem(root: cel.ASTNode): ConditionProblem | undefined {
+  for (const call of boundCalls(root)) {
+    const level = call.args[1][1];
+    if (level?.op !== 'value' || typeof level.args !== 'number' || isConfidence(level.args)) continue;
+    const message = `a confidence of ${level.args} is out of range: ${CONFIDENCE_RANGE}`;
+    return { message, start: level.start, length: level.end - level.start };
+  }
+  return undefined;
+}
+
+type Call = Extract<cel.ASTNode, { readonly op: 'call' }>;
+
+function boundCalls(root: unknown): readonly Call[] {
+  if (Array.isArray(root)) return root.flatMap(boundCalls);
+  if (!isNode(root)) return [];
+  const own = root.op === 'call' && (root.args[0] === 'lower' || root.args[0] === 'upper') ? [root] : [];
+  return [...own, ...boundCalls(root.args)];
 }
 
 type Library = typeof cel;
@@ -114,15 +145,12 @@ const comparison: { readonly [sign: string]: (left: number, right: number) => bo
 };
 
 function withNumbers(made: cel.Environment): cel.Environment {
-  made.registerType('number', Measured);
+  made.registerType('number', Sample);
   const others = ['number', 'double', 'int'];
   const pairs = [...others.map((other) => ['number', other]), ...others.slice(1).map((other) => [other, 'number'])];
   for (const [left, right] of pairs as [string, string][]) {
     for (const [sign, apply] of Object.entries(arithmetic)) {
-      made.registerOperator(
-        `${left} ${sign} ${right}: number`,
-        (a, b) => new Measured(finite(apply(plain(a), plain(b)), `${plain(a)} ${sign} ${plain(b)}`)),
-      );
+      made.registerOperator(`${left} ${sign} ${right}: number`, (a, b) => combine(operand(a), operand(b), apply, sign));
     }
     for (const [sign, apply] of Object.entries(comparison)) {
       made.registerOperator(`${left} ${sign} ${right}: bool`, (a, b) => apply(comparable(a), comparable(b)));
@@ -132,23 +160,35 @@ function withNumbers(made: cel.Environment): cel.Environment {
   for (const other of others) {
     made.registerOperator(`number == ${other}: bool`, (a, b) => comparable(a) === comparable(b));
   }
-  made.registerOperator('-number', (a: unknown) => new Measured(-plain(a)));
-  made.registerFunction('abs(number): number', (a: unknown) => new Measured(Math.abs(plain(a))));
+  made.registerOperator('-number', (a: unknown) => combine(0, operand(a), (zero, value) => zero - value, '-'));
+  made.registerFunction('abs(number): number', (a: unknown) =>
+    combine(0, operand(a), (_, value) => Math.abs(value), ''),
+  );
   made.registerFunction('double(number): double', (a: unknown) => plain(a));
   for (const [name, pick] of [
     ['min', Math.min],
     ['max', Math.max],
   ] as const) {
-    made.registerFunction(
-      `${name}(number, number): number`,
-      (a: unknown, b: unknown) => new Measured(pick(plain(a), plain(b))),
+    made.registerFunction(`${name}(number, number): number`, (a: unknown, b: unknown) =>
+      combine(operand(a), operand(b), pick, ','),
     );
+  }
+  for (const side of ['lower', 'upper'] as const) {
+    made.registerFunction(`${side}(number, double): number`, (a: unknown, level: unknown) => {
+      const sampled = operand(a);
+      if (typeof sampled === 'number') throw new Error(`${side} takes a measured number`);
+      return new Sample({ value: boundOf(sampled, Number(level), side) });
+    });
   }
   return made;
 }
 
 function plain(value: unknown): number {
-  return value instanceof Measured ? value.value : Number(value);
+  return value instanceof Sample ? value.value : Number(value);
+}
+
+function operand(value: unknown): Sample | number {
+  return value instanceof Sample ? value : Number(value);
 }
 
 function comparable(value: unknown): number {
@@ -162,7 +202,7 @@ function finite(value: number, what: string): number {
 
 function contextOf(values: ConditionValues): { readonly [variable: string]: unknown } {
   const inner = (value: ConditionValue): unknown =>
-    typeof value === 'number' ? new Measured(value) : mapped(value, inner);
+    typeof value === 'number' || value instanceof Sample ? value : mapped(value, inner);
   return mapped(values, (value) => (typeof value === 'number' ? BigInt(value) : inner(value)));
 }
 
@@ -173,7 +213,8 @@ function mapped(values: ConditionValues, to: (value: ConditionValue) => unknown)
 function valueAt(values: ConditionValues, path: readonly string[]): Result<ConditionValue, string> {
   let value: ConditionValue = values;
   for (const [depth, key] of path.entries()) {
-    if (typeof value === 'number') return err(`${path.slice(0, depth).join('.')} is a number`);
+    if (typeof value === 'number' || value instanceof Sample)
+      return err(`${path.slice(0, depth).join('.')} is a number`);
     if (!Object.hasOwn(value, key)) {
       const known = Object.keys(value).join(', ') || 'nothing';
       return err(`there is no ${path.slice(0, depth + 1).join('.')} (${path.slice(0, depth).join('.')} has: ${known})`);

@@ -74,6 +74,7 @@ export class InstanceBuilder {
       pathName: `${namespace.pathName}${spec.name}`,
       required: own.around.required,
       task: task?.name,
+      profile: profile?.name,
       kind,
       context,
       ports: kind.ports(context),

@@ -4,6 +4,7 @@ import {
   conditionInvalid,
   historyNeeded,
   historyOfOneSet,
+  metricsNeeded,
   referenceLacksSet,
   referenceNeeded,
   setUnknown,
@@ -13,6 +14,7 @@ import { innerPlace, memberOf, within } from '../diagnostics/located-json.ts';
 import type { Located, LocatedString } from '../diagnostics/located-json.ts';
 import type { Place } from '../diagnostics/source.ts';
 import { checkCondition } from '../expression/condition.ts';
+import { checkVerdicts, type LinkedStages } from './check-verdicts.ts';
 import { boundOf, needsReference } from './criteria.ts';
 import { opening } from './gate-cases.ts';
 import type { Problems } from './instance.ts';
@@ -32,7 +34,7 @@ interface GateInputs {
   readonly all: boolean;
 }
 
-export function checkCases(stage: LinkedStage, problems: Problems): void {
+export function checkCases(stage: LinkedStage, stages: LinkedStages, problems: Problems): void {
   const { instance } = stage;
   const all = instance.context.settings['policy'] === 'all';
   const given: GateInputs = {
@@ -43,7 +45,13 @@ export function checkCases(stage: LinkedStage, problems: Problems): void {
     all,
   };
   if (all && setsOf(stage, 'metrics') !== undefined) problems.push(setsOfPeers(instance.spec.nameAt, instance.id));
-  for (const { criteria, criterionNodes, expression } of instance.cases) {
+  const measured = all || stage.inputs.has('metrics');
+  for (const { criteria, criterionNodes, expression, verdicts, nameAt } of instance.cases) {
+    if (verdicts !== undefined) checkVerdicts(verdicts, stage, stages, problems);
+    if (!measured) {
+      if (criteria.length > 0 || expression !== undefined) problems.push(metricsNeeded(nameAt, instance.id));
+      continue;
+    }
     for (const [index, criterion] of criteria.entries()) {
       const node = criterionNodes[index];
       if (node !== undefined) checkCriterion(criterion, node, given, problems);

@@ -17,8 +17,9 @@ import type { Alternative, LinkedStage } from './linked-stage.ts';
 
 export function checkGates(order: readonly LinkedStage[], conditions: Conditions, problems: Problems): void {
   const checker = new GateChecker(order, conditions, problems);
+  const stages = new Map(order.map((stage) => [stage.instance, stage]));
   for (const stage of order) {
-    if (stage.instance.kind.role === 'gate') checkCases(stage, problems);
+    if (stage.instance.kind.role === 'gate') checkCases(stage, stages, problems);
     if (stage.instance.kind.role === 'stop') checkStop(stage, problems);
     for (const { binding } of stage.inputs.values()) {
       if (binding.shape === 'oneOf') checker.checkJoin(stage, binding.alternatives, binding.at);

@@ -4,18 +4,18 @@
 //
 //   body[0] ─ until[0] ─again→ body[1] ─ until[1] ─again→ … until[last] ─exhausted→ best | last | stop | failure
 //                 └─done─────────────────────└─done─────→ pick → outputs
-import { iterationsOutOfRange, loopLacks, loopOutputTwice } from '../diagnostics/catalogue/groups.ts';
-import { wrongShape } from '../diagnostics/catalogue/parameters.ts';
-import { locate, memberOf, toJson } from '../diagnostics/located-json.ts';
+import { loopLacks, loopOutputTwice } from '../diagnostics/catalogue/groups.ts';
+import { locate, memberOf } from '../diagnostics/located-json.ts';
 import type { Located, LocatedString, Member } from '../diagnostics/located-json.ts';
 import type { Place } from '../diagnostics/source.ts';
 import { substitute } from '../expression/substitution.ts';
 import type { LoopSpec, StageSpec } from '../spec/workflow-spec.ts';
-import { jsonText, type Json } from '../support/json.ts';
+import type { Json } from '../support/json.ts';
 import { instanceName } from './build-instance.ts';
 import type { Expander } from './expander.ts';
 import { insideOf, pathsOf, refuseFields } from './expand-template.ts';
 import type { FanOut, Given, GivenBinding, Namespace, StageGroup } from './instance.ts';
+import { exhaustedOf, iterationsOf, type Exhausted } from './loop-bounds.ts';
 import type { Around, StageScope } from './stage-scope.ts';
 
 export function expandLoop(expander: Expander, spec: StageSpec, own: StageScope): StageGroup | undefined {
@@ -34,13 +34,6 @@ export function expandLoop(expander: Expander, spec: StageSpec, own: StageScope)
   const exhausted = exhaustedOf(expander, spec, spec.loop, own);
   if (iterations === undefined || exhausted === undefined) return undefined;
   return new Unrolling(expander, spec, spec.loop, own, iterations, exhausted).group();
-}
-
-/** How it ends when no iteration was good enough. */
-interface Exhausted {
-  readonly action: 'fail' | 'best' | 'last' | 'stop';
-  readonly reason: string;
-  readonly at: Place;
 }
 
 class Unrolling {
@@ -84,12 +77,22 @@ class Unrolling {
     if (action === 'best') this.expander.expand([this.best()], around);
     if (action === 'stop') this.expander.expand([this.stop()], around);
     for (let k = this.iterations - 1; k >= 0; k--) this.add(this.pick(k), k);
-    const outputs = new Map(this.outputNames().map((name) => [name, this.reference(`pick[0].${name}`, spec.nameAt)]));
+    const outputs = new Map(
+      [...this.outputNames(), ...this.verdictName()].map((name) => [
+        name,
+        this.reference(`pick[0].${name}`, spec.nameAt),
+      ]),
+    );
     return { id: `${own.from.namespace.path}${instanceName(spec.name, own.key)}`, spec, inside: around.from, outputs };
   }
 
   private outputNames(): readonly string[] {
     return [...this.loop.carry.keys(), ...this.loop.outputs.keys()];
+  }
+
+  /** The loop gives its last judgement too, unless its author gives something else by that name. */
+  private verdictName(): readonly string[] {
+    return this.outputNames().includes('verdict') ? [] : ['verdict'];
   }
 
   private iteration(k: number): StageGroup {
@@ -168,7 +171,7 @@ class Unrolling {
   private pick(k: number): StageSpec {
     const { action } = this.exhausted;
     const last = k === this.iterations - 1;
-    const inputs = Object.fromEntries(
+    const inputs: { [port: string]: Json } = Object.fromEntries(
       this.outputNames().map((name): [string, Json] => {
         const own = { when: `until[${k}]:done`, from: `body[${k}].${name}` };
         if (!last) return [name, { oneOf: [own, { when: `until[${k}]:again`, from: `pick[${k + 1}].${name}` }] }];
@@ -178,7 +181,17 @@ class Unrolling {
         return [name, { oneOf: [own, ...best] }];
       }),
     );
+    const when = [`until[${k}]:done`, ...(last ? [`until[${k}]:exhausted`] : [])];
+    for (const name of this.verdictName()) {
+      const own = { when: last && !this.goesOn() ? `until[${k}]:done` : when, from: `until[${k}].verdict` };
+      const later = { when: `until[${k}]:again`, from: `pick[${k + 1}].verdict` };
+      inputs[name] = { oneOf: last ? [own] : [own, later] };
+    }
     return this.synthetic('select', 'pick', inputs, this.spec.nameAt);
+  }
+
+  private goesOn(): boolean {
+    return this.exhausted.action === 'best' || this.exhausted.action === 'last';
   }
 
   private best(): StageSpec {
@@ -244,27 +257,6 @@ class Unrolling {
   private reference(text: string, at: Place): LocatedString {
     return { type: 'string', at, value: text };
   }
-}
-
-function iterationsOf({ problems }: Expander, loop: LoopSpec, own: StageScope): number | undefined {
-  const node = loop.maxIterations && substitute(loop.maxIterations, own.scope, problems);
-  if (node === undefined) return undefined;
-  if (node.type === 'number' && Number.isInteger(node.value) && node.value >= 1 && node.value <= 100) return node.value;
-  return void problems.push(iterationsOutOfRange(node.at, jsonText(toJson(node))));
-}
-
-const actions = ['fail', 'best', 'last', 'stop'] as const;
-
-function exhaustedOf({ problems }: Expander, spec: StageSpec, loop: LoopSpec, own: StageScope): Exhausted | undefined {
-  const reason = `loop "${spec.name}" has used up its iterations`;
-  if (loop.onExhausted === undefined) return { action: 'fail', reason, at: spec.nameAt };
-  const node = substitute(loop.onExhausted, own.scope, problems);
-  if (node === undefined) return undefined;
-  const words = memberOf(node, 'stop');
-  if (words?.type === 'string') return { action: 'stop', reason: words.value, at: node.at };
-  const action = actions.find((known) => node.type === 'string' && known === node.value);
-  if (action !== undefined) return { action, reason, at: node.at };
-  return void problems.push(wrongShape(node.at, 'onExhausted', `one of ${actions.join(', ')} or {"stop": "reason"}`));
 }
 
 /** Earlier iterations enter a judgement's key only where it looks at them. */

@@ -22,7 +22,7 @@ import type { StageKind } from '../stages/stage-kind.ts';
 import { isJsonObject } from '../support/json.ts';
 import type { JsonObject } from '../support/json.ts';
 import { jsonModule } from '../support/json-module.ts';
-import type { Problems, ResolvedCase } from './instance.ts';
+import type { Problems, ResolvedCase, ResolvedVerdicts } from './instance.ts';
 import { rules } from './criteria.ts';
 import type { Criterion } from './plan.ts';
 
@@ -60,14 +60,14 @@ function resolveCase(node: Located, written: Located | undefined, problems: Prob
   const nameNode = memberOf(node, 'name');
   const name = nameNode?.type === 'string' ? nameNode.value : '';
   const nameAt = nameNode === undefined ? node.at : innerPlace(nameNode);
-  const [condition, otherwise, criteria, text] = ['if', 'else', 'criteria', 'expression'].map((key) =>
-    memberOf(node, key),
+  const [condition, otherwise, criteria, text, decided] = ['if', 'else', 'criteria', 'expression', 'verdicts'].map(
+    (key) => memberOf(node, key),
   );
   const expression = text?.type === 'string' ? text : undefined;
-  if (otherwise !== undefined && (condition ?? criteria ?? expression) !== undefined)
-    problems.push(elseWithCriteria(nameAt, name));
-  if ((otherwise ?? condition ?? criteria ?? expression) === undefined)
-    problems.push(caseWithoutCriteria(nameAt, name));
+  const verdicts = decided === undefined ? undefined : resolveVerdicts(decided);
+  const asks = condition ?? criteria ?? expression ?? verdicts;
+  if (otherwise !== undefined && asks !== undefined) problems.push(elseWithCriteria(nameAt, name));
+  if ((otherwise ?? asks) === undefined) problems.push(caseWithoutCriteria(nameAt, name));
   const items = criteria?.type === 'array' ? criteria.items : [];
   const included = condition?.type !== 'boolean' || condition.value;
   const literal = memberOf(written, 'if');
@@ -77,10 +77,20 @@ function resolveCase(node: Located, written: Located | undefined, problems: Prob
     criteria: items.flatMap((item) => resolveCriterion(item, problems)),
     criterionNodes: items,
     expression,
+    verdicts,
     included,
     neverAt: literal?.type === 'boolean' && !literal.value ? literal.at : undefined,
-    unconditional: included && items.length === 0 && expression === undefined,
+    unconditional: included && items.length === 0 && expression === undefined && verdicts === undefined,
   };
+}
+
+/** The schema has checked that it is one of the two, with names of cases. */
+function resolveVerdicts(node: Located): ResolvedVerdicts {
+  const every = memberOf(node, 'every');
+  const list = every ?? memberOf(node, 'some');
+  const cases = (list?.type === 'array' ? list.items : []).filter((item) => item.type === 'string');
+  const names = cases.map(({ value }) => value);
+  return { condition: every === undefined ? { some: names } : { every: names }, cases, at: opening(node) };
 }
 
 function resolveCriterion(node: Located, problems: Problems): readonly Criterion[] {
@@ -124,8 +134,13 @@ export function remainingCases(cases: readonly ResolvedCase[]): readonly Resolve
 }
 
 /** What the gate itself needs of a case to decide. */
-export function caseSettings({ name, criteria, expression }: ResolvedCase): JsonObject {
-  return { name, criteria, ...(expression === undefined ? {} : { expression: expression.value }) };
+export function caseSettings({ name, criteria, expression, verdicts }: ResolvedCase): JsonObject {
+  return {
+    name,
+    criteria,
+    ...(expression === undefined ? {} : { expression: expression.value }),
+    ...(verdicts === undefined ? {} : { verdicts: verdicts.condition }),
+  };
 }
 
 /** Where an object begins, for problems with the whole of it. */

@@ -8,7 +8,7 @@ import type { StageId } from '../events/ids.ts';
 import type { StageSpec } from '../spec/workflow-spec.ts';
 import type { Ports, ResolvedTask, StageContext, StageKind } from '../stages/stage-kind.ts';
 import type { JsonObject } from '../support/json.ts';
-import type { Criterion, RetryRules } from './plan.ts';
+import type { Criterion, RetryRules, VerdictCondition } from './plan.ts';
 
 export interface StageInstance {
   readonly id: StageId;
@@ -24,6 +24,8 @@ export interface StageInstance {
   /** What the groups around it come after. */
   readonly required: readonly Requirement[];
   readonly task: string | undefined;
+  /** The name of its profile. */
+  readonly profile: string | undefined;
   readonly kind: StageKind;
   readonly context: StageContext;
   readonly ports: Ports;
@@ -107,12 +109,20 @@ export interface ResolvedCase {
   /** As written, for the places of problems. */
   readonly criterionNodes: readonly Located[];
   readonly expression: LocatedString | undefined;
+  readonly verdicts: ResolvedVerdicts | undefined;
   /** False: parameters leave this case out. */
   readonly included: boolean;
   /** Where a literal `"if": false` stands: no parameter can bring the case back. */
   readonly neverAt: Place | undefined;
   /** Chosen whenever no earlier one is. */
   readonly unconditional: boolean;
+}
+
+export interface ResolvedVerdicts {
+  readonly condition: VerdictCondition;
+  /** The names of cases, as written. */
+  readonly cases: readonly LocatedString[];
+  readonly at: Place;
 }
 
 export interface PlannedTask extends ResolvedTask {

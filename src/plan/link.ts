@@ -26,7 +26,7 @@ import { linkAfter } from './link-after.ts';
 import type { Lookups } from './link-after.ts';
 import { isDisabled } from './linked-stage.ts';
 import type { Alternative, DisabledRef, LinkedBinding, LinkedInput, LinkedStage } from './linked-stage.ts';
-import { Lookup } from './lookup.ts';
+import { asGiven, Lookup } from './lookup.ts';
 import type { Keyed } from './lookup.ts';
 import type { Asking } from './name-lookup.ts';
 import { stagesIn } from './namespace.ts';
@@ -143,7 +143,7 @@ class StageLinker {
     if (all?.type === 'array') return this.all(port, all, asking);
     const given = this.givenBy(node, asking);
     if (given === 'left out') return this.leftOut(port, node);
-    if (given !== 'none') return given && this.bind(port, given.node, { ...asking, from: given.from });
+    if (given !== 'none') return given && this.bind(port, given.node, { ...asking, from: asGiven(given, asking) });
     if (port.arity === 'collect' && port.type !== 'any')
       return void this.problems.push(collectExpected(node.at, port.name));
     const alternatives = memberOf(node, 'oneOf');

@@ -42,7 +42,7 @@ export class Lookup {
     if (given === undefined || given === 'left out') return given;
     if (given !== 'none') {
       if (given.node.type !== 'string') return this.refuse(givenIsNoSingle(reference.at, reference.text));
-      return this.placed(this.output(given.node, field, { ...asking, from: given.from }), reference);
+      return this.placed(this.output(given.node, field, { ...asking, from: asGiven(given, asking) }), reference);
     }
     return this.declared(reference, asking);
   }
@@ -66,7 +66,7 @@ export class Lookup {
     if (reference === undefined) return undefined;
     const given = this.given(reference, asking);
     if (given === undefined || given === 'left out') return given === undefined ? undefined : [];
-    if (given !== 'none') return this.members(given.node, { ...asking, from: given.from });
+    if (given !== 'none') return this.members(given.node, { ...asking, from: asGiven(given, asking) });
     const open = this.openStep(reference.steps, asking.from);
     if (open === undefined) return undefined;
     if (open === 'none') return this.keyedOutputs(reference, asking);
@@ -185,6 +185,14 @@ export class Lookup {
     this.problems.push(problem);
     return undefined;
   }
+}
+
+/**
+ * What was given is read where it was written. Where nobody there has a key for it, the reader's own count: in a template,
+ * `forEach: tasks` reads `inputs.head`, given as `float.head`, head by head.
+ */
+export function asGiven({ from }: GivenBinding, asking: Asking): Surroundings {
+  return { namespace: from.namespace, keys: [...new Set([...from.keys, ...asking.from.keys])] };
 }
 
 function withKey([first, ...more]: PortReference['steps'], index: number, key: string): PortReference['steps'] {

@@ -3,7 +3,7 @@
 import { nothingToRun } from '../diagnostics/catalogue/graph.ts';
 import { sortDiagnostics } from '../diagnostics/diagnostic.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
-import { innerPlace, memberOf, nodeAt } from '../diagnostics/located-json.ts';
+import { innerPlace, nodeAt } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
 import { positionOf } from '../diagnostics/source.ts';
 import type { Place } from '../diagnostics/source.ts';
@@ -117,9 +117,7 @@ function plannedStage(stage: LinkedStage, conditions: Conditions, outputs: reado
   };
 }
 
-function writtenFor({ withNode, spec, task, context }: StageInstance, declarations: Declarations): Written {
-  const named = memberOf(withNode, 'profile');
-  const profile = named?.type === 'string' ? named.value : declarations.activeProfile?.name;
+function writtenFor({ withNode, spec, task, context, profile }: StageInstance, declarations: Declarations): Written {
   return {
     with: withNode,
     cases: spec.cases,

@@ -98,7 +98,12 @@ export interface GateCase {
   readonly criteria: readonly Criterion[];
   /** A CEL condition that must hold too (see `expression/condition.ts`). */
   readonly expression?: string;
+  /** What the gates whose verdicts the gate reads must have chosen. */
+  readonly verdicts?: VerdictCondition;
 }
+
+/** Of the verdicts that a gate reads, every one or some one chose one of these cases. */
+export type VerdictCondition = { readonly every: readonly string[] } | { readonly some: readonly string[] };
 
 /** What a criterion's number is compared with; the unit of its margin is the unit of its threshold. */
 export type Rule =

@@ -56,7 +56,13 @@ describe('an ONNX file without anything of headgate in it', () => {
     for (const task of ['detection', 'segmentation'])
       expect(digests[`float-accuracy[${task}].metrics`]).toBe(float[`float-accuracy[${task}].metrics`]);
     expect(jobsRunIn(report)).toEqual(
-      expect.arrayContaining(['imported', 'backbone/qat/train', 'head[segmentation]/qat/train', 'merge', 'export']),
+      expect.arrayContaining([
+        'imported',
+        'base/backbone/qat/train',
+        'head[segmentation]/qat/train',
+        'merge',
+        'export',
+      ]),
     );
     expect(report.finished?.outcome).toBe('succeeded');
   }, 120_000);

@@ -48,9 +48,9 @@ describe('the first run', () => {
     for (const stage of [
       'trunk',
       'float-head[segmentation]',
-      'backbone/qat/train',
-      'finetune[detection]/body[0]/train',
-      'finetune[segmentation]/body[0]/train',
+      'base/backbone/qat/train',
+      'base/finetune[detection]/body[0]/train',
+      'base/finetune[segmentation]/body[0]/train',
       'head[detection]/qat/train',
       'head[segmentation]/qat/train',
       'merge',
@@ -59,7 +59,7 @@ describe('the first run', () => {
     ])
       expect(ran).toContain(stage);
     expect(first.stages.filter(({ state }) => state === 'failed' || state === 'blocked')).toEqual([]);
-    expect(first.stages.find(({ id }) => String(id) === 'backbone/qat-fixed/train')?.state).toBe('not-taken');
+    expect(first.stages.find(({ id }) => String(id) === 'base/backbone/qat-fixed/train')?.state).toBe('not-taken');
   });
 
   it('holds every proof', () => {
@@ -133,12 +133,12 @@ describe("a gate's threshold", () => {
     succeeded(await call('run', workflow, ...set));
     const report = await reportOf(installation, root);
     expect(jobsRunIn(report)).toEqual([]);
-    expect(report.stages.find(({ id }) => String(id) === 'admission')).toMatchObject({
+    expect(report.stages.find(({ id }) => String(id) === 'base/admission')).toMatchObject({
       state: 'succeeded',
       chosen: 'admit',
     });
-    const { 'admission.verdict': _new, ...others } = digestsIn(report);
-    const { 'admission.verdict': _old, ...before } = expected;
+    const { 'base/admission.verdict': _new, ...others } = digestsIn(report);
+    const { 'base/admission.verdict': _old, ...before } = expected;
     expect(others).toEqual(before);
   });
 
@@ -148,8 +148,8 @@ describe("a gate's threshold", () => {
     const report = await reportOf(installation, root);
     const ran = jobsRunIn(report);
     expect(ran).toContain('head[detection]/calibrate');
-    expect(ran.filter((stage) => /^(trunk|float|backbone|finetune|check)/.test(stage))).toEqual([]);
-    const finetune = report.stages.filter(({ name }) => name.startsWith('finetune/')).map(({ state }) => state);
+    expect(ran.filter((stage) => /^(trunk|float|base\/(backbone|finetune|check))/.test(stage))).toEqual([]);
+    const finetune = report.stages.filter(({ name }) => name.startsWith('base/finetune/')).map(({ state }) => state);
     expect(new Set(finetune)).toEqual(new Set(['not-taken']));
   });
 });
@@ -204,7 +204,7 @@ describe('a workflow that plans, but cannot run', () => {
 
   it('ends with exit code 1 when heads made on one backbone are merged with another', async () => {
     const { exitCode, stdout } = await runAltered('mixed', ({ merge }) => {
-      if (merge?.inputs !== undefined) merge.inputs['backbone'] = 'backbone/calibrate.backbone';
+      if (merge?.inputs !== undefined) merge.inputs['backbone'] = 'base/backbone/calibrate.backbone';
     });
     expect(exitCode).toBe(1);
     expect(stdout).toMatch(
@@ -229,8 +229,8 @@ describe('kill -9 and Ctrl-C in the middle', () => {
     try {
       const file = await writeWorkflow(other, 'fashion-scenes.json');
       const points = [
-        { stage: 'backbone/qat/train', resumeStates: 2, how: 'all-killed' },
-        { stage: 'finetune[segmentation]/body[0]/train', resumeStates: 1, how: 'interrupted' },
+        { stage: 'base/backbone/qat/train', resumeStates: 2, how: 'all-killed' },
+        { stage: 'base/finetune[segmentation]/body[0]/train', resumeStates: 1, how: 'interrupted' },
         { stage: 'head[segmentation]/qat/train', resumeStates: 3, how: 'engine-killed' },
         { stage: 'head[segmentation]/qat/train', resumeStates: 1, how: 'all-killed' },
       ] as const;

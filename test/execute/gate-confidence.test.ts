@@ -1,6 +1,7 @@
 // Confidence: the lower bound of the margin over paired replicates decides, and replicates that cannot say so fail the gate.
 import { describe, expect, test } from 'vitest';
-import type { MetricsDocument, Replicate, Replicates } from '../../src/execute/metrics-document.ts';
+import type { MetricsDocument, Replicates } from '../../src/execute/metrics-document.ts';
+import type { Replicate } from '../../src/expression/sampled-number.ts';
 import type { Criterion } from '../../src/plan/plan.ts';
 import { failureOf, linesOf, metrics, subject } from '../support/gate-numbers.ts';
 

@@ -1,6 +1,7 @@
 // Gate decisions: first match, directions, margins, and numbers that no gate may judge.
 import { describe, expect, test } from 'vitest';
 import type { MetricsFact } from '../../src/events/run-events.ts';
+import { evidenceWords } from '../../src/console/gate-words.ts';
 import { decideGate, type GateSubject, type Verdict } from '../../src/execute/gate.ts';
 import type { GateCase } from '../../src/plan/plan.ts';
 
@@ -98,7 +99,28 @@ describe('the policy "all"', () => {
       head: 'segmentation',
     });
     expect(chosen).toBe('all-finetune');
-    expect(evidence.find(({ held }) => !held)?.head).toBe('segmentation');
+    expect(evidence.find(({ held }) => !held)).toMatchObject({ head: 'segmentation' });
+  });
+});
+
+describe('verdicts of other gates', () => {
+  const decided = { detection: 'done', segmentation: 'exhausted' };
+  const chosen = (first: NonNullable<GateCase['verdicts']>) => {
+    const cases: readonly GateCase[] = [
+      { name: 'keep', criteria: [], verdicts: first },
+      { name: 'escalate', criteria: [] },
+    ];
+    const verdict = decideGate({ cases, policy: 'own' }, [], decided);
+    return verdict.ok ? [verdict.value.case, ...verdict.value.evidence.map(evidenceWords)] : verdict.error;
+  };
+  test('all of them count for `every`, one is enough for `some`, and the evidence names who chose what', () => {
+    expect(chosen({ every: ['pass', 'done'] })).toEqual([
+      'escalate',
+      'detection → done, segmentation → exhausted; keep asks pass or done of every one: falls short',
+    ]);
+    expect(chosen({ every: ['done', 'exhausted'] })).toContain('keep');
+    expect(chosen({ some: ['exhausted'] })).toContain('keep');
+    expect(chosen({ some: ['pass'] })).toContain('escalate');
   });
 });
 

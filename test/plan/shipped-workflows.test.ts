@@ -60,7 +60,7 @@ describe.each(workflows)('workflows/%s', (file) => {
 
   it('trains the backbone for the tasks of the objective, by default for its own', async () => {
     const objectiveOf = async (set: readonly string[]): Promise<unknown> =>
-      stageOf(await load(file, { set }), 'backbone/qat/train').settings['objective'];
+      stageOf(await load(file, { set }), 'base/backbone/qat/train').settings['objective'];
     expect(await objectiveOf([])).toEqual({ tasks: { segmentation: 1 }, distill: 0 });
     const both = { detection: 1, segmentation: 1 };
     expect(await objectiveOf([`objective.tasks=${JSON.stringify(both)}`])).toEqual({ tasks: both, distill: 0 });
@@ -88,14 +88,16 @@ describe('workflows/fashion-scenes.json', () => {
       shape: 'one',
       from: { stage: 'trunk', port: 'head' },
     });
-    expect(stageOf(plan, 'backbone/qat/train').inputs['heads']).toMatchObject({ items: [{ key: 'segmentation' }] });
+    expect(stageOf(plan, 'base/backbone/qat/train').inputs['heads']).toMatchObject({
+      items: [{ key: 'segmentation' }],
+    });
   });
 
   it('stops below the ladder at 8 bits and goes on to QAT at 4', async () => {
     const eight = idsOf(await load(file, { set: ['profile=w8a8'] }));
     const four = idsOf(await load(file, { set: ['profile=w4a4'] }));
-    expect(eight).toContain('backbone/stop');
-    expect(four).not.toContain('backbone/stop');
+    expect(eight).toContain('base/backbone/stop');
+    expect(four).not.toContain('base/backbone/stop');
     expect(four).not.toContain('head[detection]/analyze');
   });
 
@@ -122,20 +124,22 @@ describe('workflows/fashion-scenes.json', () => {
 
   it('changes gates only when a threshold changes', async () => {
     const changed = differing(await load(file), await load(file, { set: ['thresholds.head=98'] }));
-    expect(changed).toEqual(['head-gate[detection]', 'head-gate[segmentation]']);
+    expect(changed).toEqual(['base/head-gate[detection]', 'base/head-gate[segmentation]']);
   });
 
   it('leaves stages that draw no numbers as they are when the seed changes', async () => {
     const changed = differing(await load(file), await load(file, { set: ['seed=7'] }));
-    expect(changed.every((id) => /^(net|trunk|float-head|backbone\/qat|finetune|head\[\w+\]\/qat)/.test(id))).toBe(
-      true,
-    );
+    expect(
+      changed.every((id) => /^(net|trunk|float-head|base\/(backbone\/qat|finetune)|head\[\w+\]\/qat)/.test(id)),
+    ).toBe(true);
     expect(changed).not.toContain('scenes');
   });
 
   it('keys no number format into float stages, and no name of a profile into any', async () => {
     const changed = differing(await load(file), await load(file, { set: ['profile=w8a16'] }));
-    expect(changed.every((id) => /^(backbone|head\[\w+\])\/(calibrate|qat|qat-fixed|analyze)/.test(id))).toBe(true);
+    expect(changed.every((id) => /^(base\/backbone|head\[\w+\])\/(calibrate|qat|qat-fixed|analyze)/.test(id))).toBe(
+      true,
+    );
   });
 });
 

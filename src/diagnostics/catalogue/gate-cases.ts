@@ -134,3 +134,24 @@ export function conditionInvalid(
     help: `it is a CEL condition over ${listed(variables)}, such as ${example}`,
   });
 }
+
+export function metricsNeeded(at: Place, gate: string): Diagnostic {
+  return errorAt('HG1426', at, {
+    message: `gate "${gate}" has no metrics to judge`,
+    help: 'give it the input "metrics", or decide on its verdicts: {"verdicts": {"every": ["pass"]}}',
+  });
+}
+
+export function verdictsNeeded(at: Place, gate: string): Diagnostic {
+  return errorAt('HG1427', at, {
+    message: `the case decides on verdicts, and gate "${gate}" reads none`,
+    help: 'give the gate the input "verdicts": {"collect": "gate.verdict"}',
+  });
+}
+
+export function verdictNeverChosen(at: Place, gate: string, name: string, known: readonly string[]): Diagnostic {
+  return errorAt('HG1428', at, {
+    message: `no verdict that gate "${gate}" reads can choose "${name}"`,
+    help: suggestion(name, known, 'cases'),
+  });
+}

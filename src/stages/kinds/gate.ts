@@ -12,12 +12,22 @@ export const gate: StageKind = {
   settingsSchema: jsonModule(schema),
   runsOn: 'engine',
   role: 'gate',
-  ports: ({ settings }) => {
+  ports: ({ settings, given }) => {
+    const onVerdicts = given.includes('verdicts');
     const all = settings['policy'] === 'all';
     const peers = all ? 'collect' : 'optional';
     return {
       inputs: [
-        { ...input('metrics', { artifact: 'metrics' }, 'what the gate decides on, or named evaluation sets'), named },
+        {
+          ...input(
+            'metrics',
+            { artifact: 'metrics' },
+            'what the gate decides on, or named evaluation sets',
+            onVerdicts ? 'optional' : 'one',
+          ),
+          named,
+        },
+        { ...input('verdicts', { artifact: 'verdict' }, 'decisions that the gate decides on', 'optional'), named },
         {
           ...input('reference', { artifact: 'metrics' }, 'what it is compared with, by the same sets', 'optional'),
           named,

@@ -1,0 +1,102 @@
+// When finetuning is used up the strategy goes on with a wider backbone, by itself: the shipped workflow through the command
+// line, on tiny data and with real processes.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RunReport } from '../../src/report/run-report.ts';
+import { Installation } from './installation.ts';
+import { jobsRunIn, reportOf, succeeded } from './project-report.ts';
+import { makeProject, removeProject, writeWorkflow } from './tiny-project.ts';
+
+const SHORT = {
+  trunk: { epochs: 4 },
+  backbone: { qat: { epochs: 2 } },
+  heads: {
+    detection: { float: { epochs: 2 }, finetune: { epochs: 2 }, qat: { epochs: 2 } },
+    segmentation: { float: { epochs: 2 }, finetune: { epochs: 2 }, qat: { epochs: 2 } },
+  },
+  finetune: { attempts: 1 },
+};
+/** No head ever gets its accuracy back. */
+const NEVER_BACK = ['--set', 'thresholds.finetuned=1000'];
+const ESCALATE = ['--set', 'escalate=w8a16'];
+
+let installation: Installation;
+let root: string;
+let workflow: string;
+const call = (...args: readonly string[]) => installation.run([...args, '--root', root]);
+
+beforeAll(async () => {
+  installation = await Installation.build();
+  root = await makeProject();
+  workflow = await writeWorkflow(root, 'fashion-scenes.json', SHORT);
+}, 60_000);
+afterAll(async () => {
+  await removeProject(root);
+  await installation.remove();
+});
+
+const stateOf = (report: RunReport, stage: string) => report.stages.find(({ id }) => String(id) === stage);
+
+describe('a run whose heads are all back', () => {
+  let report: RunReport;
+  beforeAll(async () => {
+    succeeded(await call('run', workflow, ...ESCALATE));
+    report = await reportOf(installation, root);
+  }, 120_000);
+
+  it('keeps its backbone and takes nothing of the wider one', () => {
+    expect(stateOf(report, 'escalation')).toMatchObject({ state: 'succeeded', chosen: 'keep' });
+    const wider = report.stages.filter(({ id }) => id.startsWith('wider/'));
+    expect(wider.length).toBeGreaterThan(30);
+    expect(new Set(wider.map(({ state }) => state))).toEqual(new Set(['not-taken']));
+  });
+
+  it('says which decisions that came of', async () => {
+    const { stdout } = succeeded(await call('explain', 'escalation', '--file', workflow, ...ESCALATE));
+    expect(stdout).toContain('detection → done, segmentation → done; keep asks pass or done of every one: holds');
+  });
+
+  it('runs nothing again when escalation is declared no more', async () => {
+    succeeded(await call('run', workflow));
+    expect(jobsRunIn(await reportOf(installation, root))).toEqual([]);
+  });
+});
+
+describe('a run whose attempts are used up', () => {
+  it('ends with exit code 3 and names the parameter, without escalation', async () => {
+    const ended = await call('run', workflow, ...NEVER_BACK);
+    expect(ended.exitCode).toBe(3);
+    expect(ended.stdout + ended.stderr).toContain('--set escalate=');
+  });
+
+  describe('with escalation', () => {
+    const set = [...NEVER_BACK, ...ESCALATE, '--set', 'finetune.onExhausted=last'];
+    let planned: string;
+    let report: RunReport;
+    beforeAll(async () => {
+      planned = succeeded(await call('plan', workflow, ...set)).stdout;
+      succeeded(await call('run', workflow, ...set));
+      report = await reportOf(installation, root);
+    }, 180_000);
+
+    it('is planned to, as far as it is known', () => {
+      expect(planned).toMatch(/^escalation .*→ escalate/m);
+      expect(planned).toContain('keep asks pass or done of every one');
+      expect(planned).toMatch(/^wider\/backbone\/calibrate +run: /m);
+      expect(planned).toMatch(/^merge .*unknown until wider\/backbone\/gate has decided/m);
+    });
+
+    it('quantises the backbone again in the wider format, and adapts both heads to it', () => {
+      expect(stateOf(report, 'escalation')).toMatchObject({ chosen: 'escalate' });
+      expect(jobsRunIn(report)).toEqual(
+        expect.arrayContaining([
+          'wider/backbone/calibrate',
+          'wider/finetune[detection]/body[0]/train',
+          'wider/finetune[segmentation]/body[0]/train',
+          'head[detection]/calibrate',
+          'merge',
+          'export',
+        ]),
+      );
+    });
+  });
+});
