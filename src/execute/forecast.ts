@@ -37,7 +37,9 @@ export type StageForecast = { readonly stage: StageId; readonly decision?: GateF
     | {
         readonly will: 'restore';
         readonly key: string;
-        readonly madeBy: string;
+        /** The run that made it; undefined when a stage of this very run does, which has the same key. */
+        readonly madeBy?: string;
+        readonly sharedWith?: StageId;
         readonly chosen?: string;
         readonly until?: readonly StageId[];
       }
@@ -72,7 +74,13 @@ export async function forecastRun(settings: ForecastSettings): Promise<readonly 
   const forecasts = new Map<StageId, StageForecast>();
   settings.store.actions.openIndex(settings.plan.workflow);
   const overrides = await overridesOf(settings.store.layout, settings.plan.workflow);
-  const context = { ...settings, overrides, index: recordIndex(settings.store), forecasts };
+  const context = {
+    ...settings,
+    overrides,
+    index: recordIndex(settings.store),
+    forecasts,
+    announced: new Map<string, { readonly stage: StageId; readonly view: StageView }>(),
+  };
   for (const stage of settings.plan.stages) {
     const { forecast, view } = await forecastStage(context, stage, (id) => views.get(id) ?? { is: 'open' });
     forecasts.set(stage.id, { ...forecast, ...withExpressions(stage, forecast.decision) });
@@ -85,6 +93,8 @@ interface Context extends ForecastSettings {
   readonly overrides: ReadonlyMap<string, GateOverride>;
   readonly index: () => Promise<RecordIndex>;
   readonly forecasts: ReadonlyMap<StageId, StageForecast>;
+  /** Keys that this run will have records of, and the stages that run for them. */
+  readonly announced: Map<string, { readonly stage: StageId; readonly view: StageView }>;
 }
 
 interface Foreseen {
@@ -111,8 +121,13 @@ async function forecastStage(
         forecast: { stage: id, will: 'be-blocked', by: readiness.by },
         view: { is: 'failed', by: readiness.by },
       };
-    case 'ready':
-      return forecastReady(context, stage, readiness.inputs);
+    case 'ready': {
+      const foreseen = await forecastReady(context, stage, readiness.inputs);
+      const { forecast, view: after } = foreseen;
+      if (forecast.will === 'run' && forecast.key !== undefined)
+        context.announced.set(forecast.key, { stage: id, view: after });
+      return foreseen;
+    }
     case 'waiting': {
       const until = gatesAwaited(context, readiness.for);
       const resolved = stage.kind !== 'stop' && areAllInputs(stage, readiness.known);
@@ -164,6 +179,20 @@ async function forecastReady(
       forecast: { stage: id, will: 'restore', key: key.key, madeBy: madeBy.run, ...chosen, ...gate },
       view: { is: 'done', outputs, ...chosen },
     };
+  }
+  // Equal work of two stages is done once.
+  const shared = forced.has(id) ? undefined : context.announced.get(key.key);
+  if (shared !== undefined) {
+    const chosen = shared.view.is === 'done' && shared.view.chosen !== undefined ? { chosen: shared.view.chosen } : {};
+    const forecast = {
+      stage: id,
+      will: 'restore',
+      key: key.key,
+      sharedWith: shared.stage,
+      ...chosen,
+      ...gate,
+    } as const;
+    return { forecast, view: shared.view };
   }
   if (stage.runsOn !== 'engine') {
     return {
