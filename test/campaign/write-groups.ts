@@ -45,7 +45,7 @@ const innerNames = ({ inner }: Drawing) => ({ work: `work${inner}`, check: `chec
 /** Measure, judge, tune what falls short, join: a template. */
 function ladderTemplate(drawing: Drawing): object {
   const { work, check, tune } = innerNames(drawing);
-  const ladder = ladderStages('', drawing, writtenArgs(), { reads: [], after: [] });
+  const ladder = ladderStages('', drawing, LADDER_WORDS, { reads: [], after: [] });
   return {
     args: LADDER_ARGS,
     inputs: optional,
@@ -59,9 +59,15 @@ function ladderTemplate(drawing: Drawing): object {
   };
 }
 
-function writtenArgs(): LadderArgs {
-  return Object.fromEntries(Object.keys(LADDER_ARGS).map((name) => [name, [arg(name), '']])) as object as LadderArgs;
-}
+const LADDER_WORDS: LadderArgs = {
+  label: [arg('label'), ''],
+  tune: [arg('tune'), ''],
+  knob: [arg('knob'), ''],
+  second: [arg('second'), ''],
+  note: [arg('note'), ''],
+  key: [arg('key'), ''],
+  atLeast: [arg('atLeast'), ''],
+};
 
 interface Around {
   readonly reads: readonly Read[];
