@@ -10,6 +10,7 @@ import { overridesOf } from '../store/overrides.ts';
 import type { Store } from '../store/store.ts';
 import type { Digest } from '../support/digest.ts';
 import { isJsonObject, type Json, type JsonObject } from '../support/json.ts';
+import { AnnouncedWork } from './announced-work.ts';
 import { changesBetween } from './changes.ts';
 import { decide } from './decide.ts';
 import { areAllInputs, readinessOf, type ResolvedInput, type StageView } from './edges.ts';
@@ -79,22 +80,31 @@ export async function forecastRun(settings: ForecastSettings): Promise<readonly 
     overrides,
     index: recordIndex(settings.store),
     forecasts,
-    announced: new Map<string, { readonly stage: StageId; readonly view: StageView }>(),
+    announced: new AnnouncedWork(),
+    behind: new Map<StageId, readonly StageId[]>(),
   };
   for (const stage of settings.plan.stages) {
     const { forecast, view } = await forecastStage(context, stage, (id) => views.get(id) ?? { is: 'open' });
     forecasts.set(stage.id, { ...forecast, ...withExpressions(stage, forecast.decision) });
     views.set(stage.id, view);
   }
-  return [...forecasts.values()];
+  const doubtful = context.announced.doubtful(new Set(context.behind.keys()));
+  return [...forecasts.values()].map((one): StageForecast => {
+    // Nothing was ever made with its settings, but something may be in this very run.
+    const behind = one.will === 'run' && one.cause.because !== 'forced' ? context.behind.get(one.stage) : undefined;
+    if (one.will !== 'run' || behind === undefined || !doubtful.has(one.stage)) return one;
+    const { cause: _cause, key: _key, chosen: _chosen, ...rest } = one;
+    return { ...rest, will: 'run-unless-unchanged', behind };
+  });
 }
 
 interface Context extends ForecastSettings {
   readonly overrides: ReadonlyMap<string, GateOverride>;
   readonly index: () => Promise<RecordIndex>;
   readonly forecasts: ReadonlyMap<StageId, StageForecast>;
-  /** Keys that this run will have records of, and the stages that run for them. */
-  readonly announced: Map<string, { readonly stage: StageId; readonly view: StageView }>;
+  readonly announced: AnnouncedWork;
+  /** Of stages that wait for others, but for no gate: for which. */
+  readonly behind: Map<StageId, readonly StageId[]>;
 }
 
 interface Foreseen {
@@ -124,8 +134,7 @@ async function forecastStage(
     case 'ready': {
       const foreseen = await forecastReady(context, stage, readiness.inputs);
       const { forecast, view: after } = foreseen;
-      if (forecast.will === 'run' && forecast.key !== undefined)
-        context.announced.set(forecast.key, { stage: id, view: after });
+      if (forecast.will === 'run' && forecast.key !== undefined) context.announced.runsFor(forecast.key, id, after);
       return foreseen;
     }
     case 'waiting': {
@@ -134,6 +143,7 @@ async function forecastStage(
       if (resolved) return ifTaken(await forecastReady(context, stage, readiness.known), until);
       if (until.length > 0) return { forecast: { stage: id, will: 'unknown', until }, view: OPEN };
       const behind = [...new Set(readiness.for.map((awaited) => awaited.stage))];
+      context.behind.set(id, behind);
       return { forecast: await forecastBehind(context, stage, readiness.known, behind), view: OPEN };
     }
   }
@@ -168,7 +178,8 @@ async function forecastReady(
   });
   const outside = await readOutside(stage, store);
   if (!outside.ok) return failed(outside.error);
-  const measured = stageKey(staticPreImage(stage, context.code, outside.value), inputs);
+  const statics = staticPreImage(stage, context.code, outside.value);
+  const measured = stageKey(statics, inputs);
   const key = decisionKey(stage, measured, context.overrides);
   const gate = stage.kind === 'gate' ? { decision: decisionForecast(key) } : {};
   const decision = decide(await gatherEvidence(store, latest, stage, key, forced.has(id)));
@@ -180,8 +191,8 @@ async function forecastReady(
       view: { is: 'done', outputs, ...chosen },
     };
   }
-  // Equal work of two stages is done once.
-  const shared = forced.has(id) ? undefined : context.announced.get(key.key);
+  context.announced.mayRun(stage, statics, inputDigests(inputs));
+  const shared = forced.has(id) ? undefined : context.announced.maker(key.key);
   if (shared !== undefined) {
     const chosen = shared.view.is === 'done' && shared.view.chosen !== undefined ? { chosen: shared.view.chosen } : {};
     const forecast = {
@@ -251,6 +262,7 @@ async function forecastBehind(
   const time = await estimate(context, stage);
   if (stage.kind !== 'stop') {
     if (context.forced.has(id)) return { stage: id, will: 'run', cause: { because: 'forced' }, ...time };
+    context.announced.mayRun(stage, statics, inputs);
     if (!hasMatchingRecord(await context.index(), statics, inputs)) {
       return { stage: id, will: 'run', cause: await causeBehind(context, stage, statics, inputs), ...time };
     }
