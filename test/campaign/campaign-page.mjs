@@ -1,9 +1,14 @@
 // The results of the campaigns as a page for people. Numbers come from campaign.json; nothing here is typed in.
 export function campaignPage(results) {
   const parts = Object.entries(SECTIONS).flatMap(([name, section]) =>
-    results[name] === undefined ? [] : [section(results[name]), `${madeBy(results[name])}\n`],
+    results[name] === undefined ? [] : [section(results[name]), remarks(results[name]), `${madeBy(results[name])}\n`],
   );
   return `# Campaigns: crashes, bit flips, edits\n\n${parts.join('\n')}`;
+}
+
+/** Every fault in its own words; notes are added by whoever looked for the cause. */
+function remarks({ faults, notes = [] }) {
+  return [...faults, ...notes].map((line) => `- ${line}\n`).join('');
 }
 
 function madeBy({ command, date, machine, fileSystem, node, headgate, load, seed }) {
