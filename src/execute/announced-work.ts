@@ -24,11 +24,11 @@ export class AnnouncedWork {
    * The stage runs, or may run, on inputs of which these are known. Jobs are left out: their inputs differ but for rare
    * chances, and a plan that therefore doubts every one of a fan-out would tell less.
    */
-  mayRun({ id, task, runsOn }: PlannedStage, statics: JsonObject, inputs: JsonObject): void {
+  mayRun({ id, kind, runsOn }: PlannedStage, statics: JsonObject, inputs: JsonObject): void {
     if (runsOn !== 'engine') return;
     const digest = staticDigest(statics);
     const others = this.works.get(digest);
-    const work = { stage: id, task, inputs };
+    const work = { stage: id, kind, inputs };
     if (others === undefined) this.works.set(digest, [work]);
     else others.push(work);
   }
@@ -48,12 +48,17 @@ export class AnnouncedWork {
 
 interface Work {
   readonly stage: StageId;
-  readonly task: string | undefined;
+  readonly kind: string;
   readonly inputs: JsonObject;
 }
 
-/** Metrics name their task. */
+/** Gates of a fan-out look at different metrics; those of a loop may see the same ones again. */
 function mayBeEqual(one: Work, other: Work): boolean {
-  if (one.task !== undefined && other.task !== undefined && one.task !== other.task) return false;
+  if (one.kind === 'gate' && withoutIteration(one.stage) !== withoutIteration(other.stage)) return false;
   return Object.entries(one.inputs).every(([port, digest]) => !(port in other.inputs) || other.inputs[port] === digest);
+}
+
+/** `tune/until[1]` and `tune/body[1]/check` are what they are in every iteration. */
+function withoutIteration(id: StageId): string {
+  return id.replaceAll(/(?<=\/(?:until|body))\[\d+\](?=\/|$)/g, '');
 }

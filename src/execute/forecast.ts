@@ -8,29 +8,19 @@ import type { Plan, PlannedStage } from '../plan/plan.ts';
 import type { ActionRecord, LatestKeys } from '../store/actions.ts';
 import { overridesOf } from '../store/overrides.ts';
 import type { Store } from '../store/store.ts';
-import type { Digest } from '../support/digest.ts';
-import { isJsonObject, type Json, type JsonObject } from '../support/json.ts';
+import type { JsonObject } from '../support/json.ts';
 import { AnnouncedWork } from './announced-work.ts';
 import { changesBetween } from './changes.ts';
 import { decide } from './decide.ts';
 import { areAllInputs, readinessOf, type ResolvedInput, type StageView } from './edges.ts';
 import { evaluateEngineStage, stopReason } from './engine-stages.ts';
+import { decisionForecast, withExpressions, type GateForecast } from './gate-forecast.ts';
 import { gatherEvidence } from './gather-evidence.ts';
 import { chosenCase } from './gate.ts';
 import { readOutside, inputDigests, stageKey, staticPreImage } from './key.ts';
-import { decisionKey, type DecisionKey } from './override-key.ts';
+import { decisionKey } from './override-key.ts';
 import type { EmbeddedBackend } from './ports.ts';
 import { hasMatchingRecord, recordIndex, type RecordIndex } from './record-index.ts';
-
-/** Of gates: what a person decides on, or decided, in place of the numbers. */
-export interface GateForecast {
-  /** Of the measured decision, where its inputs are known. */
-  readonly key?: Digest;
-  readonly override?: GateOverride;
-  readonly lapsed?: GateOverride;
-  /** Case → its condition in CEL. */
-  readonly expressions?: { readonly [name: string]: string };
-}
 
 export type StageForecast = { readonly stage: StageId; readonly decision?: GateForecast } &
   /** With `until`: restored if it is taken at all, which these gates have yet to decide; it does not run in any case. */
@@ -223,28 +213,6 @@ async function forecastReady(
     forecast: { stage: id, will: 'run', cause: decision.cause, key: key.key, ...chosen, ...gate },
     view: { is: 'done', outputs, ...chosen },
   };
-}
-
-function decisionForecast({ measuredKey, override, lapsed }: DecisionKey): GateForecast {
-  return {
-    key: measuredKey,
-    ...(override === undefined ? {} : { override }),
-    ...(lapsed === undefined ? {} : { lapsed }),
-  };
-}
-
-function withExpressions(
-  { settings }: PlannedStage,
-  decision: GateForecast | undefined,
-): { readonly decision?: GateForecast } {
-  const expressions: { [name: string]: string } = {};
-  for (const written of Array.isArray(settings['cases']) ? (settings['cases'] as readonly Json[]) : []) {
-    if (!isJsonObject(written)) continue;
-    const { name, expression } = written;
-    if (typeof name === 'string' && typeof expression === 'string') expressions[name] = expression;
-  }
-  const said = Object.keys(expressions).length === 0 ? {} : { expressions };
-  return decision === undefined && said.expressions === undefined ? {} : { decision: { ...decision, ...said } };
 }
 
 /** A stage behind one that runs: certain when nothing was ever made with these settings, whatever its inputs turn out to be. */
