@@ -12,6 +12,7 @@ import { project } from './project.mjs';
 const QUICK = {
   threshold: ['--repeat', '3'],
   'main-loop': [],
+  verify: ['--mebibytes', '64', '--repeat', '3'],
   watch: ['--edits', '10', '--burst', '100', '--slow', '3'],
   sharing: ['--heads', '3'],
   'deep-chain': ['--stages', '100', '--deep', '300', '--repeat', '1'],

@@ -43,7 +43,7 @@ export function forecastWords(forecast: StageForecast, { dim, yellow, cyan, red,
   switch (forecast.will) {
     case 'restore':
       if (forecast.until !== undefined) return dim(`cached, if ${forecast.until.join(', ')} lets it be taken`);
-      return `${dim('cached')}${chosenWords(forecast.chosen)}${dim(`, made by run ${forecast.madeBy}`)}`;
+      return `${dim('cached')}${chosenWords(forecast.chosen)}${dim(`, made by ${makerWords(forecast)}`)}`;
     case 'run':
       return `${cyan('run')}${chosenWords(forecast.chosen)}: ${causeWords(forecast.cause)}`;
     case 'run-unless-unchanged':
@@ -61,6 +61,10 @@ export function forecastWords(forecast: StageForecast, { dim, yellow, cyan, red,
     default:
       return unreachable(forecast);
   }
+}
+
+function makerWords({ madeBy, sharedWith }: Extract<StageForecast, { will: 'restore' }>): string {
+  return madeBy === undefined ? `${sharedWith ?? 'another stage'} in the same run` : `run ${madeBy}`;
 }
 
 const TOTALS: { readonly [will in StageForecast['will']]: string } = {

@@ -128,7 +128,10 @@ async function launchOf(
       ...common,
       argv: [...(stage.program ?? context.embedded).argv, folder],
       cwd: folder,
-      env: process.env,
+      // What a package brings along gets what is declared, like any command; the engine's own worker all there is.
+      ...(stage.runsOn === 'program'
+        ? { env: environment.values, redactor: redactorOf(environment.secrets) }
+        : { env: process.env }),
       stdin: 'held',
     });
   }

@@ -32,8 +32,11 @@ async function clearClaims({ layout }: Store, executor: Pick<Executor, 'endOrpha
   for (const key of await listClaims(layout)) {
     const claim = readClaim(layout, key);
     if (claim === undefined || claim.host !== thisHost || (await isProcessAlive(claim.engine))) continue;
-    if (!removeClaim(layout, key, claim) || claim.jobFolder === '') continue;
-    if (claim.job !== undefined) await executor.endOrphan(claim.job, LAST_GRACE_MS, claim.jobFolder);
-    await keepResumeState(layout, key, join(claim.jobFolder, 'resume'));
+    // The claim last: while it stands, it says where the state is.
+    if (claim.jobFolder !== '') {
+      if (claim.job !== undefined) await executor.endOrphan(claim.job, LAST_GRACE_MS, claim.jobFolder);
+      await keepResumeState(layout, key, join(claim.jobFolder, 'resume'));
+    }
+    removeClaim(layout, key, claim);
   }
 }

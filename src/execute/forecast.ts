@@ -4,34 +4,23 @@ import type { GateOverride } from '../events/gate-override.ts';
 import type { StageFailure } from '../events/failures.ts';
 import type { StageId } from '../events/ids.ts';
 import type { RunCause } from '../events/run-events.ts';
-import type { Plan, PlannedStage, VerdictCondition } from '../plan/plan.ts';
+import type { Plan, PlannedStage } from '../plan/plan.ts';
 import type { ActionRecord, LatestKeys } from '../store/actions.ts';
 import { overridesOf } from '../store/overrides.ts';
 import type { Store } from '../store/store.ts';
-import type { Digest } from '../support/digest.ts';
-import { isJsonObject, type Json, type JsonObject } from '../support/json.ts';
+import type { JsonObject } from '../support/json.ts';
+import { AnnouncedWork } from './announced-work.ts';
 import { changesBetween } from './changes.ts';
 import { decide } from './decide.ts';
 import { areAllInputs, readinessOf, type ResolvedInput, type StageView } from './edges.ts';
 import { evaluateEngineStage, stopReason } from './engine-stages.ts';
+import { decisionForecast, withConditions, type GateForecast } from './gate-forecast.ts';
 import { gatherEvidence } from './gather-evidence.ts';
 import { chosenCase } from './gate.ts';
 import { readOutside, inputDigests, stageKey, staticPreImage } from './key.ts';
-import { decisionKey, type DecisionKey } from './override-key.ts';
+import { decisionKey } from './override-key.ts';
 import type { EmbeddedBackend } from './ports.ts';
 import { hasMatchingRecord, recordIndex, type RecordIndex } from './record-index.ts';
-
-/** Of gates: what a person decides on, or decided, in place of the numbers. */
-export interface GateForecast {
-  /** Of the measured decision, where its inputs are known. */
-  readonly key?: Digest;
-  readonly override?: GateOverride;
-  readonly lapsed?: GateOverride;
-  /** Case → its condition in CEL. */
-  readonly expressions?: { readonly [name: string]: string };
-  /** Case → what it asks of other gates' verdicts. */
-  readonly verdicts?: { readonly [name: string]: VerdictCondition };
-}
 
 export type StageForecast = { readonly stage: StageId; readonly decision?: GateForecast } &
   /** With `until`: restored if it is taken at all, which these gates have yet to decide; it does not run in any case. */
@@ -39,7 +28,9 @@ export type StageForecast = { readonly stage: StageId; readonly decision?: GateF
     | {
         readonly will: 'restore';
         readonly key: string;
-        readonly madeBy: string;
+        /** The run that made it; undefined when a stage of this very run does, which has the same key. */
+        readonly madeBy?: string;
+        readonly sharedWith?: StageId;
         readonly chosen?: string;
         readonly until?: readonly StageId[];
       }
@@ -74,19 +65,36 @@ export async function forecastRun(settings: ForecastSettings): Promise<readonly 
   const forecasts = new Map<StageId, StageForecast>();
   settings.store.actions.openIndex(settings.plan.workflow);
   const overrides = await overridesOf(settings.store.layout, settings.plan.workflow);
-  const context = { ...settings, overrides, index: recordIndex(settings.store), forecasts };
+  const context = {
+    ...settings,
+    overrides,
+    index: recordIndex(settings.store),
+    forecasts,
+    announced: new AnnouncedWork(),
+    behind: new Map<StageId, readonly StageId[]>(),
+  };
   for (const stage of settings.plan.stages) {
     const { forecast, view } = await forecastStage(context, stage, (id) => views.get(id) ?? { is: 'open' });
     forecasts.set(stage.id, { ...forecast, ...withConditions(stage, forecast.decision) });
     views.set(stage.id, view);
   }
-  return [...forecasts.values()];
+  const doubtful = context.announced.doubtful(new Set(context.behind.keys()));
+  return [...forecasts.values()].map((one): StageForecast => {
+    // Nothing was ever made with its settings, but something may be in this very run.
+    const behind = one.will === 'run' && one.cause.because !== 'forced' ? context.behind.get(one.stage) : undefined;
+    if (one.will !== 'run' || behind === undefined || !doubtful.has(one.stage)) return one;
+    const { cause: _cause, key: _key, chosen: _chosen, ...rest } = one;
+    return { ...rest, will: 'run-unless-unchanged', behind };
+  });
 }
 
 interface Context extends ForecastSettings {
   readonly overrides: ReadonlyMap<string, GateOverride>;
   readonly index: () => Promise<RecordIndex>;
   readonly forecasts: ReadonlyMap<StageId, StageForecast>;
+  readonly announced: AnnouncedWork;
+  /** Of stages that wait for others, but for no gate: for which. */
+  readonly behind: Map<StageId, readonly StageId[]>;
 }
 
 interface Foreseen {
@@ -113,14 +121,19 @@ async function forecastStage(
         forecast: { stage: id, will: 'be-blocked', by: readiness.by },
         view: { is: 'failed', by: readiness.by },
       };
-    case 'ready':
-      return forecastReady(context, stage, readiness.inputs);
+    case 'ready': {
+      const foreseen = await forecastReady(context, stage, readiness.inputs);
+      const { forecast, view: after } = foreseen;
+      if (forecast.will === 'run' && forecast.key !== undefined) context.announced.runsFor(forecast.key, id, after);
+      return foreseen;
+    }
     case 'waiting': {
       const until = gatesAwaited(context, readiness.for);
       const resolved = stage.kind !== 'stop' && areAllInputs(stage, readiness.known);
       if (resolved) return ifTaken(await forecastReady(context, stage, readiness.known), until);
       if (until.length > 0) return { forecast: { stage: id, will: 'unknown', until }, view: OPEN };
       const behind = [...new Set(readiness.for.map((awaited) => awaited.stage))];
+      context.behind.set(id, behind);
       return { forecast: await forecastBehind(context, stage, readiness.known, behind), view: OPEN };
     }
   }
@@ -155,7 +168,8 @@ async function forecastReady(
   });
   const outside = await readOutside(stage, store);
   if (!outside.ok) return failed(outside.error);
-  const measured = stageKey(staticPreImage(stage, context.code, outside.value), inputs);
+  const statics = staticPreImage(stage, context.code, outside.value);
+  const measured = stageKey(statics, inputs);
   const key = decisionKey(stage, measured, context.overrides);
   const gate = stage.kind === 'gate' ? { decision: decisionForecast(key) } : {};
   const decision = decide(await gatherEvidence(store, latest, stage, key, forced.has(id)));
@@ -166,6 +180,20 @@ async function forecastReady(
       forecast: { stage: id, will: 'restore', key: key.key, madeBy: madeBy.run, ...chosen, ...gate },
       view: { is: 'done', outputs, ...chosen },
     };
+  }
+  context.announced.mayRun(stage, statics, inputDigests(inputs));
+  const shared = forced.has(id) ? undefined : context.announced.maker(key.key);
+  if (shared !== undefined) {
+    const chosen = shared.view.is === 'done' && shared.view.chosen !== undefined ? { chosen: shared.view.chosen } : {};
+    const forecast = {
+      stage: id,
+      will: 'restore',
+      key: key.key,
+      sharedWith: shared.stage,
+      ...chosen,
+      ...gate,
+    } as const;
+    return { forecast, view: shared.view };
   }
   if (stage.runsOn !== 'engine') {
     return {
@@ -187,36 +215,6 @@ async function forecastReady(
   };
 }
 
-function decisionForecast({ measuredKey, override, lapsed }: DecisionKey): GateForecast {
-  return {
-    key: measuredKey,
-    ...(override === undefined ? {} : { override }),
-    ...(lapsed === undefined ? {} : { lapsed }),
-  };
-}
-
-/** What the cases ask that no criterion says: shown before anything is measured. */
-function withConditions(
-  { settings }: PlannedStage,
-  decision: GateForecast | undefined,
-): { readonly decision?: GateForecast } {
-  const expressions: { [name: string]: string } = {};
-  const verdicts: { [name: string]: VerdictCondition } = {};
-  for (const written of Array.isArray(settings['cases']) ? (settings['cases'] as readonly Json[]) : []) {
-    if (!isJsonObject(written)) continue;
-    const { name, expression, verdicts: condition } = written;
-    if (typeof name !== 'string') continue;
-    if (typeof expression === 'string') expressions[name] = expression;
-    // The planner has made it.
-    if (condition !== undefined) verdicts[name] = condition as VerdictCondition;
-  }
-  const said = {
-    ...(Object.keys(expressions).length === 0 ? {} : { expressions }),
-    ...(Object.keys(verdicts).length === 0 ? {} : { verdicts }),
-  };
-  return decision === undefined && Object.keys(said).length === 0 ? {} : { decision: { ...decision, ...said } };
-}
-
 /** A stage behind one that runs: certain when nothing was ever made with these settings, whatever its inputs turn out to be. */
 async function forecastBehind(
   context: Context,
@@ -232,6 +230,7 @@ async function forecastBehind(
   const time = await estimate(context, stage);
   if (stage.kind !== 'stop') {
     if (context.forced.has(id)) return { stage: id, will: 'run', cause: { because: 'forced' }, ...time };
+    context.announced.mayRun(stage, statics, inputs);
     if (!hasMatchingRecord(await context.index(), statics, inputs)) {
       return { stage: id, will: 'run', cause: await causeBehind(context, stage, statics, inputs), ...time };
     }

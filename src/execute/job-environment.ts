@@ -1,5 +1,6 @@
-// What a `command` stage sees of the environment: what any program needs, and what the workflow declares. Declared values
-// enter the key by their digest, secrets by their name alone; a variable that is missing is a failure before anything starts.
+// What a `command` stage, or a program of a package, sees of the environment: what any program needs, and what the workflow
+// declares. Declared values enter the key by their digest, secrets by their name alone; a variable that is missing is a
+// failure before anything starts.
 import type { StageFailure } from '../events/failures.ts';
 import type { PlannedStage } from '../plan/plan.ts';
 import { digestBytes } from '../support/digest.ts';
@@ -24,7 +25,8 @@ export function environmentOf(
   stage: Pick<PlannedStage, 'runsOn' | 'settings'>,
   given: Environment,
 ): Result<JobEnvironment, StageFailure> {
-  const declared = stage.runsOn === 'command' ? stage.settings['env'] : undefined;
+  const declares = stage.runsOn === 'command' || stage.runsOn === 'program';
+  const declared = declares ? stage.settings['env'] : undefined;
   const values: { [name: string]: string } = {};
   const keyed: { [name: string]: string } = {};
   const secrets: Secret[] = [];

@@ -64,6 +64,7 @@ async function readRow(store: Store, key: Digest): Promise<Row | undefined> {
   return [key, staticDigest(statics), isJsonObject(inputs) ? inputs : {}];
 }
 
-function staticDigest(statics: JsonObject): Digest {
+/** Of what of a key is known before any input is. */
+export function staticDigest(statics: JsonObject): Digest {
   return digestJson('headgate-statics', 1, statics);
 }

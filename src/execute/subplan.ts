@@ -22,7 +22,7 @@ function patternOf(name: string): RegExp {
   return new RegExp(`^${parts.join('.*')}$`);
 }
 
-/** The plan of these stages and all that comes before them. Stops that hang on one of their gates come along. */
+/** The plan of these stages and all that comes before them. Stops come along whose gates are all among them. */
 export function planUntil(plan: Plan, targets: readonly PlannedStage[]): Plan {
   const byId = new Map(plan.stages.map((stage) => [stage.id, stage]));
   const kept = new Set<StageId>();
@@ -40,8 +40,9 @@ export function planUntil(plan: Plan, targets: readonly PlannedStage[]): Plan {
   keep(targets);
   const gates = new Set(kept);
   for (const stage of plan.stages) {
-    const hangsOnKept = stage.after.some((after) => after.kind === 'case' && gates.has(after.ref.gate));
-    if (stage.kind === 'stop' && hangsOnKept) keep([stage]);
+    // All of them: the stop of a loop behind a gate would bring the whole loop along.
+    const hangsOn = stage.after.flatMap((after) => (after.kind === 'case' ? [after.ref.gate] : []));
+    if (stage.kind === 'stop' && hangsOn.length > 0 && hangsOn.every((gate) => gates.has(gate))) keep([stage]);
   }
   return { ...plan, stages: plan.stages.filter(({ id }) => kept.has(id)) };
 }

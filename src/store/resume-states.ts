@@ -4,7 +4,7 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDigest, type Digest } from '../support/digest.ts';
 import { syncFolder } from '../support/atomic-file.ts';
-import { namesIn } from '../support/missing-files.ts';
+import { isMissing, namesIn } from '../support/missing-files.ts';
 import type { StoreLayout } from './layout.ts';
 
 /** The folder of the newest state of a key, or undefined. */
@@ -21,7 +21,12 @@ export async function keepResumeState(layout: StoreLayout, key: Digest, left: st
   await mkdir(home, { recursive: true });
   const older = await numbersIn(home);
   const number = String(Number(older.at(-1) ?? '0') + 1).padStart(6, '0');
-  await rename(left, join(home, number));
+  try {
+    await rename(left, join(home, number));
+  } catch (error) {
+    if (isMissing(error)) return false; // another engine has just kept it
+    throw error;
+  }
   await syncFolder(home);
   for (const name of older) await rm(join(home, name), { recursive: true, force: true });
   return true;

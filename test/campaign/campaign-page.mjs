@@ -1,18 +1,20 @@
 // The results of the campaigns as a page for people. Numbers come from campaign.json; nothing here is typed in.
-const COMMANDS = {
-  crash: 'node test/campaign/campaign.mjs crash',
-  flips: 'node test/campaign/campaign.mjs flips',
-  mutations: 'node test/campaign/campaign.mjs mutations',
-  concurrency: 'node test/campaign/campaign.mjs concurrency',
-};
-
 export function campaignPage(results) {
   const parts = Object.entries(SECTIONS).flatMap(([name, section]) =>
-    results[name] === undefined
-      ? []
-      : [section(results[name]), `Again: \`${COMMANDS[name]} --seed ${results[name].seed}\`\n`],
+    results[name] === undefined ? [] : [section(results[name]), remarks(results[name]), `${madeBy(results[name])}\n`],
   );
   return `# Campaigns: crashes, bit flips, edits\n\n${parts.join('\n')}`;
+}
+
+/** Every fault in its own words; notes are added by whoever looked for the cause. */
+function remarks({ faults, notes = [] }) {
+  return [...faults, ...notes].map((line) => `- ${line}\n`).join('');
+}
+
+function madeBy({ command, date, machine, fileSystem, node, headgate, load, seed }) {
+  const again = command.includes('--seed') ? '' : `; its seed was ${seed}`;
+  const when = `${date.slice(0, 16).replace('T', ' ')} UTC`;
+  return `Made by \`${command}\`${again}, on ${when}; ${machine}, ${fileSystem}, load ${load[0]} before; Node ${node}, headgate ${headgate}.`;
 }
 
 const SECTIONS = {

@@ -9,6 +9,8 @@ export function sizeOf(name: string, short: number): number {
 
 /** Set when a campaign was asked for: where its results go, and that it may take its time. */
 export const resultsFile = typeof asked['results'] === 'string' ? asked['results'] : undefined;
+/** Command, date, machine, commit and load, noted by campaign.mjs before the start. */
+export const circumstances = asked['under'] ?? {};
 export const timeoutMs = resultsFile === undefined ? 600_000 : 6 * 3600_000;
 
 /** Progress of a long campaign. */

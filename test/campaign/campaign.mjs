@@ -2,8 +2,10 @@
 // same names are their short forms. Results go to docs/results/campaign.json and, as a page, to docs/results/campaign.md.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { circumstances } from '../../bench/engine/project.mjs';
 import { campaignPage } from './campaign-page.mjs';
 
 const root = join(import.meta.dirname, '../..');
@@ -28,7 +30,9 @@ const results = join(root, 'docs/results/campaign.json');
 const numbers = Object.fromEntries(Object.entries(values).map(([name, text]) => [name, Number(text)]));
 // One world, or a part of a campaign, is for looking for a cause: its numbers are nobody's results.
 const kept = values.world === undefined ? results : '/dev/null';
-const size = { ...SIZES[campaign], ...numbers, results: kept };
+const command = ['node test/campaign/campaign.mjs', ...process.argv.slice(2)].join(' ');
+const under = { command, ...circumstances(tmpdir()) };
+const size = { ...SIZES[campaign], ...numbers, results: kept, under };
 const { status } = spawnSync('npx', ['vitest', 'run', `test/campaign/${campaign}.test.ts`], {
   cwd: root,
   stdio: 'inherit',

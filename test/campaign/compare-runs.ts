@@ -3,7 +3,7 @@ import type { RunCause, RunEvent } from '../../src/events/run-events.ts';
 import type { StageForecast } from '../../src/execute/forecast.ts';
 import { ofType, statesOf } from '../support/engine.ts';
 import type { KeyParts, Prediction } from './oracle.ts';
-import type { BareStage } from './random-workflow.ts';
+import type { BareStage } from './bare-stage.ts';
 
 export interface Comparison {
   readonly bare: readonly BareStage[];
@@ -13,7 +13,6 @@ export interface Comparison {
   readonly events: readonly RunEvent[];
   readonly foreseen: readonly StageForecast[];
   readonly forced: ReadonlySet<string>;
-  readonly lost: ReadonlySet<string>;
   readonly settled: ReadonlyMap<string, KeyParts>;
 }
 
@@ -28,38 +27,47 @@ export function forecastFaults({ bare, predicted, events, foreseen }: Comparison
     if (stage === undefined) return [`the plan has a stage ${id}, which nobody declared`];
     const open = predicted.behindRuns.has(id);
     const state = states[id] ?? 'nothing';
+    const ends = predicted.stops || predicted.fails.size > 0;
     const must = (...allowed: readonly string[]): readonly string[] =>
-      // A run that stops may leave anything undone; what it did must be as announced all the same.
-      allowed.includes(state) || (predicted.stops && state === 'nothing')
+      // A run that stops or fails may leave anything undone; what it did must be as announced all the same.
+      allowed.includes(state) || (ends && state === 'nothing')
         ? []
         : [`${id} was announced as ${forecast.will}, but it came to ${state}`];
+    // What a judgement that fails does is open until it is made.
+    const failure = predicted.fails.has(id) ? ['failed'] : predicted.blocked.has(id) ? ['blocked'] : [];
     const mustBeOpen = open ? [] : [`${id} was announced as ${forecast.will}, but nothing before it runs`];
     switch (forecast.will) {
       case 'run':
-        return must('succeeded');
+        // That it runs is certain; how a judgement ends of which not all numbers are known is not.
+        return forecast.key === undefined ? must('succeeded', ...failure) : must('succeeded');
       case 'restore':
-        return forecast.until === undefined ? must('cached') : [...must('cached', 'not-taken'), ...mustBeOpen];
+        return forecast.until === undefined
+          ? must('cached')
+          : [...must('cached', 'not-taken', ...failure), ...mustBeOpen];
       case 'not-taken':
         return must('not-taken');
       case 'run-unless-unchanged':
-        return [...must('succeeded', 'cached'), ...mustBeOpen];
+        return [...must('succeeded', 'cached', ...failure), ...mustBeOpen];
       case 'unknown':
         return [
-          ...must('succeeded', 'cached', 'not-taken'),
+          ...must('succeeded', 'cached', 'not-taken', ...failure),
           ...(stage.kind === 'stop' ? mayStop(state) : []),
           ...mustBeOpen,
         ];
       case 'stop-the-run':
         return predicted.stops ? [] : [`${id} was announced to stop the run, which went on`];
       case 'fail':
+        return predicted.fails.has(id) ? must('failed') : [`${id} was announced to fail`];
       case 'be-blocked':
-        return [`${id} was announced to ${forecast.will}`];
+        return predicted.blocked.has(id) ? must('blocked') : [`${id} was announced to be blocked`];
     }
   });
 
   /** A stop has no end of its own in the journal but the run's. */
   function mayStop(state: string): readonly string[] {
-    return state === 'nothing' && !predicted.stops ? ['a stop has ended without a word'] : [];
+    return state === 'nothing' && !predicted.stops && predicted.fails.size === 0
+      ? ['a stop has ended without a word']
+      : [];
   }
 }
 
@@ -81,12 +89,12 @@ function causeText(cause: RunCause): string {
 }
 
 /** Undefined for the engine's own stages: they cost nothing and are compared by what they decide. */
-function expectedCause({ predicted, forced, lost, settled }: Comparison, id: string): string | undefined {
+function expectedCause({ predicted, forced, settled }: Comparison, id: string): string | undefined {
   const made = predicted.runs.get(id);
   const now = predicted.keys.get(id);
   if (made === undefined || now === undefined) return undefined;
   if (forced.has(id)) return 'forced';
-  if (made.known && made.digests.some((digest) => lost.has(digest))) return 'output-lost';
+  if (made.known && made.gone) return 'output-lost';
   const before = settled.get(id);
   if (before === undefined) return 'never-run';
   const heads = (['files', 'inputs', 'settings'] as const).filter((part) => before[part] !== now[part]);

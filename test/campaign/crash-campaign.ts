@@ -29,7 +29,7 @@ export interface CrashOptions {
   readonly kills: number;
   /** Only this project, to see a fault again. */
   readonly world?: number;
-  readonly onWorld?: (outcome: WorldOutcome) => void;
+  readonly onWorld?: (outcome: WorldOutcome, soFar: CrashResults) => void;
 }
 
 /** Two projects at once: there is always work for both cores, and one disturbs the other's timing. */
@@ -41,19 +41,20 @@ export async function crashCampaign({ seed, kills, world, onWorld }: CrashOption
   try {
     const { extent, expected } = await undisturbed(installation);
     const outcomes: WorldOutcome[] = [];
+    const soFar = (): CrashResults => summary(seed, outcomes, (performance.now() - began) / 1000);
     const killed = (): number => outcomes.reduce((sum, { hits }) => sum + hits.length, 0);
     let next = world ?? 1;
     const one = async (): Promise<void> => {
       const outcome = await crashWorld(installation, { seed, world: next++, extent, expected });
       outcomes.push(outcome);
-      onWorld?.(outcome);
+      onWorld?.(outcome, soFar());
     };
     const worker = async (): Promise<void> => {
       while (killed() < kills) await one();
     };
     if (world !== undefined) await one();
     else await Promise.all(Array.from({ length: AT_ONCE }, worker));
-    return summary(seed, outcomes, (performance.now() - began) / 1000);
+    return soFar();
   } finally {
     await installation.remove();
   }

@@ -16,7 +16,8 @@ test(
       seed,
       kills,
       ...(world === 0 ? {} : { world }),
-      onWorld: (outcome) => {
+      onWorld: (outcome, soFar) => {
+        keepResults('crash', soFar); // hours of work, should it be interrupted
         tell(
           `world ${outcome.world}: ${outcome.trouble}, ${outcome.hits.length} kills, ${outcome.faults.length} faults`,
         );

@@ -12,12 +12,13 @@ import { LatestKeys } from '../../src/store/actions.ts';
 import { openStore } from '../../src/store/store.ts';
 import { Engine, ofType } from '../support/engine.ts';
 import { causeFaults, forecastFaults, type Comparison } from './compare-runs.ts';
+import { FILES, fileName, knobWord, paramName, type Drawing } from './drawing.ts';
 import { edited, type Edit, type Project } from './edits.ts';
 import { needed, Oracle, type KeyParts } from './oracle.ts';
 import { pureJobs } from './pure-jobs.ts';
-import { bareStages, fileName, knobWord, paramName, workflowText, type Drawing } from './random-workflow.ts';
+import { bareStages, workflowTexts } from './random-workflow.ts';
 
-const FILE = 'flow.json';
+const [FILE] = FILES;
 const CODE = { worker: 'test', onnxruntime: '0' };
 
 export interface StepOutcome {
@@ -43,7 +44,7 @@ export class EditSequence {
   static async begin(drawing: Drawing): Promise<EditSequence> {
     const engine = await Engine.inNewFolder();
     const files = ['content 0', 'content 0'];
-    mkdirSync(join(engine.root, 'data'));
+    for (const folder of ['data', 'parts']) mkdirSync(join(engine.root, folder));
     files.forEach((text, index) => writeFileSync(join(engine.root, fileName(index)), text));
     return new EditSequence(engine, { drawing, order: 0, indent: 2, files, lost: new Set(), added: 0 });
   }
@@ -57,7 +58,7 @@ export class EditSequence {
     const { root } = this.engine;
     if (edit !== undefined) this.project = edited(this.project, edit, root, this.objects);
     const { drawing, order, indent, files, lost } = this.project;
-    writeFileSync(join(root, FILE), workflowText(drawing, order, indent));
+    for (const [path, text] of workflowTexts(drawing, order, indent)) writeFileSync(join(root, path), text);
     const whole = await this.load();
     if (typeof whole === 'string') return { faults: [`it does not plan: ${whole}`], stages: 0, sure: 0 };
 
@@ -84,7 +85,6 @@ export class EditSequence {
       events,
       foreseen,
       forced,
-      lost,
       settled: this.settled,
     };
     const faults = [
@@ -112,16 +112,17 @@ export class EditSequence {
   }
 
   private runFaults({ predicted, ran }: Comparison, outcome: string): readonly string[] {
-    const expected = predicted.stops ? 'stopped' : 'succeeded';
+    const ends = [...(predicted.stops ? ['stopped'] : []), ...(predicted.fails.size > 0 ? ['failed'] : [])];
+    const expected = ends.length > 0 ? ends : ['succeeded'];
     const counts = new Map<string, number>();
     for (const id of ran) counts.set(id, (counts.get(id) ?? 0) + 1);
     return [
-      ...(outcome === expected ? [] : [`the run ${outcome}, not ${expected}`]),
+      ...(expected.includes(outcome) ? [] : [`the run ${outcome}, not ${expected.join(' or ')}`]),
       ...[...counts].filter(([, count]) => count > 1).map(([id, count]) => `${id} ran ${count} times`),
       ...[...counts.keys()].filter((id) => !predicted.runs.has(id)).map((id) => `${id} ran without need`),
-      // What a stop leaves undone is undone.
+      // What a stop or a failure leaves undone is undone.
       ...[...predicted.runs.keys()]
-        .filter((id) => !predicted.stops && !counts.has(id))
+        .filter((id) => ends.length === 0 && !counts.has(id))
         .map((id) => `${id} did not run in spite of need`),
     ];
   }

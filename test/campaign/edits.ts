@@ -1,13 +1,20 @@
 // What a person does between two runs, drawn at random: edits of the workflow, of files, of the store, options of one run.
 import { chmodSync, existsSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileName, type Drawing, type Part } from './random-workflow.ts';
+import { fileName, FILES, KNOBS, type Drawing, type Part } from './drawing.ts';
 
 export const EDITS = [
   'a setting',
   'a parameter by --set',
   'a threshold',
   'a stage renamed',
+  'a template’s own setting',
+  'a template and its stages renamed',
+  'the bound of a loop',
+  'what a loop does when it is used up',
+  'items of a fan-out',
+  'inputs read otherwise',
+  'stages moved to another file',
   'keys in another order',
   'white space',
   'a stage added',
@@ -21,6 +28,14 @@ export const EDITS = [
   'a stage forced',
   'only until a stage',
 ] as const;
+
+/** Edits that only some parts can have. */
+const MEANT: { readonly [what in (typeof EDITS)[number]]?: readonly Part['kind'][] } = {
+  'a threshold': ['branch', 'halt', 'use', 'sweep', 'nest', 'loop', 'guard'],
+  'the bound of a loop': ['loop', 'nest', 'guard'],
+  'what a loop does when it is used up': ['loop', 'nest', 'guard'],
+  'items of a fan-out': ['fan', 'zip', 'sweep'],
+};
 
 export interface Edit {
   readonly what: (typeof EDITS)[number];
@@ -43,11 +58,11 @@ export interface Project {
 /** The project after the edit; files and objects are changed on the disk as well. */
 export function edited(project: Project, { what, at, to }: Edit, root: string, objects: readonly string[]): Project {
   const { drawing } = project;
-  const here = at % drawing.parts.length;
-  const part = drawing.parts[here];
+  const meant = drawing.parts.filter(({ kind }) => MEANT[what]?.includes(kind) ?? true);
+  const part = meant[at % meant.length];
   const withPart = (change: Partial<Part>): Project => ({
     ...project,
-    drawing: { ...drawing, parts: drawing.parts.map((one, index) => (index === here ? { ...one, ...change } : one)) },
+    drawing: { ...drawing, parts: drawing.parts.map((one) => (one === part ? { ...one, ...change } : one)) },
   });
   const put = (numbers: readonly number[]): readonly number[] =>
     numbers.map((number, index) => (index === to % numbers.length ? (at + to) % 3 : number));
@@ -61,6 +76,21 @@ export function edited(project: Project, { what, at, to }: Edit, root: string, o
       return withPart({ threshold: to % 4 });
     case 'a stage renamed':
       return withPart({ suffix: `r${to}` });
+    case 'a template’s own setting':
+      return { ...project, drawing: { ...drawing, shared: to % 3 } };
+    case 'a template and its stages renamed':
+      return { ...project, drawing: { ...drawing, inner: `t${to}` } };
+    case 'the bound of a loop':
+      return withPart({ bound: 1 + (to % 4) });
+    case 'what a loop does when it is used up':
+      return withPart({ exhausted: (['last', 'best', 'stop', 'fail'] as const)[to % 4] ?? 'last' });
+    case 'items of a fan-out':
+      return withPart({ items: 1 + (to % 4) });
+    case 'inputs read otherwise':
+      return withPart({ joined: (['apart', 'all', 'collect'] as const)[to % 3] ?? 'apart' });
+    case 'stages moved to another file':
+      if (at % 4 === 0) return { ...project, drawing: { ...drawing, templatesHome: to % FILES.length } };
+      return withPart({ home: to % FILES.length });
     case 'keys in another order':
       return { ...project, order: to };
     case 'white space':
@@ -106,16 +136,26 @@ export function edited(project: Project, { what, at, to }: Edit, root: string, o
 function withLeaf(project: Project, at: number, to: number): Project {
   const { drawing, added } = project;
   const read = drawing.parts[at % drawing.parts.length]?.label ?? '';
-  const kind = (['job', 'waiter', 'branch'] as const)[to % 3] ?? 'job';
-  const part: Part = {
-    label: `a${added}`,
-    kind,
+  const kind = (['job', 'waiter', 'branch', 'use', 'loop'] as const)[to % 5] ?? 'job';
+  const part = plainPart({ label: `a${added}`, kind, reads: [read] });
+  return { ...project, added: added + 1, drawing: { ...drawing, parts: [...drawing.parts, part] } };
+}
+
+/** A part with nothing special about it. */
+export function plainPart(given: Pick<Part, 'label' | 'kind' | 'reads'>): Part {
+  return {
     suffix: '',
-    knobs: [0, 0],
+    knobs: Array.from({ length: KNOBS }, () => 0),
     notes: [0, 0],
     threshold: 1,
-    reads: [read],
+    joined: 'apart',
     retry: 0,
+    items: 2,
+    bound: 2,
+    exhausted: 'last',
+    numbered: false,
+    templated: false,
+    home: 0,
+    ...given,
   };
-  return { ...project, added: added + 1, drawing: { ...drawing, parts: [...drawing.parts, part] } };
 }

@@ -22,7 +22,7 @@ import { Engine, ofType } from '../support/engine.ts';
 import { collect, ELSE, gate, oneOf, plan, stage } from '../support/plans.ts';
 import { filesBelow } from './damage.ts';
 import { journalsOf } from './end-state.ts';
-import { produce, pureJobs, seen, type Content } from './pure-jobs.ts';
+import { produce, pureJobs, seen, sha256, type Content } from './pure-jobs.ts';
 
 export interface Round {
   /** Folder of the store that was damaged: objects, actions, runs … */
@@ -133,14 +133,25 @@ export class FlipWorld {
     const path = kinds.get(kind)?.[random.below(kinds.get(kind)?.length ?? 1)] ?? '';
     const name = path.slice(home.length + 1);
     const how = damage(path, random);
-    const { events, faults } = await this.run();
+    let { events, faults } = await this.run();
+    if (kind === 'objects' && !isFound(events)) ({ events, faults } = await this.useAll());
     const after = await this.faultsAfter(kind, path);
-    const found =
-      ofType(events, 'object-quarantined').length > 0 ||
-      ofType(events, 'stage-started').some(({ stage: id }) => !/^(read-|judge)/.test(id));
+    const found = isFound(events);
     if (kind === 'objects' && !found) faults.push('nobody has noticed');
     const told = [...faults, ...after].map((fault) => `${how} ${name}: ${fault}`);
     return { kind, how, end: found ? 'found' : 'harmless', faults: told };
+  }
+
+  /** An object that nobody had to read is needed now: what was delivered of it is gone. The run after that makes it again. */
+  private async useAll(): ReturnType<FlipWorld['run']> {
+    const { out } = openStore(this.engine.root).layout;
+    rmSync(out, { recursive: true, force: true });
+    await this.run();
+    const wrong = filesBelow(out).filter(
+      (path) => !existsSync(join(this.engine.root, '.headgate/objects', shard(path))),
+    );
+    const { events, faults } = await this.run();
+    return { events, faults: [...faults, ...wrong.map((path) => `${path} was delivered with damage`)] };
   }
 
   /** All readers read; then what a person takes away is delivered, as the command line does. */
@@ -178,6 +189,17 @@ export class FlipWorld {
       ? ['the damaged tree is still in its place']
       : [];
   }
+}
+
+function isFound(events: readonly RunEvent[]): boolean {
+  const made = ofType(events, 'stage-started').some(({ stage: id }) => !/^(read-|judge)/.test(id));
+  return made || ofType(events, 'object-quarantined').length > 0;
+}
+
+/** Where the object of a file with these bytes is. */
+function shard(path: string): string {
+  const digest = sha256(readFileSync(path, 'utf8'));
+  return join(digest.slice(0, 2), digest);
 }
 
 function objectsOf(root: string, digest: string, tree: boolean): readonly string[] {

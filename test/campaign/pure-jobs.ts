@@ -1,7 +1,7 @@
 // Programs that are nothing but a function of their words and inputs, run without processes: for campaigns that need
 // thousands of runs of the real engine. The function is here once, for the executor that plays the programs and for the oracles
 // that say beforehand what must come out.
-//   words: `label=…` goes into every output, `values=n` how many different outputs there are, `note=…` is not looked at
+//   words: `label=…`, `key=…` and `also=…` go into every output, `values=n` how many different outputs there are, `note=…` is not looked at
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -34,10 +34,10 @@ export function produce(
   const word = (name: string): string => words.find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
   const read = Object.entries(inputs).sort(([left], [right]) => (left < right ? -1 : 1));
   const value = parseInt(sha256(JSON.stringify([words, read])).slice(0, 8), 16) % (Number(word('values')) || 1 << 30);
-  const label = word('label');
+  // Instances of a fan-out share a label; no two stages may make one object, or it would be unclear who lost it.
+  const label = `${word('label')}${word('key')}${word('also')}`;
   const contents = Object.entries(declared).map(([port, { type }]): [string, Content] => {
-    // Instances of a fan-out share a label; no two stages may make one object, or it would be unclear who lost it.
-    const text = `${label}${word('key')} ${port} ${value}`;
+    const text = `${label} ${port} ${value}`;
     if (type === 'metrics') return [port, metricsText(label, value)];
     if (type !== 'dataset') return [port, text];
     const files = Array.from({ length: TREE_FILES }, (_, index) => [`part/${index}`, `${text} ${index}`]);

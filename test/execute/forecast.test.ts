@@ -207,3 +207,13 @@ test('a stop that is sure to come is announced', async () => {
   expect((await engine.run(stopping)).outcome.exitCode).toBe(3);
   expect((await forecast(stopping))['stop']).toMatchObject({ will: 'stop-the-run', reason: 'too low' });
 });
+
+test('of two stages that do the same, one is announced to run and the other to take what that one makes', async () => {
+  const same = { outputs: { out: 'the same' } };
+  const twice = plan([job('first', same), job('again', same), job('other', { rate: 2 })]);
+  const foreseen = await forecast(twice);
+  expect(wills(foreseen)).toEqual({ first: 'run', again: 'restore', other: 'run' });
+  expect(foreseen['again']).toMatchObject({ sharedWith: 'first' });
+  const { states } = await engine.run(twice);
+  expect(states).toEqual({ first: 'succeeded', again: 'cached', other: 'succeeded' });
+});

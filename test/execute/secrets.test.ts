@@ -6,7 +6,7 @@ import type { PlannedStage } from '../../src/plan/plan.ts';
 import { foldRun } from '../../src/report/run-report.ts';
 import type { JsonObject } from '../../src/support/json.ts';
 import { Engine, ofType } from '../support/engine.ts';
-import { plan, script } from '../support/plans.ts';
+import { plan, script, stage } from '../support/plans.ts';
 
 const SECRET = 'hf_9sPq7"xY+z/w=';
 let engine: Engine;
@@ -156,4 +156,28 @@ describe('a declared variable', () => {
     });
     expect(ofType(events, 'stage-started')).toEqual([]);
   });
+});
+
+test('a program of a package sees declared variables only, and its secrets are kept nowhere', async () => {
+  vi.stubEnv('UNDECLARED', 'unseen');
+  const code = `
+    const fs = require('fs'); const home = process.argv[1]; const { token } = JSON.parse(fs.readFileSync(home + '/job.json', 'utf8'));
+    const { DEMO_TOKEN, DEMO_MODE, UNDECLARED } = process.env;
+    console.log(DEMO_TOKEN); fs.appendFileSync(home + '/events.jsonl', JSON.stringify({ type: 'note', level: 'info', text: 'with ' + DEMO_TOKEN }) + '\\n');
+    fs.writeFileSync(home + '/out/seen', [DEMO_TOKEN.length, DEMO_MODE, UNDECLARED].join());
+    fs.writeFileSync(home + '/result.json', JSON.stringify({ protocol: 1, token, status: 'succeeded', outputs: { out: 'seen' }, summary: {} }));`;
+  const labels: PlannedStage = {
+    ...stage('labels', 'label', {
+      runsOn: 'program',
+      outputs: { out: 'file' },
+      settings: { env: { ...secret, DEMO_MODE: {} } },
+    }),
+    program: { argv: [process.execPath, '-e', code], declared: ['node'] },
+  };
+  const { states, events } = await engine.run(plan([labels]));
+  expect(states).toEqual({ labels: 'succeeded' });
+  const digest = ofType(events, 'stage-succeeded')[0]?.outputs['out']?.digest ?? '';
+  const seen = await readFile(join(engine.root, '.headgate/objects', digest.slice(0, 2), digest), 'utf8');
+  expect(seen).toBe(`${SECRET.length},fast,`);
+  expect(await leaks()).toEqual([]);
 });

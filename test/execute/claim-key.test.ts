@@ -1,0 +1,90 @@
+// What an engine does with a key that a dead engine had claimed, here or on another host.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { claimKey, type Claiming } from '../../src/execute/claim-key.ts';
+import { HEARTBEAT_MS, readClaim, takeClaim, thisHost } from '../../src/store/claims.ts';
+import { resumeStateOf } from '../../src/store/resume-states.ts';
+import { openStore } from '../../src/store/store.ts';
+import { digestBytes } from '../../src/support/digest.ts';
+import { bundleEntry } from '../support/bundle.ts';
+
+const key = digestBytes('what is to be done');
+const SILENT_MS = 6 * HEARTBEAT_MS;
+
+let root: string;
+let jobFolder: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'headgate-claim-'));
+  jobFolder = join(openStore(root).layout.runs, 'theirs/jobs/train/1');
+  await mkdir(join(jobFolder, 'resume'), { recursive: true });
+  await writeFile(join(jobFolder, 'resume/state'), 'step 36');
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+interface Doing {
+  readonly endOrphan?: () => Promise<void>;
+  readonly clock?: NonNullable<Claiming['clock']>;
+  readonly onWaiting?: Claiming['onWaiting'];
+}
+
+function claim({ endOrphan = () => Promise.resolve(), onWaiting = () => undefined, ...clock }: Doing = {}) {
+  const store = openStore(root);
+  const executor = {
+    start: () => Promise.reject(new Error('nothing runs here')),
+    endOrphan,
+    stderrTail: () => Promise.resolve(''),
+  };
+  const stopping = new AbortController().signal;
+  return claimKey({ store, executor, run: 'ours', orphanGraceMs: 0, stopping, onWaiting, ...clock }, key);
+}
+
+test('an engine that is killed while it takes over from a dead one loses nothing of what that one had saved', async () => {
+  const { layout } = openStore(root);
+  const dead = { pid: 2 ** 22 + 1, startTime: '1' };
+  takeClaim(layout, key, { engine: dead, host: thisHost, run: 'theirs', jobFolder, job: dead });
+  await expect(claim({ endOrphan: () => Promise.reject(new Error('killed')) })).rejects.toThrow('killed');
+  expect(readClaim(layout, key)).toMatchObject({ jobFolder });
+  expect(await claim()).toBe(true);
+  expect(await resumeStateOf(layout, key)).toBeDefined();
+});
+
+test('an engine of another host keeps its key while its claim moves; silent for long enough, it is inherited from', async () => {
+  const main = await bundleEntry(join(import.meta.dirname, '../support/engine-elsewhere.ts'));
+  const other = spawn(process.execPath, [main, root, key, jobFolder], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const said = async (): Promise<string> => String((await once(other.stdout, 'data'))[0]).trim();
+  try {
+    expect(await said()).toBe('claimed');
+    let now = 0;
+    let moved = false;
+    const owners: string[] = [];
+    const killed: string[] = [];
+    const look = await claim({
+      onWaiting: ({ host }) => owners.push(host),
+      // Its process lives here all the time, but nobody may look: on another host its pid says nothing.
+      endOrphan: () => Promise.resolve(void killed.push('its job')),
+      clock: {
+        now: () => now,
+        wait: async (milliseconds) => {
+          now += milliseconds;
+          if (now < SILENT_MS * 0.8 || moved) return;
+          moved = true;
+          other.stdin.write('move\n');
+          expect(await said()).toBe('moved');
+        },
+      },
+    });
+    // Whoever has waited looks first whether the work was done meanwhile; it was not, so the key is free to take.
+    expect({ look, owners, killed }).toEqual({ look: false, owners: ['elsewhere'], killed: [] });
+    expect(await claim()).toBe(true);
+    expect(now).toBeGreaterThan(SILENT_MS * 1.8);
+    expect(now).toBeLessThan(SILENT_MS * 2);
+    expect(readClaim(openStore(root).layout, key)).toMatchObject({ run: 'ours', host: thisHost });
+    expect(await resumeStateOf(openStore(root).layout, key)).toBeDefined();
+  } finally {
+    other.kill();
+  }
+});
