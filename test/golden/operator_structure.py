@@ -47,7 +47,6 @@ def shapes(cases):
             return x.reshape(n, c, h // size, size, w // size, size).permute(0, 3, 5, 1, 2, 4).reshape(n, -1, h // size, w // size)
         cases.add("SpaceToDepth", [x], to_depth, attributes={"blocksize": size})
     cases.add("Cast", [normal(3, 2)], torch.clone, attributes={"to": 1})
-    cases.add("Cast", [spaced(3, 2, step=0.4)], lambda x: x.trunc().detach() + x * 0, attributes={"to": 6})
     cases.add("Dropout", [normal(3, 2)], torch.clone)
     cases.add("Dropout", [normal(3, 2), torch.tensor(0.3), torch.tensor(False)], lambda x, r, t: x.clone(), wanted=[0])
 

@@ -13,10 +13,7 @@ export interface Pointwise {
 }
 
 /** A rule of one differentiable input; `back` gives dx. */
-export function pointwise(
-  back: (parts: Pointwise) => string,
-  lower?: (context: RuleContext) => void,
-): GradientRule {
+export function pointwise(back: (parts: Pointwise) => string, lower?: (context: RuleContext) => void): GradientRule {
   return {
     kind: 'gradient',
     ...(lower === undefined ? {} : { lower }),
