@@ -14,6 +14,7 @@ const refused: ReadonlyMap<string, string> = new Map([
   ['Loop', 'control flow cannot be quantised: cut the model before it'],
   ['Scan', 'control flow cannot be quantised: cut the model before it'],
   ['LSTM', 'recurrent operators are not supported: keep this part out of the model'],
+  ['RNN', 'recurrent operators are not supported: keep this part out of the model'],
   ['GRU', 'recurrent operators are not supported: keep this part out of the model'],
 ]);
 

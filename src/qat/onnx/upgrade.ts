@@ -99,7 +99,16 @@ const upgrades: { readonly [operator: string]: readonly Upgrade[] } = {
   Div: rightAligned,
   Pow: rightAligned,
   Gemm: rightAligned,
-  PRelu: rightAligned,
+  PRelu: [
+    {
+      since: 7,
+      rewrite: (b, node) => {
+        const slopes = b.initializers.get(node.inputs[1] as string)?.data.length ?? 0;
+        if (slopes !== 1) return 'its slopes lie along the channels, as opsets before 7 wrote them; export it again';
+        put(b, node, node.inputs, without(node, 'consumed_inputs'));
+      },
+    },
+  ],
   Clip: [
     {
       since: 11,

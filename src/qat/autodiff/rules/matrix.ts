@@ -29,7 +29,7 @@ const matMul: GradientRule = {
       // One matrix for a whole batch: the batch is only more rows.
       if (w.length === 2 && batch.length === a.length - 2) {
         const rows = sizeOf(batch) * m;
-        const [flat, dFlat] = [b.reshape(aValue, [rows, k]), b.reshape(dProduct as string, [rows, n])];
+        const [flat, dFlat] = [b.reshape(aValue, [rows, k]), b.reshape(dProduct, [rows, n])];
         return fitted(b, b.emit('Gemm', [flat, dFlat], { transA: int(1) }), w, other);
       }
       return unfitted(b, fused(b, aValue, dProduct, 'transA'), [...batch, k, n], w, other);
