@@ -81,24 +81,10 @@ const upgrades: { readonly [operator: string]: readonly Upgrade[] } = {
   ReduceSum: axesAsInput(13),
   Squeeze: axesAsInput(13),
   Unsqueeze: axesAsInput(13),
-  ReduceMean: axesAsInput(18),
-  ReduceMax: axesAsInput(18),
-  ReduceMin: axesAsInput(18),
-  ReduceProd: axesAsInput(18),
-  ReduceL1: axesAsInput(18),
-  ReduceL2: axesAsInput(18),
-  ReduceLogSum: axesAsInput(18),
-  ReduceLogSumExp: axesAsInput(18),
-  ReduceSumSquare: axesAsInput(18),
-  Softmax: flatSoftmax,
-  LogSoftmax: flatSoftmax,
-  Hardmax: flatSoftmax,
-  Add: rightAligned,
-  Sub: rightAligned,
-  Mul: rightAligned,
-  Div: rightAligned,
-  Pow: rightAligned,
-  Gemm: rightAligned,
+  ...each(axesAsInput(18), 'ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2'),
+  ...each(axesAsInput(18), 'ReduceLogSum ReduceLogSumExp ReduceSumSquare'),
+  ...each(flatSoftmax, 'Softmax LogSoftmax Hardmax'),
+  ...each(rightAligned, 'Add Sub Mul Div Pow Gemm'),
   PRelu: [
     {
       since: 7,
@@ -297,6 +283,10 @@ const upgrades: { readonly [operator: string]: readonly Upgrade[] } = {
     },
   ],
 };
+
+function each(entries: readonly Upgrade[], operators: string): { readonly [operator: string]: readonly Upgrade[] } {
+  return Object.fromEntries(operators.split(' ').map((operator) => [operator, entries]));
+}
 
 function onlyIf(holds: (node: IrNode) => boolean, why: string): Upgrade['rewrite'] {
   return (b, node) => {
