@@ -78,9 +78,7 @@ const resizeFromScales = (b: GraphBuilder, node: IrNode, scales: string): void =
 };
 
 const upgrades: { readonly [operator: string]: readonly Upgrade[] } = {
-  ReduceSum: axesAsInput(13),
-  Squeeze: axesAsInput(13),
-  Unsqueeze: axesAsInput(13),
+  ...each(axesAsInput(13), 'ReduceSum Squeeze Unsqueeze'),
   ...each(axesAsInput(18), 'ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2'),
   ...each(axesAsInput(18), 'ReduceLogSum ReduceLogSumExp ReduceSumSquare'),
   ...each(flatSoftmax, 'Softmax LogSoftmax Hardmax'),
@@ -171,14 +169,7 @@ const upgrades: { readonly [operator: string]: readonly Upgrade[] } = {
     },
   ],
   // In evaluation it is the identity, whatever its ratio.
-  Dropout: [
-    {
-      since: 12,
-      rewrite: (b, node) => {
-        put(b, node, [node.inputs[0] as string], {});
-      },
-    },
-  ],
+  Dropout: [{ since: 12, rewrite: (b, node) => put(b, node, [node.inputs[0] as string], {}) }],
   BatchNormalization: [
     {
       since: 14,
