@@ -1,26 +1,44 @@
 // The table of gradient rules, by operator. An operator that is not here is refused by name.
 import type { GradientRule } from './rule.ts';
+import { activationRules } from './rules/activations.ts';
+import { arithmeticRules } from './rules/arithmetic.ts';
 import { batchNormalization, batchNormTrain } from './rules/batch-norm.ts';
+import { convTranspose } from './rules/conv-transpose.ts';
 import { conv } from './rules/conv.ts';
-import { add, div, identity, mul, relu, reshape, sigmoid, sub } from './rules/elementwise.ts';
 import { fakeQuant } from './rules/fake-quant.ts';
+import { functionRules } from './rules/functions.ts';
+import { gatherRules } from './rules/gather.ts';
+import { gridSampleRules } from './rules/grid-sample.ts';
 import { crossEntropy, focalHeatmap, meanSquaredError } from './rules/losses.ts';
-import { concat, resize } from './rules/structure.ts';
+import { matrixRules } from './rules/matrix.ts';
+import { normalisationRules } from './rules/normalisation.ts';
+import { poolingRules } from './rules/pooling.ts';
+import { reductionRules } from './rules/reductions.ts';
+import { resizeRules } from './rules/resize.ts';
+import { shapeRules } from './rules/shape.ts';
+import { slicingRules } from './rules/slicing.ts';
+import { softmaxRules } from './rules/softmax.ts';
+import { rulesWithoutGradient } from './rules/without-gradient.ts';
 
 /** Keys are `Op` for the standard domain and `domain.Op` for others. */
-export const gradientRules: ReadonlyMap<string, GradientRule> = new Map([
-  ['Add', add],
-  ['Sub', sub],
-  ['Mul', mul],
-  ['Div', div],
-  ['Relu', relu],
-  ['Sigmoid', sigmoid],
-  ['Identity', identity],
-  ['Reshape', reshape],
+export const gradientRules: ReadonlyMap<string, GradientRule> = new Map<string, GradientRule>([
   ['Conv', conv],
-  ['Concat', concat],
-  ['Resize', resize],
+  ['ConvTranspose', convTranspose],
   ['BatchNormalization', batchNormalization],
+  ...Object.entries(normalisationRules),
+  ...Object.entries(matrixRules),
+  ...Object.entries(poolingRules),
+  ...Object.entries(resizeRules),
+  ...Object.entries(gridSampleRules),
+  ...Object.entries(arithmeticRules),
+  ...Object.entries(functionRules),
+  ...Object.entries(activationRules),
+  ...Object.entries(softmaxRules),
+  ...Object.entries(reductionRules),
+  ...Object.entries(shapeRules),
+  ...Object.entries(slicingRules),
+  ...Object.entries(gatherRules),
+  ...Object.entries(rulesWithoutGradient),
   ['headgate.BatchNormTrain', batchNormTrain],
   ['headgate.FakeQuant', fakeQuant],
   ['headgate.FocalHeatmap', focalHeatmap],

@@ -7,7 +7,9 @@ import { attributeTypes, dataTypeNumbers, onnxProto } from './proto.ts';
 import { packTensor, unpackTensor } from './tensor-proto.ts';
 import type { TensorProto } from './tensor-proto.ts';
 
-const modelType = protobuf.Root.fromJSON(onnxProto).lookupType('ModelProto');
+const types = protobuf.Root.fromJSON(onnxProto);
+const modelType = types.lookupType('ModelProto');
+const tensorType = types.lookupType('TensorProto');
 
 /** A model that cannot be read or is not supported: a user's problem, with its words. */
 export class OnnxError extends Error {
@@ -74,6 +76,12 @@ export function decodeModel(bytes: Uint8Array): GraphIr {
     initializers,
     metadata: Object.fromEntries(model.metadataProps.map(({ key, value }) => [key, value])),
   };
+}
+
+/** One tensor in a file of its own, as ONNX's test data holds them. @throws OnnxError when it is none. */
+export function decodeTensor(bytes: Uint8Array): IrTensor {
+  const proto = tensorType.toObject(tensorType.decode(bytes), { arrays: true, defaults: true, longs: BigInt });
+  return readTensor(proto as TensorProto, 'the tensor');
 }
 
 /** Deterministic: equal graphs give equal bytes. */

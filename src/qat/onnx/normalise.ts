@@ -1,9 +1,10 @@
 // Spellings of foreign exporters brought to one form: nodes stand in topological order, Constant nodes and nodes that only
-// rearrange constants become initializers.
+// rearrange constants become initializers, and every opset is spelled as opset 18.
 // What headgate cannot quantise is refused with the node's name.
 import { OnnxError } from './codec.ts';
 import { foldConstants } from './fold-constants.ts';
 import type { GraphIr, IrNode, IrTensor } from './ir.ts';
+import { upgradeOpset } from './upgrade.ts';
 
 const refused: ReadonlyMap<string, string> = new Map([
   ['QuantizeLinear', 'the model is already quantised: import the float model it was made from'],
@@ -13,6 +14,7 @@ const refused: ReadonlyMap<string, string> = new Map([
   ['Loop', 'control flow cannot be quantised: cut the model before it'],
   ['Scan', 'control flow cannot be quantised: cut the model before it'],
   ['LSTM', 'recurrent operators are not supported: keep this part out of the model'],
+  ['RNN', 'recurrent operators are not supported: keep this part out of the model'],
   ['GRU', 'recurrent operators are not supported: keep this part out of the model'],
 ]);
 
@@ -27,12 +29,17 @@ export function normaliseImported(graph: GraphIr): GraphIr {
   const nodes: IrNode[] = [];
   for (const node of graph.nodes) {
     const why = refused.get(node.op);
-    if (why !== undefined) throw new UnsupportedModelError(`node "${node.name}" (${node.op}): ${why}`);
+    if (why !== undefined) refuse(node, why);
     if (node.op === 'Constant') initializers.set(node.outputs[0] as string, constantOf(node));
     else nodes.push(node);
   }
   const known = new Set([...initializers.keys(), ...graph.inputs.map((input) => input.name)]);
-  return foldConstants({ ...graph, nodes: ordered(nodes, known), initializers });
+  const plain = { ...graph, nodes: ordered(nodes, known), initializers };
+  return foldConstants(upgradeOpset(plain, refuse));
+}
+
+function refuse(node: IrNode, why: string): never {
+  throw new UnsupportedModelError(`node "${node.name}" (${node.op}): ${why}`);
 }
 
 function constantOf(node: IrNode): IrTensor {

@@ -1,8 +1,9 @@
 // Batch normalisation. In evaluation form an affine map with constant statistics; in training form
 // `headgate.BatchNormTrain(x, gamma, beta) → y, mean, variance` with the batch's own (biased) variance.
 // dx = γ·invstd/M · (M·dy − Σdy − x̂·Σ(dy·x̂)) with M = N·H·W (Ioffe and Szegedy 2015).
-import { float, floatOf, int } from '../../onnx/ir.ts';
+import { float, floatOf, int, intOf } from '../../onnx/ir.ts';
 import type { GraphBuilder } from '../../onnx/builder.ts';
+import { axesFrom, GradientError, sizeOf } from '../rule.ts';
 import type { GradientRule } from '../rule.ts';
 
 export const batchNormTrain: GradientRule = {
@@ -25,14 +26,16 @@ export const batchNormTrain: GradientRule = {
     if (dy === undefined) return [];
     const [x, gamma] = node.inputs as [string, string];
     const [, mean, variance] = node.outputs as [string, string, string];
-    const [n, channels, h, w] = shapeOf(x) as [number, number, number, number];
+    const shape = shapeOf(x);
+    const channels = shape[1] as number;
+    const rank = shape.length;
     const epsilon = floatOf(node, 'epsilon', 1e-5);
     const invStd = b.emit('Reciprocal', [b.emit('Sqrt', [b.emit('Add', [variance, b.scalar(epsilon)])])]);
-    const sumDy = channelSum(b, dy);
-    const centred = b.emit('Sub', [channelSum(b, b.emit('Mul', [dy, x])), b.emit('Mul', [mean, sumDy])]);
+    const sumDy = channelSum(b, dy, rank);
+    const centred = b.emit('Sub', [channelSum(b, b.emit('Mul', [dy, x]), rank), b.emit('Mul', [mean, sumDy])]);
     const dGamma = b.emit('Mul', [centred, invStd]);
     const scale = b.emit('Mul', [gamma, invStd]);
-    const count = b.scalar(n * h * w);
+    const count = b.scalar(sizeOf(shape) / channels);
     const slope = b.emit('Neg', [b.emit('Div', [b.emit('Mul', [b.emit('Mul', [scale, invStd]), dGamma]), count])]);
     const offset = b.emit('Neg', [b.emit('Div', [b.emit('Mul', [scale, sumDy]), count])]);
     const zeros = b.floats(Array.from({ length: channels }, () => 0));
@@ -51,16 +54,22 @@ export const batchNormalization: GradientRule = {
   kind: 'gradient',
   backward: ({ b, node, shapeOf, upstream: [dy], wanted }) => {
     if (dy === undefined) return [];
+    if (intOf(node, 'training_mode', 0) === 1)
+      throw new GradientError(node, 'it is in training mode; export the model in evaluation mode');
     const [x, gamma, , mean, variance] = node.inputs as [string, string, string, string, string];
+    const rank = shapeOf(x).length;
     const channels = shapeOf(x)[1] as number;
     const invStd = b.emit('Reciprocal', [
       b.emit('Sqrt', [b.emit('Add', [variance, b.scalar(floatOf(node, 'epsilon', 1e-5))])]),
     ]);
-    const scale = b.reshape(b.emit('Mul', [gamma, invStd]), [channels, 1, 1]);
-    const sumDy = wanted[1] === true || wanted[2] === true ? channelSum(b, dy) : undefined;
+    const scale = b.reshape(b.emit('Mul', [gamma, invStd]), [channels, ...axesFrom(2, rank).map(() => 1)]);
+    const sumDy = wanted[1] === true || wanted[2] === true ? channelSum(b, dy, rank) : undefined;
     const dGamma =
       wanted[1] === true && sumDy !== undefined
-        ? b.emit('Mul', [b.emit('Sub', [channelSum(b, b.emit('Mul', [dy, x])), b.emit('Mul', [mean, sumDy])]), invStd])
+        ? b.emit('Mul', [
+            b.emit('Sub', [channelSum(b, b.emit('Mul', [dy, x]), rank), b.emit('Mul', [mean, sumDy])]),
+            invStd,
+          ])
         : undefined;
     return [
       wanted[0] === true ? b.emit('Mul', [dy, scale]) : undefined,
@@ -70,6 +79,7 @@ export const batchNormalization: GradientRule = {
   },
 };
 
-function channelSum(b: GraphBuilder, value: string): string {
-  return b.reduceSum(b.reduceSum(value, [2, 3], false), [0], false);
+/** [N, C, …] summed to [C], in two steps: several times faster than one. */
+export function channelSum(b: GraphBuilder, value: string, rank: number): string {
+  return b.reduceSum(rank > 2 ? b.reduceSum(value, axesFrom(2, rank), false) : value, [0], false);
 }

@@ -1,10 +1,15 @@
-// Convolution, 2-D, NCHW. y[n,o] = Σ x[n,i] ⋆ w[o,i] (+ bias). Three gradients, each with the cheapest lowering measured on
-// CPU for its case: pointwise as one batched product, depthwise by shifted products (stride 1) or a grouped convolution
-// over batch·channels (stride 2), the general case by shifted products, one batched matrix product per kernel tap.
-import { int, ints, intOf, intsOf, textOf } from '../../onnx/ir.ts';
+// Convolution over one or two spatial axes, NCHW. y[n,o] = Σ x[n,i] ⋆ w[o,i] (+ bias). Three gradients, each with the
+// cheapest lowering measured on CPU for its case: pointwise as one batched product, depthwise by shifted products (stride 1)
+// or a grouped convolution over batch·channels (stride 2), the general case by shifted products, one batched matrix product
+// per kernel tap.
+import { int, ints, intOf } from '../../onnx/ir.ts';
 import type { GraphBuilder } from '../../onnx/builder.ts';
 import type { IrNode } from '../../onnx/ir.ts';
+import { GradientError } from '../rule.ts';
 import type { GradientRule } from '../rule.ts';
+import { channelSum } from './batch-norm.ts';
+import { windowAxes } from './window.ts';
+import type { WindowAxis } from './window.ts';
 
 export interface ConvGeometry {
   readonly batch: number;
@@ -25,41 +30,54 @@ export const conv: GradientRule = {
   backward: ({ b, node, shapeOf, upstream: [dy], wanted }) => {
     if (dy === undefined) return [];
     const [x, w] = node.inputs as [string, string];
-    const geometry = convGeometry(node, shapeOf(x), shapeOf(w), shapeOf(node.outputs[0] as string));
+    const shapes = { x: shapeOf(x), w: shapeOf(w), y: shapeOf(node.outputs[0] as string) };
+    const geometry = convGeometry(node, shapes);
+    const sheet = sheets(b, shapes.x.length);
     return [
-      wanted[0] === true ? inputGradient(b, dy, w, geometry) : undefined,
-      wanted[1] === true ? weightGradient(b, x, dy, geometry) : undefined,
-      wanted[2] === true ? b.reduceSum(b.reduceSum(dy, [2, 3], false), [0], false) : undefined,
+      wanted[0] === true
+        ? sheet.back(inputGradient(b, sheet.of(dy, shapes.y), sheet.of(w, shapes.w), geometry), shapes.x)
+        : undefined,
+      wanted[1] === true
+        ? sheet.back(weightGradient(b, sheet.of(x, shapes.x), sheet.of(dy, shapes.y), geometry), shapes.w)
+        : undefined,
+      wanted[2] === true ? channelSum(b, dy, shapes.y.length) : undefined,
     ];
   },
 };
 
-/** Of a 2-D NCHW convolution node, from the shapes of its input, weight and output. @throws Error on any other form. */
+/** A signal [N, C, L] is an image one pixel high; images are themselves. */
+export function sheets(b: GraphBuilder, rank: number) {
+  const flat = (shape: readonly number[]): readonly number[] => [...shape.slice(0, 2), 1, ...shape.slice(2)];
+  return {
+    of: (value: string, shape: readonly number[]): string => (rank === 3 ? b.reshape(value, flat(shape)) : value),
+    back: (value: string, shape: readonly number[]): string => (rank === 3 ? b.reshape(value, shape) : value),
+  };
+}
+
+/** Of a convolution node over one or two spatial axes, from its shapes. @throws GradientError on three. */
 export function convGeometry(
   node: IrNode,
-  x: readonly number[],
-  w: readonly number[],
-  y: readonly number[],
+  { x, w, y }: { readonly x: readonly number[]; readonly w: readonly number[]; readonly y: readonly number[] },
 ): ConvGeometry {
-  if (x.length !== 4 || textOf(node, 'auto_pad', 'NOTSET') !== 'NOTSET') {
-    throw new Error(`Conv "${node.name}": only 2-D convolutions with explicit pads have a gradient`);
-  }
-  const pair = (name: string, fallback: readonly number[]): [number, number] => {
-    const values = intsOf(node, name, fallback);
-    return [values[0] as number, values[1] as number];
+  if (x.length !== 4 && x.length !== 3)
+    throw new GradientError(node, `${x.length - 2} spatial axes have no gradient, only one or two`);
+  const axes = windowAxes(node, w.slice(2), x.slice(2), y.slice(2));
+  const pair = (read: (axis: WindowAxis) => number, missing: number): [number, number] => {
+    const [first, second] = axes.map(read) as [number, number | undefined];
+    return second === undefined ? [missing, first] : [first, second];
   };
-  const pads = intsOf(node, 'pads', [0, 0, 0, 0]);
+  const [before, after] = [pair((axis) => axis.before, 0), pair((axis) => axis.after, 0)];
   return {
     batch: x[0] as number,
     inChannels: x[1] as number,
     outChannels: w[0] as number,
     group: intOf(node, 'group', 1),
-    inSize: [x[2] as number, x[3] as number],
-    outSize: [y[2] as number, y[3] as number],
-    kernel: [w[2] as number, w[3] as number],
-    stride: pair('strides', [1, 1]),
-    dilation: pair('dilations', [1, 1]),
-    pads: [pads[0] as number, pads[1] as number, pads[2] as number, pads[3] as number],
+    inSize: pair((axis) => axis.input, 1),
+    outSize: pair((axis) => axis.output, 1),
+    kernel: pair((axis) => axis.kernel, 1),
+    stride: pair((axis) => axis.stride, 1),
+    dilation: pair((axis) => axis.dilation, 1),
+    pads: [before[0], before[1], after[0], after[1]],
   };
 }
 
@@ -104,7 +122,8 @@ function inputGradient(b: GraphBuilder, dy: string, w: string, g: ConvGeometry):
   });
 }
 
-function weightGradient(b: GraphBuilder, x: string, dy: string, g: ConvGeometry): string {
+/** [O, I/group, kH, kW] */
+export function weightGradient(b: GraphBuilder, x: string, dy: string, g: ConvGeometry): string {
   const depthwise = g.group === g.inChannels && g.group === g.outChannels;
   if (depthwise && g.stride[0] > 1 && g.dilation[0] === 1 && g.dilation[1] === 1)
     return depthwiseByGroupedConv(b, x, dy, g);
