@@ -61,7 +61,7 @@ describe('recognising a network', () => {
   it('fuses a convolution with its batch norm and Relu, and an Add with its Relu', () => {
     const network = smallNetwork();
     const stem = layersOf(network)[0];
-    expect([stem?.conv.op, stem?.norm?.op, stem?.activation?.op]).toEqual(['Conv', 'BatchNormalization', 'Relu']);
+    expect([stem?.node.op, stem?.norm?.op, stem?.activation?.op]).toEqual(['Conv', 'BatchNormalization', 'Relu']);
     const sum = network.units.find((unit) => unit.output === 'backbone.merged.relu');
     expect(sum?.kind === 'plain' ? sum.nodes.map((node) => node.op) : []).toEqual(['Add', 'Relu']);
   });
