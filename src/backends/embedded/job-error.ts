@@ -6,7 +6,7 @@ import { NetworkError } from '../../qat/network/network.ts';
 import { ExportError } from '../../qat/export/export-error.ts';
 import { MetricError } from '../../qat/metrics/metric.ts';
 import { OnnxError } from '../../qat/onnx/codec.ts';
-import { UnsupportedModelError } from '../../qat/onnx/normalise.ts';
+import { UnsupportedModelError } from '../../qat/onnx/unsupported-model.ts';
 import { LoadError } from '../../qat/quantize/checkpoint.ts';
 import { RuntimeError } from '../../qat/runtime/onnxruntime.ts';
 import { machineRemedy } from '../../support/machine-problems.ts';

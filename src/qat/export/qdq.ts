@@ -8,13 +8,12 @@ import { emitLinear, hasBias } from '../network/emit-layer.ts';
 import { foldLayer } from '../network/fold.ts';
 import { activationScale, deployedLayerOf, placementFor } from '../network/reference.ts';
 import type { ScopeForward } from '../network/reference.ts';
-import { scopeMetadata } from '../network/network.ts';
 import type { LayerUnit, Network, PlainUnit } from '../network/network.ts';
 import type { ActivationQuantizer, Placement } from '../quantize/placement.ts';
 import { limits } from '../quantize/scheme.ts';
 import type { Format } from '../quantize/scheme.ts';
 import { ExportError } from './export-error.ts';
-import { emitTail, exportedInputs, exportedOutputs, nodeForOpset } from './tail.ts';
+import { emitImage, emitTail, exportedInputs, exportedMetadata, exportedOutputs, nodeForOpset } from './tail.ts';
 
 export const EXPORT_OPSET = 21;
 const TENSORRT_OPSET = 18;
@@ -62,7 +61,7 @@ export function exportQdq(
   if (form === 'tensorrt') refuseOtherTargets(scopes);
   const { opset } = forms[form];
   const writer = new QdqWriter(network, scopes, placementFor(network, scopes), forms[form]);
-  writer.quantize(network.input.name, network.input.name);
+  writer.quantize(network.input.name, emitImage(writer.b, network));
   for (const unit of network.units) {
     if (unit.kind === 'layer') writer.layer(unit);
     else writer.plain(unit);
@@ -73,7 +72,7 @@ export function exportQdq(
     opset,
     inputs: exportedInputs(network),
     outputs: exportedOutputs(network, outputShapes),
-    metadata: scopeMetadata(network.scopes),
+    metadata: exportedMetadata(network),
   });
   return { graph, scales: writer.scales };
 }

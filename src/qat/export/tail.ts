@@ -1,8 +1,10 @@
 // What exported files share besides quantisers: the image input, the heads' outputs, and the float nodes after them that give
 // the model's own outputs (in-graph post-processing).
 import type { GraphBuilder } from '../onnx/builder.ts';
-import { text, textOf } from '../onnx/ir.ts';
+import { ints, text, textOf } from '../onnx/ir.ts';
 import type { IrNode, ValueInfo } from '../onnx/ir.ts';
+import { FILE_LAYOUT_KEY } from '../onnx/channels-first.ts';
+import { scopeMetadata } from '../network/network.ts';
 import type { Network } from '../network/network.ts';
 
 /** Emits the tail, and every exported output under its own name. @param actual the value that carries a value of the float graph. */
@@ -21,8 +23,21 @@ export function emitTail(b: GraphBuilder, network: Network, actual: (value: stri
   for (const { name } of outputNames(network)) b.emit('Identity', [carried(name)], {}, { outputs: [name] });
 }
 
-export function exportedInputs(network: Network): readonly ValueInfo[] {
-  return [{ name: network.input.name, dtype: 'float32', shape: ['N', ...network.input.shape] }];
+/** In the layout that the model's file had. */
+export function exportedInputs({ input }: Network): readonly ValueInfo[] {
+  const [c, h, w] = input.shape;
+  return [{ name: input.name, dtype: 'float32', shape: input.fileLayout === 'NHWC' ? ['N', h, w, c] : ['N', c, h, w] }];
+}
+
+/** The value that carries the image as [N, C, H, W]. */
+export function emitImage(b: GraphBuilder, { input }: Network): string {
+  return input.fileLayout === 'NHWC' ? b.emit('Transpose', [input.name], { perm: ints([0, 3, 1, 2]) }) : input.name;
+}
+
+/** What an exported file says of itself. */
+export function exportedMetadata(network: Network): { readonly [key: string]: string } {
+  const layout = network.input.fileLayout === 'NHWC' ? { [FILE_LAYOUT_KEY]: 'NHWC' } : {};
+  return { ...scopeMetadata(network.scopes), ...layout };
 }
 
 /** @param shapes of head outputs without the batch. */

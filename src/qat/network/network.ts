@@ -1,6 +1,7 @@
 // A float ONNX graph seen as a multi-task network: a backbone up to its boundary tensors, necks, one scope per head, in each
 // scope its units; and what follows the heads' outputs, which stays float. The parts are found in the files beside this one.
 import type { GraphIr, IrNode } from '../onnx/ir.ts';
+import { FILE_LAYOUT_KEY } from '../onnx/channels-first.ts';
 import { NetworkError } from './network-error.ts';
 import { listParameters } from './parameters.ts';
 import type { Parameter } from './parameters.ts';
@@ -19,7 +20,11 @@ export interface NetworkInput {
   readonly name: string;
   /** [C, H, W], whatever the layout. */
   readonly shape: readonly [number, number, number];
+  /** Of images in exported files; graphs inside headgate always take [N, C, H, W]. */
+  readonly fileLayout: FileLayout;
 }
+
+export type FileLayout = 'NCHW' | 'NHWC';
 
 export interface Network {
   readonly graph: GraphIr;
@@ -42,20 +47,24 @@ export function networkOf(graph: GraphIr): Network {
 /** What a model takes and gives, without looking inside: enough to run an exported file. */
 export type NetworkInterface = Pick<Network, 'scopes' | 'input'>;
 
-/** @throws NetworkError when the model carries no scopes or does not have one image input. */
+/** Of an exported file. @throws NetworkError when it carries no scopes or does not have one image input. */
 export function interfaceOf(graph: GraphIr): NetworkInterface {
-  return { scopes: scopesOf(graph), input: inputOf(graph) };
+  const input = inputOf(graph);
+  const [first, second, third] = input.shape;
+  const shape = input.fileLayout === 'NHWC' ? ([third, first, second] as const) : input.shape;
+  return { scopes: scopesOf(graph), input: { ...input, shape } };
 }
 
 /** @throws NetworkError naming what does not fit. */
 export function recogniseNetwork(graph: GraphIr, scopes: ScopeNames): Network {
   const input = inputOf(graph);
   const scopeOf = assignScopes(graph, scopes);
-  const kept = keptValues(scopes);
+  const tail = tailOf(graph, scopeOf);
+  const kept = new Set([...keptValues(scopes), ...tail.flatMap((node) => node.inputs)]);
   const units = groupUnits(graph, scopeOf, kept);
   const normalised = afterNormalisation(graph, input.name, units, kept);
   const parameters = listParameters(graph, units);
-  return { graph, scopes, input, normalised, units, parameters, tail: tailOf(graph, scopeOf) };
+  return { graph, scopes, input, normalised, units, parameters, tail };
 }
 
 function inputOf(graph: GraphIr): NetworkInput {
@@ -69,7 +78,8 @@ function inputOf(graph: GraphIr): NetworkInput {
       `input "${input.name}" has shape [${dims.join(', ')}]; [N, C, H, W] with fixed C, H, W is needed`,
     );
   }
-  return { name: input.name, shape: [channels, height, width] };
+  const fileLayout = graph.metadata[FILE_LAYOUT_KEY] === 'NHWC' ? 'NHWC' : 'NCHW';
+  return { name: input.name, shape: [channels, height, width], fileLayout };
 }
 
 /** In the model's order. */

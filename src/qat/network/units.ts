@@ -75,7 +75,7 @@ class Grouping {
     this.graph = graph;
     this.scopeOf = scopeOf;
     const consumers = new Map<string, IrNode[]>();
-    for (const node of graph.nodes)
+    for (const node of graph.nodes.filter((candidate) => scopeOf.has(candidate)))
       for (const input of new Set(node.inputs)) consumers.set(input, [...(consumers.get(input) ?? []), node]);
     this.consumersOf = (value) => (kept.has(value) ? [] : (consumers.get(value) ?? []));
   }
