@@ -55,7 +55,11 @@ const refusals: readonly Refusal[] = [
     reason: 'metric-not-finite',
     remedy: 'Look at the training before it: a lower learning rate or a warm-up, or data without ground truth.',
   },
-  { error: ExportError, reason: 'export', remedy: 'Choose a profile that the form can express, or leave the form out.' },
+  {
+    error: ExportError,
+    reason: 'export',
+    remedy: 'Choose a profile that the form can express, or leave the form out.',
+  },
   {
     error: GradientError,
     reason: 'gradient',

@@ -138,7 +138,12 @@ class QdqWriter {
     const steps =
       this.form.weights === 'integer'
         ? this.b.constant({ dtype, shape: layer.weightShape, data: layer.weightSteps }, 'weight')
-        : this.roundedWeights(foldLayer(unit, checkpoint.parameters).weight, weightScale, layer.weightScales.length, axis);
+        : this.roundedWeights(
+            foldLayer(unit, checkpoint.parameters).weight,
+            weightScale,
+            layer.weightScales.length,
+            axis,
+          );
     const zeros = this.form.weights === 'integer' ? [] : [this.zeros(layer.weightScales.length)];
     const weight = this.b.emit('DequantizeLinear', [steps, weightScale, ...zeros], { axis: int(axis) });
     const input = this.actual(unit.input);

@@ -45,8 +45,8 @@ export function exportedOutputs(
   network: Network,
   shapes: ReadonlyMap<string, readonly number[]>,
 ): readonly ValueInfo[] {
-  return outputNames(network).map(({ name, own }) =>
-    own ?? { name, dtype: 'float32', shape: ['N', ...(shapes.get(name) ?? [])] },
+  return outputNames(network).map(
+    ({ name, own }) => own ?? { name, dtype: 'float32', shape: ['N', ...(shapes.get(name) ?? [])] },
   );
 }
 

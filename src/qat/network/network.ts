@@ -90,12 +90,7 @@ export function headNames(network: Pick<Network, 'scopes'>): readonly string[] {
 const normalising: ReadonlySet<string> = new Set(['Mul', 'Div', 'Add', 'Sub', 'Transpose', 'Cast', 'Identity']);
 
 /** Follows the image through operators that read nothing else but constants, as long as nothing else reads it. */
-function afterNormalisation(
-  graph: GraphIr,
-  input: string,
-  units: readonly Unit[],
-  kept: ReadonlySet<string>,
-): string {
+function afterNormalisation(graph: GraphIr, input: string, units: readonly Unit[], kept: ReadonlySet<string>): string {
   let value = input;
   for (;;) {
     const readers = units.filter((unit) => readsOf(graph, unit).includes(value));

@@ -92,8 +92,7 @@ class Grouping {
     const [input, weight, direct] = node.inputs;
     if (input === undefined || weight === undefined || !isLayer(this.graph, node)) return undefined;
     const biasAdd = node.op === 'MatMul' ? this.biasAfter(node.outputs[0] as string) : undefined;
-    const bias =
-      biasAdd === undefined ? direct : biasAdd.inputs.find((name) => this.graph.initializers.has(name));
+    const bias = biasAdd === undefined ? direct : biasAdd.inputs.find((name) => this.graph.initializers.has(name));
     const biased = biasAdd?.outputs[0] ?? (node.outputs[0] as string);
     const norm = this.normAfter(biased);
     const linear = norm?.outputs[0] ?? biased;

@@ -1,6 +1,6 @@
 // Values of a graph computed with the runtime: what constants come to, and what an image of zeros makes of shapes. Only the
 // nodes that lead to the asked values run.
-import { createSession } from '../runtime/onnxruntime.ts';
+import { createSession, RuntimeError } from '../runtime/onnxruntime.ts';
 import type { Tensor } from '../../support/tensor.ts';
 import { encodeModel } from './codec.ts';
 import type { GraphIr, IrNode, IrTensor } from './ir.ts';
@@ -46,9 +46,14 @@ export async function evaluate(
   const model = encodeModel(part, { outputTypes: 'inferred' });
   const session = await createSession(model, { threads: 1, optimisation: 'disabled' });
   try {
-    const results = await session.run(new Map([...feeds].filter(([name]) => session.inputNames.includes(name))));
+    const used = new Map([...feeds].filter(([name]) => session.inputNames.includes(name)));
+    const results = await session.run(used).catch((cause: unknown) => {
+      throw new RuntimeError(cause instanceof Error ? cause.message : String(cause));
+    });
     const truths = new Set(nodes.filter((node) => makesTruth.has(node.op)).flatMap((node) => node.outputs));
-    return new Map([...results].map(([name, tensor]) => [name, truths.has(name) ? { ...tensor, dtype: 'bool' } : tensor]));
+    return new Map(
+      [...results].map(([name, tensor]) => [name, truths.has(name) ? { ...tensor, dtype: 'bool' } : tensor]),
+    );
   } finally {
     await session.release();
   }

@@ -34,14 +34,18 @@ export async function freeBatch(graph: GraphIr): Promise<GraphIr> {
     initializers: edit.initializers,
     inputs: [{ ...input, shape: ['N', ...sizes] }],
     outputs: graph.outputs.map((output) =>
-      output.shape?.[0] === batch && typeof batch === 'number' ? { ...output, shape: ['N', ...output.shape.slice(1)] } : output,
+      output.shape?.[0] === batch && typeof batch === 'number'
+        ? { ...output, shape: ['N', ...output.shape.slice(1)] }
+        : output,
     ),
   };
 }
 
 /** Reshapes to a constant shape that begins with the declared batch: 0 there copies whatever batch comes. */
 async function freeReshapes(graph: GraphIr, batch: number): Promise<GraphIr> {
-  const reshapes = graph.nodes.filter((node) => node.op === 'Reshape' && graph.initializers.has(node.inputs[1] as string));
+  const reshapes = graph.nodes.filter(
+    (node) => node.op === 'Reshape' && graph.initializers.has(node.inputs[1] as string),
+  );
   const shapes = await measureValueShapes(
     graph,
     zerosForInputs(graph),
@@ -64,7 +68,10 @@ async function freeReshapes(graph: GraphIr, batch: number): Promise<GraphIr> {
 async function evaluateTwo(graph: GraphIr, values: readonly string[]): Promise<ReadonlyMap<string, IrTensor>> {
   const outputs = graph.outputs.map((output) => output.name);
   const feeds = zerosForInputs(graph, 2);
-  const freed = { ...graph, inputs: graph.inputs.map((input) => ({ ...input, shape: ['N', ...(input.shape ?? []).slice(1)] })) };
+  const freed = {
+    ...graph,
+    inputs: graph.inputs.map((input) => ({ ...input, shape: ['N', ...(input.shape ?? []).slice(1)] })),
+  };
   try {
     // The whole graph, so that a part that holds only one image is found here and not in the middle of a training.
     await measureValueShapes(freed, feeds, outputs);
@@ -147,10 +154,12 @@ function staticResize(node: IrNode, { edit, one, shapes, graph }: Sizes): IrNode
 function padInstead(node: IrNode, { edit, one, two, graph }: Sizes): IrNode | undefined {
   const [first, second, ...others] = node.inputs as readonly [string, string, ...string[]];
   if (others.length > 0 || intOf(node, 'axis', 0) !== 1) return undefined;
-  const isFill = (name: string): boolean => graph.nodes.some((made) => made.op === 'ConstantOfShape' && made.outputs[0] === name);
+  const isFill = (name: string): boolean =>
+    graph.nodes.some((made) => made.op === 'ConstantOfShape' && made.outputs[0] === name);
   const [value, fill] = isFill(second) ? [first, second] : [second, first];
   const tensor = one.get(fill);
-  if (!isFill(fill) || tensor === undefined || two.get(fill) === undefined || tensor.dtype !== 'float32') return undefined;
+  if (!isFill(fill) || tensor === undefined || two.get(fill) === undefined || tensor.dtype !== 'float32')
+    return undefined;
   const rank = tensor.shape.length;
   const pads = Array.from({ length: 2 * rank }, () => 0);
   pads[fill === second ? rank + 1 : 1] = tensor.shape[1] as number;

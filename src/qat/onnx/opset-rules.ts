@@ -119,8 +119,12 @@ const split: Conversion = (node, context) => {
 const dropout: Conversion = (node, { edit }) => {
   const training = edit.constantOf(node.inputs[2]);
   if ((node.inputs[2] ?? '') !== '' && Number(training?.data[0] ?? 1) !== 0)
-    throw new UnsupportedModelError(`node "${node.name}" (Dropout) is in training mode: export the model for inference`);
-  return [{ ...node, op: 'Identity', inputs: [node.inputs[0] as string], outputs: node.outputs.slice(0, 1), attributes: {} }];
+    throw new UnsupportedModelError(
+      `node "${node.name}" (Dropout) is in training mode: export the model for inference`,
+    );
+  return [
+    { ...node, op: 'Identity', inputs: [node.inputs[0] as string], outputs: node.outputs.slice(0, 1), attributes: {} },
+  ];
 };
 
 const batchNormalization: Conversion = (node) => {
@@ -128,7 +132,9 @@ const batchNormalization: Conversion = (node) => {
     throw new UnsupportedModelError(
       `node "${node.name}" (BatchNormalization) is in training mode: export the model for inference`,
     );
-  return [{ ...node, outputs: node.outputs.slice(0, 1), attributes: without(node, 'momentum', 'training_mode', 'spatial') }];
+  return [
+    { ...node, outputs: node.outputs.slice(0, 1), attributes: without(node, 'momentum', 'training_mode', 'spatial') },
+  ];
 };
 
 /** Before opset 13 over all axes from `axis` on (by default 1) together; since then over `axis` alone. */
@@ -228,7 +234,14 @@ const groupNormalization: Conversion = (node, { edit, opset }) => {
   const back = edit.node(node, 'Reshape', [normalised.outputs[0] as string, shape.outputs[0] as string]);
   const column = (tensor: IrTensor): string => edit.float(Array.from(tensor.data, Number), [tensor.data.length, 1, 1]);
   const scaled = edit.node(node, 'Mul', [back.outputs[0] as string, column(gamma)]);
-  return [shape, grouped, normalised, back, scaled, edit.node(node, 'Add', [scaled.outputs[0] as string, column(beta)], {}, node.outputs)];
+  return [
+    shape,
+    grouped,
+    normalised,
+    back,
+    scaled,
+    edit.node(node, 'Add', [scaled.outputs[0] as string, column(beta)], {}, node.outputs),
+  ];
 };
 
 const averagePool: Conversion = (node) => {

@@ -40,7 +40,9 @@ const neverNegative: ReadonlySet<string> = new Set([
 ]);
 /** Not negative where no input is. */
 const keepsSign: ReadonlySet<string> = new Set(
-  [...moving, ...averaging, ...arithmetic, 'Concat'].filter((op) => !['Sub', 'Div', 'Einsum', 'Resize(cubic)'].includes(op)),
+  [...moving, ...averaging, ...arithmetic, 'Concat'].filter(
+    (op) => !['Sub', 'Div', 'Einsum', 'Resize(cubic)'].includes(op),
+  ),
 );
 
 /** @param known values that cannot be negative. */

@@ -174,7 +174,8 @@ export class ForwardEmitter {
     if (format === undefined) throw new Error(`no quantiser for weight "${unit.weight}"`);
     const shape = this.parts.network.graph.initializers.get(unit.weight)?.shape as readonly number[];
     const layout = weightLayout(unit.node, shape);
-    const column = (value: string): string => this.reshape(value, channelColumn(unit.node, shape.length, layout.outputs));
+    const column = (value: string): string =>
+      this.reshape(value, channelColumn(unit.node, shape.length, layout.outputs));
     const weight = this.parameter(unit.weight);
     const factor = unit.norm === undefined ? undefined : this.foldFactor(unit.norm);
     const scaled = factor === undefined ? weight : this.scaleWeight(weight, factor, shape, layout);
@@ -220,7 +221,12 @@ export class ForwardEmitter {
   }
 
   /** Per channel, from the weights of this very step. */
-  private weightScale(weight: string, shape: readonly number[], { axis, scales }: WeightLayout, format: Format): string {
+  private weightScale(
+    weight: string,
+    shape: readonly number[],
+    { axis, scales }: WeightLayout,
+    format: Format,
+  ): string {
     const others = shape.map((_, index) => index).filter((index) => index !== axis);
     const largest = this.emit('ReduceMax', [this.emit('Abs', [weight]), this.b.int64(others)], { keepdims: int(1) });
     const scale = this.emit('Div', [largest, this.b.scalar(steps(format))]);

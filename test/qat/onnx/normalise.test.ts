@@ -62,7 +62,8 @@ describe('normalising an imported graph', () => {
     ['recurrent operators', 'LSTM', /recurrent operators/],
     ['a value that nothing makes', 'Relu', /node "n0_Relu" \(Relu\) reads "missing", which nothing makes/],
   ])('refuses %s', async (_, op, message) => {
-    const normalise = (): Promise<GraphIr> => normaliseImported(graphOf((b) => b.emit(op, ['missing'], {}, { outputs: ['y'] })));
+    const normalise = (): Promise<GraphIr> =>
+      normaliseImported(graphOf((b) => b.emit(op, ['missing'], {}, { outputs: ['y'] })));
     await expect(normalise()).rejects.toThrow(OnnxError);
     await expect(normalise()).rejects.toThrow(message);
   });
