@@ -93,7 +93,7 @@ class Grouping {
     if (input === undefined || weight === undefined || !isLayer(this.graph, node)) return undefined;
     const biasAdd = node.op === 'MatMul' ? this.biasAfter(node.outputs[0] as string) : undefined;
     const bias = biasAdd === undefined ? direct : biasAdd.inputs.find((name) => this.graph.initializers.has(name));
-    const biased = biasAdd?.outputs[0] ?? (node.outputs[0] as string);
+    const biased = (biasAdd ?? node).outputs[0] as string;
     const norm = this.normAfter(biased);
     const linear = norm?.outputs[0] ?? biased;
     const activation = activationAfter(this.graph, linear, this.consumersOf);
