@@ -23,7 +23,7 @@ export interface FormRequest {
 /** @returns port → file. @throws ExportError for a form that the model cannot have. */
 export async function writeForms(
   { outDir }: JobContext,
-  { forms, encodings = '0.6.1' }: ExportSettings,
+  { forms = [], encodings = '0.6.1' }: ExportSettings,
   { network, scopes, shapes, scales }: FormRequest,
 ): Promise<{ readonly [port: string]: string }> {
   const written: { [port: string]: string } = {};

@@ -93,7 +93,7 @@ export interface WholeModelSettings {
 }
 
 export interface ExportSettings extends WholeModelSettings {
-  readonly forms: readonly ('csv' | 'encodings' | 'float' | 'tensorrt')[];
+  readonly forms?: readonly ('csv' | 'encodings' | 'float' | 'tensorrt')[];
   readonly encodings?: '0.6.1' | '1.0.0';
 }
 
