@@ -8,7 +8,7 @@ import { TRAINING_OPSET } from '../../src/qat/network/reference.ts';
 import { GraphBuilder } from '../../src/qat/onnx/builder.ts';
 import { decodeModel, decodeTensor, encodeModel, OnnxError } from '../../src/qat/onnx/codec.ts';
 import type { GraphIr, IrTensor } from '../../src/qat/onnx/ir.ts';
-import { normaliseImported } from '../../src/qat/onnx/normalise.ts';
+import { spellAlike } from '../../src/qat/onnx/normalise.ts';
 import { createSession } from '../../src/qat/runtime/onnxruntime.ts';
 import { elementCount } from '../../src/support/tensor.ts';
 import type { Tensor } from '../../src/support/tensor.ts';
@@ -48,7 +48,7 @@ export async function runBackendCase(folder: string): Promise<Verdict> {
   try {
     const read = decodeModel(readFileSync(join(folder, 'model.onnx')));
     operators = [...new Set(read.nodes.map((node) => node.op))];
-    const graph = normaliseImported(read);
+    const graph = await spellAlike(read);
     const sets = readdirSync(folder).filter((entry) => entry.startsWith('test_data_set_'));
     if (sets.length === 0) return verdict('not run', 'it has no test data');
     for (const set of sets) {

@@ -197,7 +197,7 @@ describe('a separate weights file', () => {
       unexpected: ['stray'],
       missing: [LAYER],
     });
-    expect(done.events.map((event) => (event.type === 'note' ? event.text : ''))).toEqual([
+    expect(done.events.flatMap((event) => (event.type === 'note' ? [event.text] : []))).toEqual([
       'unmatched tensor in the weights file: stray',
       `tensor of the model without weights (its own value is kept): ${LAYER}`,
     ]);

@@ -1,5 +1,5 @@
 // Checkpoints of the small network for tests: float ones, and quantised ones whose ranges were observed on a batch of noise.
-import { BACKBONE, headNames } from '../../src/qat/network/network.ts';
+import { scopeOrder } from '../../src/qat/network/network.ts';
 import type { Network } from '../../src/qat/network/network.ts';
 import { buildReference } from '../../src/qat/network/reference.ts';
 import type { ReferenceRequest, ScopeForward } from '../../src/qat/network/reference.ts';
@@ -15,7 +15,7 @@ import type { Optimisation } from './graphs.ts';
 import { BATCH, randomBatch } from './networks.ts';
 
 export function scopeNames(network: Network): readonly string[] {
-  return [BACKBONE, ...headNames(network)];
+  return scopeOrder(network.scopes);
 }
 
 export function floatScopes(network: Network): ReadonlyMap<string, ScopeForward> {
@@ -39,11 +39,11 @@ export async function runReference(
 export async function calibrate(network: Network, profile: Profile): Promise<ReadonlyMap<string, ScopeCheckpoint>> {
   const scopes = floatScopes(network);
   const placement = placeQuantizers(network, new Map(scopeNames(network).map((scope) => [scope, profile])));
-  const seen = await runReference(network, { scopes, outputs: [...placement.activations.keys()] }, randomBatch(1));
+  const seen = await runReference(network, { scopes, outputs: [...placement.ranges.keys()] }, randomBatch(1));
   const calibrated = new Map<string, ScopeCheckpoint>();
   for (const [scope, { checkpoint }] of scopes) {
     const activations = new Map<string, Range>();
-    for (const [value, quantizer] of placement.activations) {
+    for (const [value, quantizer] of placement.ranges) {
       if (quantizer.scope !== scope) continue;
       const data = seen.get(value)?.data as Float32Array;
       const [min, max] = [data.reduce((a, b) => Math.min(a, b)), data.reduce((a, b) => Math.max(a, b))];

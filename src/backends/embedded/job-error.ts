@@ -3,10 +3,10 @@ import { DataError } from '../../data/data-error.ts';
 import type { JobFailure } from '../../events/job-protocol.ts';
 import { GradientError } from '../../qat/autodiff/differentiate.ts';
 import { NetworkError } from '../../qat/network/network.ts';
-import { ExportError } from '../../qat/export/qdq.ts';
+import { ExportError } from '../../qat/export/export-error.ts';
 import { MetricError } from '../../qat/metrics/metric.ts';
 import { OnnxError } from '../../qat/onnx/codec.ts';
-import { UnsupportedModelError } from '../../qat/onnx/normalise.ts';
+import { UnsupportedModelError } from '../../qat/onnx/unsupported-model.ts';
 import { LoadError } from '../../qat/quantize/checkpoint.ts';
 import { RuntimeError } from '../../qat/runtime/onnxruntime.ts';
 import { machineRemedy } from '../../support/machine-problems.ts';
@@ -55,7 +55,11 @@ const refusals: readonly Refusal[] = [
     reason: 'metric-not-finite',
     remedy: 'Look at the training before it: a lower learning rate or a warm-up, or data without ground truth.',
   },
-  { error: ExportError, reason: 'export', remedy: 'Choose 4, 8 or 16 bits in the profile.' },
+  {
+    error: ExportError,
+    reason: 'export',
+    remedy: 'Choose a profile that the form can express, or leave the form out.',
+  },
   {
     error: GradientError,
     reason: 'gradient',

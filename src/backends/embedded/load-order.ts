@@ -48,10 +48,11 @@ export function checkFits(
 /** Exactly one range per activation quantiser and one scale per output channel, where the profile puts them. */
 function checkQuantisers({ scope, state, quant }: ScopeCheckpoint, network: Network, port: string): void {
   // With c = 0 or not, an observer without a state would take its first batch whole.
-  if (quant === undefined || quant.activations.size === 0)
-    throw new LoadError(`input "${port}" is in state ${state}, but holds no observed ranges: calibrate it first`);
+  const empty = new LoadError(`input "${port}" is in state ${state}, but holds no observed ranges: calibrate it first`);
+  if (quant === undefined) throw empty;
   const placement = placeQuantizers(network, new Map([[scope, quant.profile]]));
-  for (const value of placement.activations.keys()) {
+  if (quant.activations.size === 0 && placement.ranges.size > 0) throw empty;
+  for (const value of placement.ranges.keys()) {
     if (!quant.activations.has(value)) throw new LoadError(`input "${port}" lacks the range of activation "${value}"`);
   }
   for (const [weight, { channels }] of placement.weights) {
@@ -64,7 +65,7 @@ function checkQuantisers({ scope, state, quant }: ScopeCheckpoint, network: Netw
     }
   }
   const strays: readonly (readonly [string, string | undefined])[] = [
-    ['a range of activation', [...quant.activations.keys()].find((value) => !placement.activations.has(value))],
+    ['a range of activation', [...quant.activations.keys()].find((value) => !placement.ranges.has(value))],
     ['scales of weight', [...quant.weights.keys()].find((weight) => !placement.weights.has(weight))],
   ];
   for (const [what, name] of strays) {

@@ -13,8 +13,25 @@ export interface Runnable {
   run(feeds: ReadonlyMap<string, Tensor>): Promise<ReadonlyMap<string, Tensor>>;
 }
 
-export function forwardOf({ input }: NetworkInterface, runnable: Runnable): Forward {
+export function forwardOf({ input }: Pick<NetworkInterface, 'input'>, runnable: Runnable): Forward {
   return (images) => runnable.run(new Map([[input.name, images]]));
+}
+
+/** Of an exported file, which takes images in the layout that its model came in. */
+export function exportedForwardOf({ input }: NetworkInterface, runnable: Runnable): Forward {
+  if (input.fileLayout === 'NCHW') return forwardOf({ input }, runnable);
+  return (images) => runnable.run(new Map([[input.name, channelsLast(images)]]));
+}
+
+function channelsLast({ shape, data }: Tensor): Tensor {
+  const [n, c, h, w] = shape as readonly [number, number, number, number];
+  const [from, to] = [data as Float32Array, new Float32Array(data.length)];
+  const pixels = h * w;
+  for (let image = 0; image < n; image++)
+    for (let channel = 0; channel < c; channel++)
+      for (let pixel = 0; pixel < pixels; pixel++)
+        to[(image * pixels + pixel) * c + channel] = from[(image * c + channel) * pixels + pixel] as number;
+  return { dtype: 'float32', shape: [n, h, w, c], data: to };
 }
 
 export interface ProbeResult {

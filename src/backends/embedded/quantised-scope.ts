@@ -35,7 +35,7 @@ export function observedRanges(
 ): ReadonlyMap<string, Range> {
   const ranges = new Map<string, Range>();
   for (const [value, observation] of observations) {
-    const format = placement.activations.get(value)?.format;
+    const format = placement.ranges.get(value)?.format;
     const range = format === undefined ? undefined : observation.range(format);
     if (range === undefined) {
       throw new JobError({

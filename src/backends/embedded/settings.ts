@@ -92,6 +92,11 @@ export interface WholeModelSettings {
   readonly tasks: readonly TaskSettings[];
 }
 
+export interface ExportSettings extends WholeModelSettings {
+  readonly forms?: readonly ('csv' | 'encodings' | 'float' | 'tensorrt')[];
+  readonly encodings?: '0.6.1' | '1.0.0';
+}
+
 /** The one cast from checked JSON to its type. */
 export function settingsOf<T>(settings: JsonObject): T {
   return settings as T;

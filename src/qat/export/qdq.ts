@@ -1,30 +1,32 @@
-// The deployed model as QDQ ONNX, opset 21: weights as integers with per-channel DequantizeLinear, int32 biases, a
+// The deployed model as QDQ ONNX: weights as integers with per-channel DequantizeLinear, int32 biases, a
 // QuantizeLinear/DequantizeLinear pair at every quantiser. Run unoptimised it computes exactly the VALIDATION forward.
+// Also written for TensorRT, which wants float weights behind a pair of their own and nothing between a layer and its Relu.
 import { GraphBuilder } from '../onnx/builder.ts';
 import { int } from '../onnx/ir.ts';
-import type { GraphIr, IrDType, IrTensor, ValueInfo } from '../onnx/ir.ts';
+import type { GraphIr, IrDType, IrNode, IrTensor } from '../onnx/ir.ts';
+import { emitLinear, hasBias } from '../network/emit-layer.ts';
+import { foldLayer } from '../network/fold.ts';
 import { activationScale, deployedLayerOf, placementFor } from '../network/reference.ts';
 import type { ScopeForward } from '../network/reference.ts';
-import { scopeMetadata } from '../network/network.ts';
 import type { LayerUnit, Network, PlainUnit } from '../network/network.ts';
 import type { ActivationQuantizer, Placement } from '../quantize/placement.ts';
 import { limits } from '../quantize/scheme.ts';
 import type { Format } from '../quantize/scheme.ts';
+import { ExportError } from './export-error.ts';
+import { emitImage, emitTail, exportedInputs, exportedMetadata, exportedOutputs, nodeForOpset } from './tail.ts';
 
 export const EXPORT_OPSET = 21;
-
-/** A format that ONNX has no integer type for: a user's problem. */
-export class ExportError extends Error {
-  override readonly name = 'ExportError';
-}
+const TENSORRT_OPSET = 18;
 
 export interface ScaleRow {
   readonly tensor: string;
   readonly kind: 'activation' | 'weight';
   readonly scope: string;
   readonly dtype: IrDType;
-  /** One, or one per output channel. */
+  /** One, or one per channel along `axis`. */
   readonly scale: readonly number[];
+  /** Of a weight: its channel axis. */
+  readonly axis?: number;
 }
 
 export interface QdqModel {
@@ -32,35 +34,57 @@ export interface QdqModel {
   readonly scales: readonly ScaleRow[];
 }
 
+export interface QdqForm {
+  readonly opset: number;
+  /** 'integer': int8 constants behind DequantizeLinear; 'float': float constants behind a QuantizeLinear of their own. */
+  readonly weights: 'integer' | 'float';
+  /** Whether a layer's Relu or Clip gets a pair before it too: exact, and onnxruntime then runs integer kernels. */
+  readonly commute: boolean;
+}
+
+const forms = {
+  qdq: { opset: EXPORT_OPSET, weights: 'integer', commute: true },
+  tensorrt: { opset: TENSORRT_OPSET, weights: 'float', commute: false },
+} as const satisfies Record<string, QdqForm>;
+
 /**
  * @param scopes every scope of the network, in VALIDATION.
  * @param outputShapes [C, H, W] of every head output; ONNX's checker asks for them.
+ * @throws ExportError for a format without an ONNX type, or for TensorRT where a scope was made for another target.
  */
 export function exportQdq(
   network: Network,
   scopes: ReadonlyMap<string, ScopeForward>,
   outputShapes: ReadonlyMap<string, readonly number[]>,
+  form: keyof typeof forms = 'qdq',
 ): QdqModel {
-  const writer = new QdqWriter(network, scopes, placementFor(network, scopes));
-  writer.quantize(network.input.name, network.input.name);
+  if (form === 'tensorrt') refuseOtherTargets(scopes);
+  const { opset } = forms[form];
+  const writer = new QdqWriter(network, scopes, placementFor(network, scopes), forms[form]);
+  writer.quantize(network.input.name, emitImage(writer.b, network));
   for (const unit of network.units) {
     if (unit.kind === 'layer') writer.layer(unit);
     else writer.plain(unit);
   }
-  const outputs = Object.values(network.scopes.heads).flatMap((head) => head.outputs);
-  for (const value of outputs) writer.b.emit('Identity', [writer.actual(value)], {}, { outputs: [value] });
+  emitTail(writer.b, network, (value) => writer.actual(value), opset);
   const graph = writer.b.finish({
     name: network.graph.name,
-    opset: EXPORT_OPSET,
-    inputs: [{ name: network.input.name, dtype: 'float32', shape: ['N', ...network.input.shape] }],
-    outputs: outputs.map((name): ValueInfo => ({
-      name,
-      dtype: 'float32',
-      shape: ['N', ...(outputShapes.get(name) ?? [])],
-    })),
-    metadata: scopeMetadata(network.scopes),
+    opset,
+    inputs: exportedInputs(network),
+    outputs: exportedOutputs(network, outputShapes),
+    metadata: exportedMetadata(network),
   });
   return { graph, scales: writer.scales };
+}
+
+function refuseOtherTargets(scopes: ReadonlyMap<string, ScopeForward>): void {
+  for (const [scope, { checkpoint }] of scopes) {
+    const target = checkpoint.quant?.profile.target;
+    if (target === 'tensorrt') continue;
+    throw new ExportError(
+      `scope "${scope}" was calibrated for target ${target ?? 'onnxruntime'}; the TensorRT form needs a profile with "target": "tensorrt", whose quantisers stand where TensorRT expects them`,
+    );
+  }
 }
 
 export function integerType({ bits, signed }: Format): IrDType {
@@ -69,6 +93,8 @@ export function integerType({ bits, signed }: Format): IrDType {
   throw new ExportError(`ONNX has no ${name}; use 4, 8 or 16 bits`);
 }
 
+const commuting: ReadonlySet<string> = new Set(['Relu', 'Clip']);
+
 class QdqWriter {
   readonly b = new GraphBuilder('q');
   readonly scales: ScaleRow[] = [];
@@ -76,11 +102,13 @@ class QdqWriter {
   private readonly network: Network;
   private readonly scopes: ReadonlyMap<string, ScopeForward>;
   private readonly placement: Placement;
+  private readonly form: QdqForm;
 
-  constructor(network: Network, scopes: ReadonlyMap<string, ScopeForward>, placement: Placement) {
+  constructor(network: Network, scopes: ReadonlyMap<string, ScopeForward>, placement: Placement, form: QdqForm) {
     this.network = network;
     this.scopes = scopes;
     this.placement = placement;
+    this.form = form;
   }
 
   actual(value: string): string {
@@ -88,32 +116,81 @@ class QdqWriter {
   }
 
   plain(unit: PlainUnit): void {
-    let last = unit.output;
-    for (const node of unit.nodes) {
-      const inputs = node.inputs.map((input) => {
-        const tensor = this.network.graph.initializers.get(input);
-        return tensor === undefined || input === '' ? this.actual(input) : this.b.constant(tensor);
-      });
-      last = this.b.emit(node.op, inputs, node.attributes);
-      this.names.set(node.outputs[0] as string, last);
-    }
-    this.quantize(unit.output, last);
+    const [first, ...others] = unit.nodes as readonly [IrNode, ...IrNode[]];
+    this.node(first, unit.scope);
+    this.finish(first.outputs[0] as string, unit.scope, unit.output, others);
   }
 
   layer(unit: LayerUnit): void {
-    const checkpoint = (this.scopes.get(unit.scope) as ScopeForward).checkpoint;
+    const { checkpoint } = this.scopes.get(unit.scope) as ScopeForward;
     const { layer, quantizer } = deployedLayerOf(this.placement, unit, checkpoint, this.scopes);
     const dtype = integerType(quantizer.format);
-    const channels = layer.weightScales.length;
-    const steps = this.b.constant({ dtype, shape: layer.weightShape, data: layer.weightSteps }, 'weight');
-    const weight = this.b.emit('DequantizeLinear', [steps, this.vector(layer.weightScales)], { axis: int(0) });
-    const biasSteps = this.b.constant({ dtype: 'int32', shape: [channels], data: layer.biasSteps }, 'bias');
-    const bias = this.b.emit('DequantizeLinear', [biasSteps, this.vector(layer.biasScales)], { axis: int(0) });
-    this.scales.push({ tensor: unit.weight, kind: 'weight', scope: unit.scope, dtype, scale: [...layer.weightScales] });
-    let value = this.b.emit('Conv', [this.actual(unit.input), weight, bias], unit.conv.attributes);
-    if (unit.activation !== undefined) value = this.b.emit(unit.activation.op, [value], unit.activation.attributes);
-    this.names.set(unit.output, value);
-    this.quantize(unit.output, value);
+    const axis = layer.weightAxis;
+    this.scales.push({
+      tensor: unit.weight,
+      kind: 'weight',
+      scope: unit.scope,
+      dtype,
+      scale: [...layer.weightScales],
+      axis,
+    });
+    const weightScale = this.vector(layer.weightScales);
+    const steps =
+      this.form.weights === 'integer'
+        ? this.b.constant({ dtype, shape: layer.weightShape, data: layer.weightSteps }, 'weight')
+        : this.roundedWeights(
+            foldLayer(unit, checkpoint.parameters).weight,
+            weightScale,
+            layer.weightScales.length,
+            axis,
+          );
+    const zeros = this.form.weights === 'integer' ? [] : [this.zeros(layer.weightScales.length)];
+    const weight = this.b.emit('DequantizeLinear', [steps, weightScale, ...zeros], { axis: int(axis) });
+    const input = this.actual(unit.input);
+    const value = emitLinear(this.b, unit, { input, weight, bias: hasBias(unit) ? this.bias(layer) : '' });
+    this.names.set(unit.linear, value);
+    if (unit.activation === undefined || this.placement.activations.has(unit.linear)) this.quantize(unit.linear, value);
+    if (unit.activation !== undefined) this.finish(unit.linear, unit.scope, unit.output, unit.activation.nodes);
+  }
+
+  private bias({ bias, biasGrid }: ReturnType<typeof deployedLayerOf>['layer']): string {
+    if (biasGrid === undefined) return this.vector(bias);
+    const steps = this.b.constant({ dtype: 'int32', shape: [bias.length], data: biasGrid.steps }, 'bias');
+    return this.b.emit('DequantizeLinear', [steps, this.vector(biasGrid.scales)], { axis: int(0) });
+  }
+
+  private roundedWeights(weight: IrTensor, scale: string, channels: number, axis: number): string {
+    const float = this.b.constant(weight, 'weight');
+    return this.b.emit('QuantizeLinear', [float, scale, this.zeros(channels)], { axis: int(axis) });
+  }
+
+  private zeros(channels: number): string {
+    return this.b.constant({ dtype: 'int8', shape: [channels], data: new Int8Array(channels) }, 'zero');
+  }
+
+  /**
+   * What follows a unit's first step, then its quantiser. Relu and Clip are monotone and leave 0 alone, so that
+   * quantise(relu(x)) = quantise(relu(quantise(x))) on a symmetric grid, and a layer ends in a pair as kernels expect.
+   */
+  private finish(from: string, scope: string, output: string, nodes: readonly IrNode[]): void {
+    const quantizer = this.placement.activations.get(output);
+    const [only, ...others] = nodes;
+    const commutes = only !== undefined && others.length === 0 && commuting.has(only.op);
+    if (this.form.commute && commutes && quantizer?.format.signed === true && quantizer.format.bits === 8)
+      this.names.set(from, this.pair(quantizer, this.actual(from)));
+    for (const node of nodes) this.node(node, scope);
+    this.quantize(output, this.actual(output));
+  }
+
+  private node(node: IrNode, scope: string): void {
+    const { checkpoint } = this.scopes.get(scope) as ScopeForward;
+    const inputs = node.inputs.map((input) => {
+      const tensor = checkpoint.parameters.get(input) ?? this.network.graph.initializers.get(input);
+      return tensor === undefined || input === '' ? this.actual(input) : this.b.constant(tensor);
+    });
+    const { op, domain, attributes } = nodeForOpset(node, this.form.opset);
+    const made = this.b.emitAll(op, inputs, attributes, { outputs: node.outputs.length, domain });
+    node.outputs.forEach((name, index) => this.names.set(name, made[index] as string));
   }
 
   quantize(value: string, carried: string): void {
@@ -122,6 +199,13 @@ class QdqWriter {
       if (carried !== value) this.names.set(value, carried);
       return;
     }
+    this.scales.push({
+      tensor: value,
+      kind: 'activation',
+      scope: quantizer.scope,
+      dtype: integerType(quantizer.format),
+      scale: [activationScale(quantizer, this.scopes)],
+    });
     this.names.set(value, this.pair(quantizer, carried));
   }
 
@@ -129,13 +213,6 @@ class QdqWriter {
     const scaleValue = activationScale(quantizer, this.scopes);
     const dtype = integerType(quantizer.format);
     const scale = this.b.scalar(scaleValue);
-    this.scales.push({
-      tensor: quantizer.value,
-      kind: 'activation',
-      scope: quantizer.scope,
-      dtype,
-      scale: [scaleValue],
-    });
     // 4-bit activations travel in 8-bit tensors, clipped beforehand to the ends of their grid (which changes no step):
     // onnxruntime up to 1.30 reuses the half-sized buffer of a uint4 tensor for a uint8 one of the same shape and writes
     // beyond its end (microsoft/onnxruntime#32611). 4-bit weights are constants, whose buffers are not reused.

@@ -1,43 +1,43 @@
-// Batch norm folded into the convolution before it: w' = w·γ/√(var + ε), b' = β + (b − mean)·γ/√(var + ε), per output
+// Batch norm folded into the layer before it: w' = w·γ/√(var + ε), b' = β + (b − mean)·γ/√(var + ε), per output
 // channel, rounded to float32 after every operation, in the order of the QAT graph (train/forward.ts): both must agree to the
 // bit, because the weight that made a channel's scale stands on a rounding tie (127.5 or 7.5 steps) and its last bit decides.
 import { floatOf } from '../onnx/ir.ts';
 import type { FloatTensor } from '../../support/tensor.ts';
 import { floatTensor } from '../../support/tensor.ts';
 import type { LayerUnit } from './network.ts';
+import { weightLayout } from './weight-layout.ts';
 
 export type Parameters = ReadonlyMap<string, FloatTensor>;
 
 export interface FoldedLayer {
-  /** [O, I/group, kH, kW] */
+  /** As the layer's operator reads it: see `weightLayout`. */
   readonly weight: FloatTensor;
-  /** [O] */
+  /** One per output channel. */
   readonly bias: FloatTensor;
 }
 
 /** A layer's weight and bias with its batch norm folded in; without one, as they are (a missing bias is zeros). */
 export function foldLayer(unit: LayerUnit, parameters: Parameters): FoldedLayer {
   const weight = parameterOf(parameters, unit.weight);
-  const channels = weight.shape[0] as number;
-  const perChannel = weight.data.length / channels;
-  const bias = unit.bias === undefined ? new Float32Array(channels) : parameterOf(parameters, unit.bias).data;
-  if (unit.norm === undefined) return { weight, bias: floatTensor([channels], bias) };
+  const { outputs, outputOf } = weightLayout(unit.node, weight.shape);
+  const bias = unit.bias === undefined ? new Float32Array(outputs) : parameterOf(parameters, unit.bias).data;
+  if (unit.norm === undefined) return { weight, bias: floatTensor([outputs], bias) };
   const [, gamma, beta, mean, variance] = unit.norm.inputs.map((name, index) =>
     index === 0 ? bias : parameterOf(parameters, name).data,
   ) as [Float32Array, Float32Array, Float32Array, Float32Array, Float32Array];
   const { fround } = Math;
   const epsilon = fround(floatOf(unit.norm, 'epsilon', 1e-5));
-  const folded = new Float32Array(weight.data.length);
-  const foldedBias = new Float32Array(channels);
-  for (let channel = 0; channel < channels; channel++) {
+  const factors = new Float32Array(outputs);
+  const foldedBias = new Float32Array(outputs);
+  for (let channel = 0; channel < outputs; channel++) {
     const deviation = fround(Math.sqrt(fround((variance[channel] as number) + epsilon)));
     const factor = fround((gamma[channel] as number) / deviation);
     const shift = fround((bias[channel] as number) - (mean[channel] as number));
+    factors[channel] = factor;
     foldedBias[channel] = (beta[channel] as number) + fround(shift * factor);
-    for (let index = channel * perChannel; index < (channel + 1) * perChannel; index++)
-      folded[index] = (weight.data[index] as number) * factor;
   }
-  return { weight: floatTensor(weight.shape, folded), bias: floatTensor([channels], foldedBias) };
+  const folded = weight.data.map((value, index) => value * (factors[outputOf(index)] as number));
+  return { weight: floatTensor(weight.shape, folded), bias: floatTensor([outputs], foldedBias) };
 }
 
 /** @throws Error when it is not loaded: a bug, since loading checks for every parameter. */

@@ -4,17 +4,18 @@
 // values to observe as extra outputs.
 import { GraphBuilder } from '../onnx/builder.ts';
 import type { GraphIr, IrNode, ValueInfo } from '../onnx/ir.ts';
-import { dequantize, deployLayer } from '../quantize/deploy.ts';
+import { deployLayer } from '../quantize/deploy.ts';
 import type { DeployedLayer } from '../quantize/deploy.ts';
-import { foldLayer } from './fold.ts';
 import { LoadError } from '../quantize/checkpoint.ts';
 import type { ScopeCheckpoint } from '../quantize/checkpoint.ts';
 import { placeQuantizers } from '../quantize/placement.ts';
 import type { ActivationQuantizer, Placement } from '../quantize/placement.ts';
 import { limits } from '../quantize/scheme.ts';
 import type { Profile } from '../quantize/scheme.ts';
-import { BACKBONE } from './network.ts';
+import { emitLinear } from './emit-layer.ts';
+import { ancestorsOf, BACKBONE, boundaryOf } from './network.ts';
 import type { LayerUnit, Network, Unit } from './network.ts';
+import { nodesOf } from './units.ts';
 
 export const TRAINING_OPSET = 18;
 
@@ -24,12 +25,12 @@ export interface ScopeForward {
 }
 
 export interface ReferenceRequest {
-  /** Scopes to run: the backbone, some heads, or both. Without the backbone, boundary tensors are inputs. */
+  /** Scopes to run: the backbone, necks, heads. Boundary tensors of scopes that they stand on and that are left out are inputs. */
   readonly scopes: ReadonlyMap<string, ScopeForward>;
   /** Values to return, under their names in the float graph, after their quantiser where they have one. */
   readonly outputs: readonly string[];
   readonly batch: number;
-  /** Shapes of boundary tensors [C, H, W], needed when the backbone is left out. */
+  /** Shapes of boundary tensors [C, H, W], needed when their scope is left out. */
   readonly boundaryShapes?: ReadonlyMap<string, readonly number[]>;
   /** For sensitivity analysis: only the quantisers of these values (layers by their output) are on; biases stay float. */
   readonly only?: ReadonlySet<string>;
@@ -60,11 +61,10 @@ export function buildReference(network: Network, request: ReferenceRequest): Gra
   if (request.scopes.has(BACKBONE)) {
     inputs.push({ name: network.input.name, dtype: 'float32', shape: [request.batch, ...network.input.shape] });
     emitter.quantizeInput();
-  } else {
-    for (const value of network.scopes.backbone.boundary) {
-      const shape = request.boundaryShapes?.get(value) ?? [];
-      inputs.push({ name: value, dtype: 'float32', shape: [request.batch, ...shape] });
-    }
+  }
+  for (const value of feedsOf(network, new Set(request.scopes.keys()))) {
+    const shape = request.boundaryShapes?.get(value) ?? [];
+    inputs.push({ name: value, dtype: 'float32', shape: [request.batch, ...shape] });
   }
   for (const unit of network.units) emitter.emit(unit);
   const outputs = request.outputs.map((value): ValueInfo => {
@@ -73,6 +73,12 @@ export function buildReference(network: Network, request: ReferenceRequest): Gra
     return { name, dtype: 'float32' };
   });
   return emitter.b.finish({ name: 'reference', opset: TRAINING_OPSET, inputs, outputs });
+}
+
+/** Boundary tensors that a graph of only these scopes is fed: those of scopes that they stand on and that are not among them. */
+export function feedsOf(network: Network, scopes: ReadonlySet<string>): readonly string[] {
+  const below = new Set([...scopes].flatMap((scope) => ancestorsOf(network.scopes, scope)));
+  return [...below].filter((scope) => !scopes.has(scope)).flatMap((scope) => boundaryOf(network.scopes, scope));
 }
 
 class ReferenceEmitter {
@@ -107,50 +113,45 @@ class ReferenceEmitter {
   emit(unit: Unit): void {
     const forward = this.scopes.get(unit.scope);
     if (forward === undefined) return;
-    if (unit.kind === 'plain') this.copy(unit.nodes, unit.output);
-    else if (forward.state === 'FLOAT' || this.only?.has(unit.output) === false)
-      this.copy(
-        [unit.conv, unit.norm, unit.activation].filter((node) => node !== undefined),
-        unit.output,
-        forward,
-      );
-    else this.deployed(unit, forward.checkpoint);
+    const off = this.only?.has(unit.output) === false;
+    if (unit.kind === 'plain' || forward.state === 'FLOAT' || off) {
+      this.copy(nodesOf(unit), forward);
+      this.quantize(unit.output, this.actual(unit.output));
+    } else this.deployed(unit, forward);
   }
 
-  private copy(nodes: readonly IrNode[], output: string, forward?: ScopeForward): void {
-    let last = output;
+  private copy(nodes: readonly IrNode[], forward: ScopeForward): void {
     for (const node of nodes) {
       const inputs = node.inputs.map((input) => this.operand(input, forward));
-      last = this.b.emit(node.op, inputs, node.attributes);
-      this.names.set(node.outputs[0] as string, last);
+      const made = this.b.emitAll(node.op, inputs, node.attributes, {
+        outputs: node.outputs.length,
+        domain: node.domain,
+      });
+      node.outputs.forEach((output, index) => this.names.set(output, made[index] as string));
     }
-    this.quantize(output, last);
   }
 
-  private operand(input: string, forward: ScopeForward | undefined): string {
-    const tensor = forward?.checkpoint.parameters.get(input) ?? this.network.graph.initializers.get(input);
+  private operand(input: string, forward: ScopeForward): string {
+    const tensor = forward.checkpoint.parameters.get(input) ?? this.network.graph.initializers.get(input);
     return tensor === undefined || input === '' ? this.actual(input) : this.b.constant(tensor, 'w');
   }
 
-  private deployed(unit: LayerUnit, checkpoint: ScopeCheckpoint): void {
+  private deployed(unit: LayerUnit, forward: ScopeForward): void {
+    const { checkpoint } = forward;
     const layer =
       this.only === undefined
         ? deployedLayerOf(this.placement, unit, checkpoint, this.scopes).layer
         : this.weightsOnly(unit, checkpoint);
-    const weight = this.b.constant(
-      { dtype: 'float32', shape: layer.weightShape, data: dequantize(layer.weightSteps, layer.weightScales) },
-      'w',
-    );
-    const onGrid = {
-      dtype: 'float32',
-      shape: [layer.biasSteps.length],
-      data: dequantize(layer.biasSteps, layer.biasScales),
-    } as const;
-    const bias = this.b.constant(this.only === undefined ? onGrid : foldLayer(unit, checkpoint.parameters).bias, 'b');
-    let value = this.b.emit('Conv', [this.actual(unit.input), weight, bias], unit.conv.attributes);
-    if (unit.activation !== undefined) value = this.b.emit(unit.activation.op, [value], unit.activation.attributes);
-    this.names.set(unit.output, value);
-    this.quantize(unit.output, value);
+    const value = emitLinear(this.b, unit, {
+      input: this.actual(unit.input),
+      weight: this.b.constant({ dtype: 'float32', shape: layer.weightShape, data: layer.weights }, 'w'),
+      bias: this.b.constant({ dtype: 'float32', shape: [layer.bias.length], data: layer.bias }, 'b'),
+    });
+    this.names.set(unit.linear, value);
+    this.quantize(unit.linear, value);
+    if (unit.activation === undefined) return;
+    this.copy(unit.activation.nodes, forward);
+    this.quantize(unit.output, this.actual(unit.output));
   }
 
   /** Alone on its grid, its input float: there is no accumulator grid for the bias, which stays float. */
@@ -159,7 +160,7 @@ class ReferenceEmitter {
     const scales = checkpoint.quant?.weights.get(unit.weight);
     if (format === undefined || scales === undefined)
       throw new LoadError(`scope "${unit.scope}" has no scales for weight "${unit.weight}"`);
-    return deployLayer(unit, checkpoint.parameters, scales, format, 1);
+    return deployLayer(unit, checkpoint.parameters, scales, format, undefined);
   }
 
   private quantize(value: string, carried: string): void {
@@ -178,13 +179,13 @@ class ReferenceEmitter {
 
 /** @throws LoadError when the scope's checkpoint lacks the quantiser. */
 export function activationScale(quantizer: ActivationQuantizer, scopes: ReadonlyMap<string, ScopeForward>): number {
-  const range = scopes.get(quantizer.scope)?.checkpoint.quant?.activations.get(quantizer.value);
+  const range = scopes.get(quantizer.scope)?.checkpoint.quant?.activations.get(quantizer.range);
   if (range === undefined)
-    throw new LoadError(`scope "${quantizer.scope}" has no scale for activation "${quantizer.value}"`);
+    throw new LoadError(`scope "${quantizer.scope}" has no scale for activation "${quantizer.range}"`);
   return range.scale;
 }
 
-/** @throws LoadError when a scale is missing or the input lies on no grid. */
+/** @throws LoadError when a scale is missing, or the input lies on no grid and the bias needs one. */
 export function deployedLayerOf(
   placement: Placement,
   unit: LayerUnit,
@@ -195,12 +196,13 @@ export function deployedLayerOf(
   const scales = checkpoint.quant?.weights.get(unit.weight);
   if (quantizer === undefined || scales === undefined)
     throw new LoadError(`scope "${unit.scope}" has no scales for weight "${unit.weight}"`);
-  const source = placement.sourceOf(unit.input);
-  if (source === undefined) {
+  const floatBias = placement.tableOf(unit.scope).bias === 'float';
+  const source = floatBias ? undefined : placement.sourceOf(unit.input);
+  if (source === undefined && !floatBias) {
     throw new LoadError(
       `the input "${unit.input}" of layer "${unit.weight}" is not quantised: the backbone must run in VALIDATION before a quantised head`,
     );
   }
-  const layer = deployLayer(unit, checkpoint.parameters, scales, quantizer.format, activationScale(source, scopes));
-  return { layer, quantizer, source };
+  const inputScale = source === undefined ? undefined : activationScale(source, scopes);
+  return { layer: deployLayer(unit, checkpoint.parameters, scales, quantizer.format, inputScale), quantizer };
 }

@@ -84,8 +84,13 @@ export function decodeTensor(bytes: Uint8Array): IrTensor {
   return readTensor(proto as TensorProto, 'the tensor');
 }
 
+export interface EncodeOptions {
+  /** 'inferred': outputs are written without a type, for a runtime that infers it. */
+  readonly outputTypes?: 'declared' | 'inferred';
+}
+
 /** Deterministic: equal graphs give equal bytes. */
-export function encodeModel(graph: GraphIr): Uint8Array {
+export function encodeModel(graph: GraphIr, options: EncodeOptions = {}): Uint8Array {
   const domains = new Set(graph.nodes.map((node) => node.domain).filter((domain) => domain !== ''));
   return modelType
     .encode({
@@ -103,7 +108,9 @@ export function encodeModel(graph: GraphIr): Uint8Array {
         node: graph.nodes.map(writeNode),
         initializer: [...graph.initializers].map(([name, tensor]) => ({ ...packTensor(tensor), name })),
         input: graph.inputs.map(writeValueInfo),
-        output: graph.outputs.map(writeValueInfo),
+        output: graph.outputs.map((value) =>
+          options.outputTypes === 'inferred' ? { name: value.name } : writeValueInfo(value),
+        ),
       },
     })
     .finish();

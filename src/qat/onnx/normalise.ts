@@ -1,41 +1,64 @@
-// Spellings of foreign exporters brought to one form: nodes stand in topological order, Constant nodes and nodes that only
-// rearrange constants become initializers, and every opset is spelled as opset 18.
-// What headgate cannot quantise is refused with the node's name.
+// Spellings of foreign exporters brought to one form: nodes stand in topological order at one opset, constants are
+// initializers, the batch is free, the image comes as [N, C, H, W]. What headgate cannot quantise is refused with the node's
+// name.
+import { channelsFirst } from './channels-first.ts';
 import { OnnxError } from './codec.ts';
 import { foldConstants } from './fold-constants.ts';
+import { freeBatch } from './free-batch.ts';
+import { intOf } from './ir.ts';
 import type { GraphIr, IrNode, IrTensor } from './ir.ts';
 import { upgradeOpset } from './upgrade.ts';
+import { UnsupportedModelError } from './unsupported-model.ts';
+
+const quantised = 'the model is already quantised: import the float model it was made from';
+const control = 'control flow cannot be quantised: cut the model before it';
+const recurrent = 'recurrent operators are not supported: keep this part out of the model';
 
 const refused: ReadonlyMap<string, string> = new Map([
-  ['QuantizeLinear', 'the model is already quantised: import the float model it was made from'],
-  ['DequantizeLinear', 'the model is already quantised: import the float model it was made from'],
-  ['QLinearConv', 'the model is already quantised: import the float model it was made from'],
-  ['If', 'control flow cannot be quantised: cut the model before it'],
-  ['Loop', 'control flow cannot be quantised: cut the model before it'],
-  ['Scan', 'control flow cannot be quantised: cut the model before it'],
-  ['LSTM', 'recurrent operators are not supported: keep this part out of the model'],
-  ['RNN', 'recurrent operators are not supported: keep this part out of the model'],
-  ['GRU', 'recurrent operators are not supported: keep this part out of the model'],
+  ['QuantizeLinear', quantised],
+  ['DequantizeLinear', quantised],
+  ['DynamicQuantizeLinear', quantised],
+  ['QLinearConv', quantised],
+  ['QLinearMatMul', quantised],
+  ['ConvInteger', quantised],
+  ['MatMulInteger', quantised],
+  ['If', control],
+  ['Loop', control],
+  ['Scan', control],
+  ['LSTM', recurrent],
+  ['GRU', recurrent],
+  ['RNN', recurrent],
 ]);
 
-/** A sound file that headgate has no way to quantise: nothing to repair, but to export otherwise. */
-export class UnsupportedModelError extends OnnxError {
-  override readonly name = 'UnsupportedModelError';
-}
+const NEWEST_OPSET = 21;
 
 /** @throws OnnxError naming the node that cannot be taken. */
-export function normaliseImported(graph: GraphIr): GraphIr {
+export async function normaliseImported(graph: GraphIr): Promise<GraphIr> {
+  const alike = await spellAlike(graph);
+  for (const node of alike.nodes) {
+    const trains = node.op === 'BatchNormalization' && intOf(node, 'training_mode', 0) !== 0;
+    if (trains) refuse(node, 'it is in training mode: export the model for inference');
+  }
+  return channelsFirst(await freeBatch(withoutCopies(alike)));
+}
+
+/** Order, constants and opset only: for any graph, whatever it takes. @throws OnnxError naming the node that cannot be taken. */
+export async function spellAlike(graph: GraphIr): Promise<GraphIr> {
+  if (graph.opset > NEWEST_OPSET) {
+    throw new UnsupportedModelError(
+      `the model uses opset ${graph.opset}; headgate imports opsets up to ${NEWEST_OPSET}: convert it (onnx.version_converter) or export it again`,
+    );
+  }
   const initializers = new Map<string, IrTensor>(graph.initializers);
   const nodes: IrNode[] = [];
   for (const node of graph.nodes) {
-    const why = refused.get(node.op);
+    const why = refused.get(node.op) ?? (node.op.startsWith('QLinear') ? quantised : undefined);
     if (why !== undefined) refuse(node, why);
     if (node.op === 'Constant') initializers.set(node.outputs[0] as string, constantOf(node));
     else nodes.push(node);
   }
   const known = new Set([...initializers.keys(), ...graph.inputs.map((input) => input.name)]);
-  const plain = { ...graph, nodes: ordered(nodes, known), initializers };
-  return foldConstants(upgradeOpset(plain, refuse));
+  return foldConstants(upgradeOpset({ ...graph, nodes: ordered(nodes, known), initializers }, refuse));
 }
 
 function refuse(node: IrNode, why: string): never {
@@ -56,6 +79,17 @@ function constantOf(node: IrNode): IrTensor {
 /** 2⁶³ − 1 ("to the end") is 2⁶³ as a number and must not wrap around. */
 function int64Of(values: readonly number[]): BigInt64Array {
   return BigInt64Array.from(values.map((value) => (value >= 2 ** 63 ? 2n ** 63n - 1n : BigInt(value))));
+}
+
+/** Readers of an Identity read what it copies. The Identity stays, for who names its output; nothing else reads it. */
+function withoutCopies(graph: GraphIr): GraphIr {
+  const source = new Map<string, string>();
+  const nodes = graph.nodes.map((node) => {
+    const inputs = node.inputs.map((input) => source.get(input) ?? input);
+    if (node.op === 'Identity' && node.domain === '') source.set(node.outputs[0] as string, inputs[0] as string);
+    return { ...node, inputs };
+  });
+  return { ...graph, nodes };
 }
 
 /** Kahn's algorithm, keeping the file's order among ready nodes. */

@@ -3,6 +3,7 @@
 import type { LayerUnit } from '../network/network.ts';
 import { foldLayer } from '../network/fold.ts';
 import type { Parameters } from '../network/fold.ts';
+import { weightLayout } from '../network/weight-layout.ts';
 import { EPSILON, limits, quantizeValue, roundHalfEven, scaleOf } from './scheme.ts';
 import type { Format } from './scheme.ts';
 
@@ -10,11 +11,15 @@ export interface DeployedLayer {
   readonly weightShape: readonly number[];
   /** Integer steps, one per element. */
   readonly weightSteps: Int8Array | Int16Array;
-  /** One per output channel. */
+  /** One per channel of the weight's channel axis. */
   readonly weightScales: Float32Array;
-  readonly biasSteps: Int32Array;
-  /** s_x·s_w in float32, one per output channel. */
-  readonly biasScales: Float32Array;
+  /** DequantizeLinear's axis of the weight. */
+  readonly weightAxis: number;
+  readonly weights: Float32Array;
+  /** One per output channel: on the accumulators' grid, or as it is where the target leaves it float. */
+  readonly bias: Float32Array;
+  /** The steps of the bias and s_x·s_w in float32, one per output channel; none where it is float. */
+  readonly biasGrid?: { readonly steps: Int32Array; readonly scales: Float32Array };
 }
 
 const INT32 = 2 ** 31 - 1;
@@ -22,50 +27,63 @@ const INT32 = 2 ** 31 - 1;
 /** Per-channel scales of the folded weights. */
 export function weightScalesOf(unit: LayerUnit, parameters: Parameters, format: Format): Float32Array {
   const { weight } = foldLayer(unit, parameters);
-  const channels = weight.shape[0] as number;
-  const perChannel = weight.data.length / channels;
-  return Float32Array.from({ length: channels }, (_, channel) => {
-    let magnitude = 0;
-    for (let index = channel * perChannel; index < (channel + 1) * perChannel; index++) {
-      magnitude = Math.max(magnitude, Math.abs(weight.data[index] as number));
-    }
-    return scaleOf(-magnitude, magnitude, format);
-  });
+  const { scales, scaleOf: channelOf } = weightLayout(unit.node, weight.shape);
+  const magnitudes = new Float32Array(scales);
+  for (const [index, value] of weight.data.entries()) {
+    const channel = channelOf(index);
+    magnitudes[channel] = Math.max(magnitudes[channel] as number, Math.abs(value));
+  }
+  return magnitudes.map((magnitude) => scaleOf(-magnitude, magnitude, format));
 }
 
-/** @param inputScale scale of the layer's input activations. */
+/**
+ * @param inputScale scale of the layer's input activations; undefined where the bias stays float: on targets that say so, and
+ * where the input lies on no grid.
+ */
 export function deployLayer(
   unit: LayerUnit,
   parameters: Parameters,
   scales: Float32Array,
   format: Format,
-  inputScale: number,
+  inputScale: number | undefined,
 ): DeployedLayer {
   const { weight, bias } = foldLayer(unit, parameters);
-  const channels = weight.shape[0] as number;
-  const perChannel = weight.data.length / channels;
+  const layout = weightLayout(unit.node, weight.shape);
   const { qmin, qmax } = limits(format);
-  const weightSteps = format.bits > 8 ? new Int16Array(weight.data.length) : new Int8Array(weight.data.length);
-  const weightScales = new Float32Array(channels);
-  const biasSteps = new Int32Array(channels);
-  const biasScales = new Float32Array(channels);
-  for (let channel = 0; channel < channels; channel++) {
-    const b = bias.data[channel] as number;
-    // Raised where the bias would not fit an int32 (a tiny weight scale beside a large bias).
-    const needed = Math.fround(Math.abs(b) / (inputScale * (INT32 - 128)));
-    const scale = Math.max(scales[channel] as number, needed, EPSILON);
-    weightScales[channel] = scale;
-    for (let index = channel * perChannel; index < (channel + 1) * perChannel; index++) {
-      weightSteps[index] = Math.min(
-        Math.max(quantizeValue(weight.data[index] as number, weightScales[channel] as number, format), qmin),
-        qmax,
-      );
-    }
-    biasScales[channel] = inputScale * (weightScales[channel] as number);
-    const steps = roundHalfEven(b / (biasScales[channel] as number));
-    biasSteps[channel] = Math.min(Math.max(steps, -INT32 - 1), INT32);
+  const weightScales = scales.map((scale) => Math.max(scale, EPSILON));
+  // Raised where the bias would not fit an int32 (a tiny weight scale beside a large bias).
+  for (let output = 0; inputScale !== undefined && output < layout.outputs; output++) {
+    const needed = Math.fround(Math.abs(bias.data[output] as number) / (inputScale * (INT32 - 128)));
+    const channel = output % layout.scales;
+    weightScales[channel] = Math.max(weightScales[channel] as number, needed);
   }
-  return { weightShape: weight.shape, weightSteps, weightScales, biasSteps, biasScales };
+  const weightSteps = format.bits > 8 ? new Int16Array(weight.data.length) : new Int8Array(weight.data.length);
+  const weights = new Float32Array(weight.data.length);
+  for (const [index, value] of weight.data.entries()) {
+    const scale = weightScales[layout.scaleOf(index)] as number;
+    const steps = Math.min(Math.max(quantizeValue(value, scale, format), qmin), qmax);
+    weightSteps[index] = steps;
+    weights[index] = steps * scale;
+  }
+  const biasGrid = inputScale === undefined ? undefined : gridOf(bias.data, inputScale, weightScales);
+  return {
+    weightShape: weight.shape,
+    weightSteps,
+    weightScales,
+    weightAxis: layout.axis,
+    weights,
+    bias: biasGrid === undefined ? bias.data : dequantize(biasGrid.steps, biasGrid.scales),
+    ...(biasGrid === undefined ? {} : { biasGrid }),
+  };
+}
+
+function gridOf(bias: Float32Array, inputScale: number, weightScales: Float32Array) {
+  const scales = bias.map((_, output) => inputScale * (weightScales[output % weightScales.length] as number));
+  const steps = Int32Array.from(bias, (value, output) => {
+    const rounded = roundHalfEven(value / (scales[output] as number));
+    return Math.min(Math.max(rounded, -INT32 - 1), INT32);
+  });
+  return { steps, scales };
 }
 
 /** steps · scale in float32, per channel, as DequantizeLinear computes it. */

@@ -1,13 +1,21 @@
-// Where quantisers sit, as a table per target, and which quantiser's scale a value carries. Boundary quantisers and the
-// input's belong to the backbone; head outputs stay at high precision.
-import { BACKBONE, NetworkError } from '../network/network.ts';
-import type { LayerUnit, Network, Unit } from '../network/network.ts';
+// Where quantisers sit: the table of a profile's target applied to a network, and which quantiser's grid a value lies on.
+// Boundary quantisers and the input's belong to the scope that makes them, never to a head that reads them; head outputs
+// stay at high precision.
+import { boundaryOf, BACKBONE, NetworkError, scopeOrder } from '../network/network.ts';
+import type { LayerUnit, Network, PlainUnit, Unit } from '../network/network.ts';
+import { readsOf } from '../network/units.ts';
+import { weightLayout } from '../network/weight-layout.ts';
+import { isNonNegative, tableKey } from './operator-facts.ts';
 import type { Format, Profile } from './scheme.ts';
+import type { OutputRule, TargetTable } from './targets/table.ts';
+import { DEFAULT_TARGET, targetTables } from './targets/tables.ts';
 
 export interface ActivationQuantizer {
   readonly kind: 'activation';
   /** The value it follows. */
   readonly value: string;
+  /** The value whose observed range it uses: `value` itself, or what it is put together with others into. */
+  readonly range: string;
   readonly scope: string;
   readonly format: Format;
 }
@@ -17,118 +25,263 @@ export interface WeightQuantizer {
   readonly weight: string;
   readonly scope: string;
   readonly format: Format;
+  /** Scales: channels along the weight's channel axis. */
   readonly channels: number;
 }
 
 export interface Placement {
   readonly activations: ReadonlyMap<string, ActivationQuantizer>;
   readonly weights: ReadonlyMap<string, WeightQuantizer>;
+  /** Every observed range, by its value → a quantiser that uses it. */
+  readonly ranges: ReadonlyMap<string, ActivationQuantizer>;
   /** Value → the activation quantiser whose grid it lies on (followed through operators that keep the grid). */
   sourceOf(value: string): ActivationQuantizer | undefined;
+  /** The table that the scope's profile names. */
+  tableOf(scope: string): TargetTable;
 }
-
-/** Operators whose outputs lie on the grid of their first input, so that no quantiser follows them. */
-const keepsGrid: ReadonlySet<string> = new Set(['Resize', 'MaxPool', 'Reshape', 'Transpose', 'Identity', 'Slice']);
-/** Operators that get a quantiser of their own. */
-const quantised: ReadonlySet<string> = new Set([
-  'Add',
-  'Sub',
-  'Mul',
-  'Div',
-  'Concat',
-  'Relu',
-  'Sigmoid',
-  'AveragePool',
-  'GlobalAveragePool',
-]);
-const unsignedOutputs: ReadonlySet<string> = new Set(['Relu', 'Sigmoid']);
 
 /**
  * @param profiles scope → profile; scopes without one stay float.
- * @throws NetworkError for an operator that the table does not know.
+ * @throws NetworkError for an operator that the table does not know, or a format that the target does not have.
  */
 export function placeQuantizers(network: Network, profiles: ReadonlyMap<string, Profile>): Placement {
-  const outputs = new Set(Object.values(network.scopes.heads).flatMap((head) => head.outputs));
-  const byOutput = new Map(network.units.map((unit) => [unit.output, unit]));
-  const eightBit = valuesBeforeLastLayers(network, outputs, byOutput);
-  const activations = new Map<string, ActivationQuantizer>();
-  const weights = new Map<string, WeightQuantizer>();
-  const nonNegative = new Set<string>();
+  return new Placing(network, profiles).placement();
+}
 
-  const place = (value: string, scope: string, first: boolean): void => {
-    const profile = profiles.get(scope);
-    if (profile === undefined) return;
-    const wide = first || eightBit.has(value) ? profile.firstLast?.bits : undefined;
-    const signed = !(profile.activations.unsignedAfterRelu && nonNegative.has(value));
-    activations.set(value, {
-      kind: 'activation',
-      value,
-      scope,
-      format: { bits: Math.max(wide ?? 0, profile.activations.bits), signed },
-    });
-  };
+class Placing {
+  private readonly activations = new Map<string, ActivationQuantizer>();
+  private readonly weights = new Map<string, WeightQuantizer>();
+  private readonly nonNegative = new Set<string>();
+  private readonly network: Network;
+  private readonly profiles: ReadonlyMap<string, Profile>;
+  private readonly outputs: ReadonlySet<string>;
+  private readonly boundaries: ReadonlySet<string>;
+  private readonly byOutput: ReadonlyMap<string, Unit>;
+  private readonly readers = new Map<string, Unit[]>();
+  private readonly eightBit: ReadonlySet<string>;
+  private readonly fusedIntoAdd: ReadonlySet<string>;
+  /** Unit that puts values of one scale together → the value whose range gives the scale. */
+  private readonly sharing: ReadonlyMap<Unit, string>;
 
-  place(network.input.name, BACKBONE, true);
-  for (const unit of network.units) {
-    if (isNonNegative(unit, nonNegative)) nonNegative.add(unit.output);
-    if (unit.kind === 'layer') placeWeight(unit);
-    if (outputs.has(unit.output)) continue;
-    if (unit.kind === 'layer' || quantised.has(opOf(unit))) place(unit.output, unit.scope, false);
-    else if (!keepsGrid.has(opOf(unit))) {
-      if (profiles.has(unit.scope))
-        throw new NetworkError(`no place for a quantiser is known after operator ${opOf(unit)} ("${unit.output}")`);
-    }
+  constructor(network: Network, profiles: ReadonlyMap<string, Profile>) {
+    this.network = network;
+    this.profiles = profiles;
+    const { scopes, units, graph } = network;
+    this.outputs = new Set(Object.values(scopes.heads).flatMap((head) => head.outputs));
+    this.boundaries = new Set(scopeOrder(scopes).flatMap((scope) => boundaryOf(scopes, scope)));
+    this.byOutput = new Map(units.flatMap((unit) => outputsOf(unit).map((output) => [output, unit] as const)));
+    for (const unit of units)
+      for (const value of readsOf(graph, unit)) this.readers.set(value, [...(this.readers.get(value) ?? []), unit]);
+    this.eightBit = this.valuesBeforeLastLayers();
+    this.fusedIntoAdd = this.layersFusedIntoAdd();
+    this.sharing = this.unitsThatShare();
   }
-  return { activations, weights, sourceOf };
 
-  function placeWeight(unit: LayerUnit): void {
-    const profile = profiles.get(unit.scope);
+  placement(): Placement {
+    const { network, profiles } = this;
+    for (const [scope, profile] of profiles) refuseFormats(scope, profile);
+    let beforeImage = network.normalised !== network.input.name;
+    if (!beforeImage) this.place(network.input.name, BACKBONE, true);
+    for (const unit of network.units) {
+      this.noteNonNegative(unit);
+      if (unit.kind === 'layer') this.placeWeight(unit);
+      if (unit.output === network.normalised) this.place(unit.output, BACKBONE, true);
+      else if (!beforeImage && profiles.has(unit.scope)) this.placeAfter(unit);
+      if (unit.output === network.normalised) beforeImage = false;
+    }
+    this.shareScales();
+    const { activations, weights } = this;
+    return {
+      activations,
+      weights,
+      ranges: new Map([...activations.values()].map((quantizer) => [quantizer.range, quantizer])),
+      sourceOf: (value) => this.sourceOf(value),
+      tableOf: (scope) => tableOf(profiles.get(scope)),
+    };
+  }
+
+  private placeAfter(unit: Unit): void {
+    if (unit.kind === 'layer' && unit.activation !== undefined && !this.fuses(unit)) this.placeAt(unit.linear, unit);
+    if (!this.outputs.has(unit.output)) this.placeAt(unit.output, unit);
+  }
+
+  private placeAt(value: string, unit: Unit): void {
+    const rule = this.ruleOf(unit);
+    if (this.fusedIntoAdd.has(value)) return;
+    if (rule === 'quantiser' || (rule === 'float' && this.isReadAsInteger(value))) this.place(value, unit.scope, false);
+  }
+
+  private ruleOf(unit: Unit): OutputRule {
+    const rule = this.tableRule(unit);
+    return rule === 'shares-scale' && !this.sharing.has(unit) ? 'quantiser' : rule;
+  }
+
+  /** @throws NetworkError for an operator that the target's table does not know. */
+  private tableRule(unit: Unit): OutputRule {
+    const profile = this.profiles.get(unit.scope);
+    const table = tableOf(profile);
+    const key = tableKey(this.network.graph, unit);
+    const islands = profile?.floatIslands ?? [];
+    if (islands.includes(key) || islands.includes(unit.output)) return 'float';
+    const rule = table.outputs[key];
+    if (rule !== undefined) return rule;
+    throw new NetworkError(
+      `no place for a quantiser is known after operator ${key} ("${unit.output}") on target ${table.target}; to keep it float, add "${key}" to the profile's floatIslands, or cut the model before it`,
+    );
+  }
+
+  /** Whether the value must lie on a grid although its operator leaves it float. */
+  private isReadAsInteger(value: string): boolean {
+    if (this.boundaries.has(value)) return true;
+    return (this.readers.get(value) ?? []).some((unit) => {
+      if (unit.kind === 'layer') return true;
+      if (!this.profiles.has(unit.scope)) return false;
+      const rule = this.ruleOf(unit);
+      if (rule === 'keeps-grid') return outputsOf(unit).some((output) => this.isReadAsInteger(output));
+      return rule === 'quantiser' || rule === 'shares-scale';
+    });
+  }
+
+  private fuses(unit: LayerUnit): boolean {
+    return tableOf(this.profiles.get(unit.scope)).fusedActivations.has(unit.activation?.op ?? '');
+  }
+
+  private place(value: string, scope: string, first: boolean): void {
+    const profile = this.profiles.get(scope);
     if (profile === undefined) return;
-    const edge = unit.input === network.input.name || outputs.has(unit.output);
-    const bits = edge ? Math.max(profile.firstLast?.bits ?? 0, profile.weights.bits) : profile.weights.bits;
-    const channels = network.graph.initializers.get(unit.weight)?.shape[0] ?? 0;
-    weights.set(unit.weight, {
+    const wide = first || this.eightBit.has(value) ? profile.firstLast?.bits : undefined;
+    const signed = !(profile.activations.unsignedAfterRelu && this.nonNegative.has(value));
+    const format = { bits: Math.max(wide ?? 0, profile.activations.bits), signed };
+    this.activations.set(value, { kind: 'activation', value, range: value, scope, format });
+  }
+
+  private placeWeight(unit: LayerUnit): void {
+    const profile = this.profiles.get(unit.scope);
+    if (profile === undefined) return;
+    const first = unit.input === this.network.normalised;
+    const bits =
+      first || this.outputs.has(unit.output)
+        ? Math.max(profile.firstLast?.bits ?? 0, profile.weights.bits)
+        : profile.weights.bits;
+    const shape = this.network.graph.initializers.get(unit.weight)?.shape ?? [];
+    this.weights.set(unit.weight, {
       kind: 'weight',
       weight: unit.weight,
       scope: unit.scope,
       format: { bits, signed: true },
-      channels,
+      channels: weightLayout(unit.node, shape).scales,
     });
   }
 
-  function sourceOf(value: string): ActivationQuantizer | undefined {
-    let current = value;
-    for (;;) {
-      const here = activations.get(current);
-      if (here !== undefined) return here;
-      const unit = byOutput.get(current);
-      if (unit?.kind !== 'plain' || !keepsGrid.has(opOf(unit))) return undefined;
-      current = (unit.nodes[0] as { readonly inputs: readonly string[] }).inputs[0] as string;
+  /** Quantisers of what a sharing operator puts together use the range of the whole. */
+  private shareScales(): void {
+    for (const [unit, range] of this.sharing) {
+      const sources = readsOf(this.network.graph, unit).flatMap((value) => this.sourceOf(value) ?? []);
+      const signed = sources.some(({ format }) => format.signed);
+      const bits = Math.max(...sources.map(({ format }) => format.bits));
+      for (const source of sources)
+        this.activations.set(source.value, { ...source, range, format: { ...source.format, bits, signed } });
     }
   }
-}
 
-function valuesBeforeLastLayers(
-  network: Network,
-  outputs: ReadonlySet<string>,
-  byOutput: ReadonlyMap<string, Unit>,
-): ReadonlySet<string> {
-  const values = new Set<string>();
-  for (const unit of network.units) {
-    if (unit.kind === 'layer' && outputs.has(unit.output) && byOutput.get(unit.input)?.scope === unit.scope)
-      values.add(unit.input);
+  /** Only values of one scope can take one scale (another scope's are frozen), and a value can take only one. */
+  private unitsThatShare(): ReadonlyMap<Unit, string> {
+    const sharing = new Map<Unit, string>();
+    const claimed = new Map<string, string>();
+    // Last first, so that what is put together twice uses the outermost range.
+    for (const unit of [...this.network.units].reverse()) {
+      if (unit.kind === 'layer' || !this.profiles.has(unit.scope) || this.outputs.has(unit.output)) continue;
+      if (this.tableRule(unit) !== 'shares-scale') continue;
+      const range = claimed.get(unit.output) ?? unit.output;
+      const makers = readsOf(this.network.graph, unit).map((value) => this.makerOf(value));
+      const free = makers.every(
+        (maker) => maker?.scope === unit.scope && (claimed.get(maker.output) ?? range) === range,
+      );
+      if (!free) continue;
+      for (const maker of makers) claimed.set(maker?.output ?? '', range);
+      sharing.set(unit, range);
+    }
+    return sharing;
   }
-  return values;
+
+  /** The unit that computes a value, before operators that only move it. */
+  private makerOf(value: string): Unit | undefined {
+    let unit = this.byOutput.get(value);
+    while (unit?.kind === 'plain' && this.profiles.has(unit.scope) && this.tableRule(unit) === 'keeps-grid')
+      unit = this.byOutput.get(firstInput(unit));
+    return unit;
+  }
+
+  private sourceOf(value: string): ActivationQuantizer | undefined {
+    let current = value;
+    for (;;) {
+      const here = this.activations.get(current);
+      if (here !== undefined) return here;
+      const unit = this.byOutput.get(current);
+      if (unit?.kind !== 'plain' || !this.profiles.has(unit.scope)) return undefined;
+      const rule = this.ruleOf(unit);
+      if (rule !== 'keeps-grid' && rule !== 'shares-scale') return undefined;
+      current = firstInput(unit);
+    }
+  }
+
+  /** Residual branches that a layer's kernel adds: of an Add's operands the layer that is computed last. */
+  private layersFusedIntoAdd(): ReadonlySet<string> {
+    const fused = new Set<string>();
+    const position = new Map(this.network.units.map((unit, index) => [unit.output, index]));
+    for (const unit of this.network.units) {
+      if (unit.kind !== 'plain' || unit.op !== 'Add' || !tableOf(this.profiles.get(unit.scope)).fusesAdd) continue;
+      const reads = readsOf(this.network.graph, unit);
+      const candidates = reads.filter((value) => {
+        const maker = this.byOutput.get(value);
+        const alone = this.readers.get(value)?.length === 1 && !this.boundaries.has(value);
+        return maker?.kind === 'layer' && maker.activation === undefined && maker.scope === unit.scope && alone;
+      });
+      const last = candidates.sort((left, right) => (position.get(left) ?? 0) - (position.get(right) ?? 0)).at(-1);
+      if (last !== undefined && reads.length === 2) fused.add(last);
+    }
+    return fused;
+  }
+
+  private valuesBeforeLastLayers(): ReadonlySet<string> {
+    const values = new Set<string>();
+    for (const unit of this.network.units) {
+      if (unit.kind === 'layer' && this.outputs.has(unit.output) && this.byOutput.get(unit.input)?.scope === unit.scope)
+        values.add(unit.input);
+    }
+    return values;
+  }
+
+  private noteNonNegative(unit: Unit): void {
+    if (!isNonNegative(this.network.graph, unit, this.nonNegative)) return;
+    for (const output of outputsOf(unit)) this.nonNegative.add(output);
+  }
 }
 
-function opOf(unit: Unit): string {
-  return unit.kind === 'layer' ? (unit.activation?.op ?? 'Conv') : (unit.nodes.at(-1) as { readonly op: string }).op;
+function tableOf(profile: Profile | undefined): TargetTable {
+  return targetTables[profile?.target ?? DEFAULT_TARGET];
 }
 
-function isNonNegative(unit: Unit, known: ReadonlySet<string>): boolean {
-  if (unsignedOutputs.has(opOf(unit))) return true;
-  if (unit.kind === 'layer') return false;
-  const inputs = (unit.nodes[0] as { readonly inputs: readonly string[] }).inputs;
-  if (keepsGrid.has(opOf(unit))) return known.has(inputs[0] as string);
-  return opOf(unit) === 'Concat' && inputs.every((input) => known.has(input));
+function outputsOf(unit: Unit): readonly string[] {
+  return unit.kind === 'plain' ? unit.outputs : [unit.output];
+}
+
+function firstInput(unit: PlainUnit): string {
+  return (unit.nodes[0] as { readonly inputs: readonly string[] }).inputs[0] as string;
+}
+
+/** @throws NetworkError naming the setting that the target cannot have. */
+function refuseFormats(scope: string, profile: Profile): void {
+  const { target, formats } = tableOf(profile);
+  const { weights, activations, firstLast } = profile;
+  const refuse = (what: string, has: string): never => {
+    throw new NetworkError(`scope "${scope}": target ${target} has no ${what}; it takes ${has}`);
+  };
+  const bits = (list: readonly number[]): string => `${list.join(', ')} bits`;
+  if (!formats.weights.includes(weights.bits)) refuse(`${weights.bits}-bit weights`, bits(formats.weights));
+  if (!formats.activations.includes(activations.bits))
+    refuse(`${activations.bits}-bit activations`, bits(formats.activations));
+  if (firstLast !== undefined && !formats.weights.includes(firstLast.bits))
+    refuse(`${firstLast.bits}-bit first and last layers`, bits(formats.weights));
+  if (activations.unsignedAfterRelu && !formats.unsigned) refuse('unsigned activations', 'signed ones only');
 }

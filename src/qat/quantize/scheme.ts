@@ -1,6 +1,8 @@
 // Number formats and scales: symmetric, zero point 0, weights per output channel, activations per tensor.
 // signed: scale = max(|min|, |max|) / ((qmax − qmin) / 2); unsigned: max / qmax; floored at float32's epsilon.
 
+import type { Target } from './targets/table.ts';
+
 export interface Format {
   readonly bits: number;
   readonly signed: boolean;
@@ -12,6 +14,10 @@ export type Profile = {
   readonly activations: { readonly bits: number; readonly unsignedAfterRelu: boolean };
   /** Bits of the first layer (its weights and the network's input) and of layers that make a head's output. */
   readonly firstLast?: { readonly bits: number };
+  /** Whose table says where quantisers sit; by default onnxruntime. */
+  readonly target?: Target;
+  /** Operators, or output tensors of nodes, that are computed in float although the table does not know them. */
+  readonly floatIslands?: readonly string[];
 };
 
 /** float32's machine epsilon, 2⁻²³: no scale is smaller. */

@@ -29,7 +29,7 @@ export class ActivationScales {
   scaleFor(emitter: ForwardEmitter, value: string, carried: string): string {
     const { b } = emitter;
     const quantizer = this.placement.activations.get(value);
-    const range = this.ranges.get(value);
+    const range = this.ranges.get(quantizer?.range ?? value);
     if (quantizer === undefined || range === undefined) throw new Error(`no range for activation "${value}"`);
     const state = this.followed.get(value);
     if (state === undefined) return b.scalar(range.scale);

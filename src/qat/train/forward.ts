@@ -13,8 +13,11 @@ import { HEADGATE_DOMAIN } from '../autodiff/rule.ts';
 import type { Placement } from '../quantize/placement.ts';
 import { EPSILON, limits, steps } from '../quantize/scheme.ts';
 import type { Format } from '../quantize/scheme.ts';
-import type { LayerUnit, Network, PlainUnit, Unit } from '../network/network.ts';
+import type { LayerUnit, Network, Unit } from '../network/network.ts';
 import type { Parameters } from '../network/fold.ts';
+import { linearNodes } from '../network/units.ts';
+import { channelColumn, weightLayout } from '../network/weight-layout.ts';
+import type { WeightLayout } from '../network/weight-layout.ts';
 
 /** How a scope takes part in a training. */
 export interface TrainState {
@@ -105,31 +108,40 @@ export class ForwardEmitter {
   emitUnit(unit: Unit): void {
     const scope = this.parts.scopes.get(unit.scope);
     if (scope === undefined) return;
-    if (unit.kind === 'plain') this.plain(unit);
-    else if (scope.state === 'FLOAT') this.floatLayer(unit, scope);
-    else this.qatLayer(unit, scope);
-  }
-
-  private plain(unit: PlainUnit): void {
-    for (const node of unit.nodes) {
-      const inputs = node.inputs.map((input) => {
-        const tensor = this.parts.network.graph.initializers.get(input);
-        return tensor === undefined || input === '' ? this.actual(input) : this.b.constant(tensor);
-      });
-      this.names.set(node.outputs[0] as string, this.emit(node.op, inputs, node.attributes));
+    if (unit.kind === 'plain') {
+      this.copy(unit.nodes, scope);
+      this.quantize(unit.output, this.actual(unit.output));
+      return;
     }
+    if (scope.state === 'FLOAT') this.copy(linearNodes(unit), scope);
+    else this.names.set(unit.linear, this.qatLayer(unit, scope));
+    this.quantize(unit.linear, this.actual(unit.linear));
+    if (unit.activation === undefined) return;
+    this.copy(unit.activation.nodes, scope);
     this.quantize(unit.output, this.actual(unit.output));
   }
 
-  private floatLayer(unit: LayerUnit, scope: TrainState): void {
-    const operands = [
-      this.actual(unit.input),
-      this.parameter(unit.weight),
-      ...(unit.bias === undefined ? [] : [this.parameter(unit.bias)]),
-    ];
-    let value = this.emit('Conv', operands, unit.conv.attributes);
-    if (unit.norm !== undefined) value = this.batchNorm(unit.norm, value, scope.trained && scope.batchNorm === 'train');
-    this.finish(unit, value);
+  /** Nodes as they are, on what carries their inputs here; batch norms in the form that the scope's state asks for. */
+  private copy(nodes: readonly IrNode[], scope: TrainState): void {
+    for (const node of nodes) {
+      if (node.op === 'BatchNormalization' && node.domain === '') {
+        const train = scope.trained && scope.batchNorm === 'train';
+        const value = this.batchNorm(node, this.actual(node.inputs[0] as string), train);
+        this.names.set(node.outputs[0] as string, value);
+        continue;
+      }
+      const inputs = node.inputs.map((input) => this.operand(input));
+      const options = { outputs: node.outputs.length, domain: node.domain };
+      const made = this.emitAll(node.op, inputs, node.attributes, options);
+      node.outputs.forEach((output, index) => this.names.set(output, made[index] as string));
+    }
+  }
+
+  private operand(input: string): string {
+    if (input === '' || this.names.has(input)) return this.actual(input);
+    if (this.isParameter(input)) return this.parameter(input);
+    const tensor = this.parts.network.graph.initializers.get(input);
+    return tensor === undefined ? this.actual(input) : this.b.constant(tensor);
   }
 
   private batchNorm(norm: IrNode, value: string, train: boolean): string {
@@ -156,25 +168,42 @@ export class ForwardEmitter {
     return normalised;
   }
 
-  private qatLayer(unit: LayerUnit, scope: TrainState): void {
+  /** @returns the value of the layer's linear part. */
+  private qatLayer(unit: LayerUnit, scope: TrainState): string {
     const format = this.parts.placement.weights.get(unit.weight)?.format;
     if (format === undefined) throw new Error(`no quantiser for weight "${unit.weight}"`);
-    const channels = this.parts.network.graph.initializers.get(unit.weight)?.shape[0] as number;
+    const shape = this.parts.network.graph.initializers.get(unit.weight)?.shape as readonly number[];
+    const layout = weightLayout(unit.node, shape);
+    const column = (value: string): string =>
+      this.reshape(value, channelColumn(unit.node, shape.length, layout.outputs));
     const weight = this.parameter(unit.weight);
     const factor = unit.norm === undefined ? undefined : this.foldFactor(unit.norm);
-    const scaled = factor === undefined ? weight : this.emit('Mul', [weight, this.column(factor, [channels, 1, 1, 1])]);
-    const quantised = this.fakeQuant(scaled, this.weightScale(scaled, channels, format), format);
-    let value = this.emit('Conv', [this.actual(unit.input), quantised], unit.conv.attributes);
+    const scaled = factor === undefined ? weight : this.scaleWeight(weight, factor, shape, layout);
+    const quantised = this.fakeQuant(scaled, this.weightScale(scaled, shape, layout, format), format);
+    const value = this.emit(unit.node.op, [this.actual(unit.input), quantised], unit.node.attributes);
     const bias = unit.bias === undefined ? undefined : this.parameter(unit.bias);
     if (unit.norm !== undefined && factor !== undefined && scope.trained && scope.batchNorm === 'train') {
-      value = this.emit('Div', [value, this.column(factor, [channels, 1, 1])]);
-      if (bias !== undefined) value = this.emit('Add', [value, this.column(bias, [channels, 1, 1])]);
-      value = this.batchNorm(unit.norm, value, true);
-    } else {
-      const folded = unit.norm === undefined ? bias : this.foldedBias(unit.norm, factor as string, bias);
-      if (folded !== undefined) value = this.emit('Add', [value, this.column(folded, [channels, 1, 1])]);
+      const unscaled = this.emit('Div', [value, column(factor)]);
+      const shifted = bias === undefined ? unscaled : this.emit('Add', [unscaled, column(bias)]);
+      return this.batchNorm(unit.norm, shifted, true);
     }
-    this.finish(unit, value);
+    const folded = unit.norm === undefined ? bias : this.foldedBias(unit.norm, factor as string, bias);
+    return folded === undefined ? value : this.emit('Add', [value, column(folded)]);
+  }
+
+  /** The weight times a factor per output channel. */
+  private scaleWeight(
+    weight: string,
+    factor: string,
+    shape: readonly number[],
+    { axis, scales, outputs }: WeightLayout,
+  ): string {
+    if (outputs === scales) return this.emit('Mul', [weight, this.reshape(factor, along(axis, scales, shape.length))]);
+    // A grouped ConvTranspose: [I, O/group, k…] seen as [group, I/group, O/group, k…], factors as [group, 1, O/group, 1…].
+    const groups = outputs / scales;
+    const grouped = this.reshape(weight, [groups, (shape[0] as number) / groups, ...shape.slice(1)]);
+    const factors = this.reshape(factor, [groups, 1, scales, ...shape.slice(2).map(() => 1)]);
+    return this.reshape(this.emit('Mul', [grouped, factors]), shape);
   }
 
   /** γ/√(running variance + ε), [C]. */
@@ -192,11 +221,17 @@ export class ForwardEmitter {
   }
 
   /** Per channel, from the weights of this very step. */
-  private weightScale(weight: string, channels: number, format: Format): string {
-    const largest = this.emit('ReduceMax', [this.emit('Abs', [weight]), this.b.int64([1, 2, 3])], { keepdims: int(1) });
+  private weightScale(
+    weight: string,
+    shape: readonly number[],
+    { axis, scales }: WeightLayout,
+    format: Format,
+  ): string {
+    const others = shape.map((_, index) => index).filter((index) => index !== axis);
+    const largest = this.emit('ReduceMax', [this.emit('Abs', [weight]), this.b.int64(others)], { keepdims: int(1) });
     const scale = this.emit('Div', [largest, this.b.scalar(steps(format))]);
-    const floor = Array.from({ length: channels }, () => EPSILON);
-    return this.emit('Max', [scale, this.b.floats(floor, [channels, 1, 1, 1])]);
+    const floor = Array.from({ length: scales }, () => EPSILON);
+    return this.emit('Max', [scale, this.b.floats(floor, along(axis, scales, shape.length))]);
   }
 
   private fakeQuant(value: string, scale: string, format: Format): string {
@@ -205,21 +240,19 @@ export class ForwardEmitter {
     return this.emit('FakeQuant', [value, scale], { qmin: int(qmin), qmax: int(qmax) }, options);
   }
 
-  private finish(unit: LayerUnit, value: string): void {
-    const done =
-      unit.activation === undefined ? value : this.emit(unit.activation.op, [value], unit.activation.attributes);
-    this.names.set(unit.output, done);
-    this.quantize(unit.output, done);
-  }
-
   private quantize(value: string, carried: string): void {
     const quantizer = this.parts.placement.activations.get(value);
     if (quantizer === undefined || this.parts.scopes.get(quantizer.scope)?.state !== 'QAT') return;
     this.names.set(value, this.fakeQuant(carried, this.parts.scaleFor(this, value, carried), quantizer.format));
   }
 
-  private column(value: string, shape: readonly number[]): string {
+  private reshape(value: string, shape: readonly number[]): string {
     return this.emit('Reshape', [value, this.b.int64(shape)]);
+  }
+
+  private isParameter(name: string): boolean {
+    const { trained, statistics, constants } = this.parts;
+    return trained.has(name) || statistics.has(name) || constants.has(name);
   }
 
   private parameter(name: string): string {
@@ -231,4 +264,9 @@ export class ForwardEmitter {
     this.frozenInitializers.set(name, initializer);
     return initializer;
   }
+}
+
+/** A vector over `axis` that broadcasts against a tensor of that rank. */
+function along(axis: number, size: number, rank: number): readonly number[] {
+  return Array.from({ length: rank }, (_, index) => (index === axis ? size : 1));
 }

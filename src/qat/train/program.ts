@@ -8,7 +8,7 @@ import { differentiate, lower } from '../autodiff/differentiate.ts';
 import { BACKBONE } from '../network/network.ts';
 import type { Network } from '../network/network.ts';
 import type { Parameters } from '../network/fold.ts';
-import { TRAINING_OPSET } from '../network/reference.ts';
+import { feedsOf, TRAINING_OPSET } from '../network/reference.ts';
 import type { Placement } from '../quantize/placement.ts';
 import type { Range } from '../quantize/checkpoint.ts';
 import { elementCount } from '../../support/tensor.ts';
@@ -133,12 +133,12 @@ export async function compileProgram(request: ProgramRequest): Promise<TrainingP
 }
 
 function dataInputsOf({ network, scopes, batch, boundaryShapes, targets }: ProgramRequest): readonly ValueInfo[] {
-  const images: readonly ValueInfo[] = scopes.has(BACKBONE)
-    ? [{ name: network.input.name, dtype: 'float32', shape: [batch, ...network.input.shape] }]
-    : network.scopes.backbone.boundary.map((name) => ({
-        name,
-        dtype: 'float32',
-        shape: [batch, ...(boundaryShapes.get(name) ?? [])],
-      }));
+  const image: ValueInfo = { name: network.input.name, dtype: 'float32', shape: [batch, ...network.input.shape] };
+  const features = feedsOf(network, new Set(scopes.keys())).map((name): ValueInfo => ({
+    name,
+    dtype: 'float32',
+    shape: [batch, ...(boundaryShapes.get(name) ?? [])],
+  }));
+  const images = [...(scopes.has(BACKBONE) ? [image] : []), ...features];
   return [...images, ...targets.map(({ name, dtype, shape }): ValueInfo => ({ name, dtype, shape }))];
 }

@@ -10,7 +10,7 @@ import { emitPack, layoutOf } from './layout.ts';
 import type { Layout, Slot } from './layout.ts';
 
 export interface StateLayouts {
-  /** Weights, biases, γ and β of the trained scopes. */
+  /** Weights, biases, γ, β and slopes of the trained scopes. */
   readonly parameters: Layout;
   /** Their running means and variances. */
   readonly statistics: Layout;
@@ -18,7 +18,7 @@ export interface StateLayouts {
   readonly ranges: Layout;
 }
 
-const trainableRoles: ReadonlySet<ParameterRole> = new Set(['weight', 'bias', 'gamma', 'beta'] as const);
+const trainableRoles: ReadonlySet<ParameterRole> = new Set(['weight', 'bias', 'gamma', 'beta', 'slope'] as const);
 
 /** Slots in the order of the network's parameters, so that equal requests give equal vectors. */
 export function layoutState(
@@ -33,7 +33,10 @@ export function layoutState(
       .filter(({ scope, role }) => trained(scope) && trainableRoles.has(role) === trainable)
       .map(({ name, shape }) => ({ name, shape }));
   const followed =
-    activationScales === 'follow' ? [...placement.activations.values()].filter(({ scope }) => trained(scope)) : [];
+    activationScales === 'follow'
+      ? // One scale for several values is not known before all of them are: such scales stay.
+        [...placement.activations.values()].filter(({ scope, range, value }) => trained(scope) && range === value)
+      : [];
   return {
     parameters: layoutOf(slotsOf(true)),
     statistics: layoutOf(slotsOf(false)),
@@ -86,8 +89,8 @@ export function emitStatistics(
 ): string {
   const next = new Map<string, string>();
   for (const { norm, mean, variance, observedValue } of batches) {
-    const [n, , h, w] = shapes.get(observedValue) as readonly [number, number, number, number];
-    const count = n * h * w;
+    const [n, , ...rest] = shapes.get(observedValue) as readonly [number, number, ...number[]];
+    const count = rest.reduce((product, size) => product * size, n);
     const [, , , meanName, varianceName] = norm.inputs as [string, string, string, string, string];
     for (const [name, batch, factor] of [
       [meanName, mean, 1],

@@ -54,14 +54,14 @@ describe('recognising a network', () => {
       ['a', 'a.out'],
       ['b', 'b.out'],
     ]);
-    expect(network.input).toEqual({ name: 'image', shape: [3, 8, 8] });
+    expect(network.input).toEqual({ name: 'image', shape: [3, 8, 8], fileLayout: 'NCHW' });
     expect(headNames(network)).toEqual(['a', 'b']);
   });
 
   it('fuses a convolution with its batch norm and Relu, and an Add with its Relu', () => {
     const network = smallNetwork();
     const stem = layersOf(network)[0];
-    expect([stem?.conv.op, stem?.norm?.op, stem?.activation?.op]).toEqual(['Conv', 'BatchNormalization', 'Relu']);
+    expect([stem?.node.op, stem?.norm?.op, stem?.activation?.op]).toEqual(['Conv', 'BatchNormalization', 'Relu']);
     const sum = network.units.find((unit) => unit.output === 'backbone.merged.relu');
     expect(sum?.kind === 'plain' ? sum.nodes.map((node) => node.op) : []).toEqual(['Add', 'Relu']);
   });

@@ -42,14 +42,14 @@ describe('folding batch norm', () => {
       const unit = layer(weight);
       const folded = foldLayer(unit, parameters);
       const perGroup = folded.weight.shape[1] as number;
-      const group = unit.conv.attributes['group']?.kind === 'int' ? unit.conv.attributes['group'].value : 1;
+      const group = unit.node.attributes['group']?.kind === 'int' ? unit.node.attributes['group'].value : 1;
       const x = randomTensor(new Random(3), [2, perGroup * group, 6, 6]);
       const b = new GraphBuilder();
       for (const [name, tensor] of parameters) b.initializers.set(name, tensor);
-      b.nodes.push({ ...unit.conv, inputs: ['x', ...unit.conv.inputs.slice(1)] });
+      b.nodes.push({ ...unit.node, inputs: ['x', ...unit.node.inputs.slice(1)] });
       if (unit.norm !== undefined) b.nodes.push(unit.norm);
       const reference = unit.norm?.outputs[0] ?? '';
-      const once = b.emit('Conv', ['x', b.constant(folded.weight), b.constant(folded.bias)], unit.conv.attributes);
+      const once = b.emit('Conv', ['x', b.constant(folded.weight), b.constant(folded.bias)], unit.node.attributes);
       const results = await runBuilder(b, new Map([['x', x]]), [reference, once]);
       const difference = relativeDifference(
         results.get(once)?.data as Float32Array,
@@ -111,8 +111,8 @@ describe('a deployed layer', () => {
   it('puts each bias on the grid s_x·s_w of the accumulators', () => {
     for (const [channel, bias] of folded.bias.data.entries()) {
       const grid = Math.fround(inputScale * (scales[channel] as number));
-      expect(deployed.biasScales[channel]).toBe(grid);
-      expect(deployed.biasSteps[channel]).toBe(roundHalfEven(bias / grid));
+      expect(deployed.biasGrid?.scales[channel]).toBe(grid);
+      expect(deployed.biasGrid?.steps[channel]).toBe(roundHalfEven(bias / grid));
     }
     expect(deployed.weightScales).toEqual(scales);
   });
@@ -124,8 +124,8 @@ describe('a deployed layer', () => {
     const raised = deployLayer(hidden, huge, own, int8, 1e-5);
     for (const channel of [0, 1]) {
       expect(raised.weightScales[channel]).toBeGreaterThan(own[channel] as number);
-      expect(Math.abs(raised.biasSteps[channel] as number)).toBeGreaterThan(INT32_MAX * 0.999);
-      const value = dequantize(raised.biasSteps, raised.biasScales)[channel] as number;
+      expect(Math.abs(raised.biasGrid?.steps[channel] as number)).toBeGreaterThan(INT32_MAX * 0.999);
+      const value = raised.bias[channel] as number;
       expect(Math.abs(value / (huge.get('detection.hidden.bias')?.data[channel] as number) - 1)).toBeLessThan(1e-6);
       const weight = huge.get('detection.hidden.weight')?.data[channel * 16 * 9] as number;
       expect(raised.weightSteps[channel * 16 * 9]).toBe(
@@ -140,9 +140,9 @@ describe('a deployed layer', () => {
     const hidden = layer('detection.hidden.weight');
     const own = weightScalesOf(hidden, dead, int8);
     expect(own[0]).toBe(EPSILON);
-    const { weightSteps, weightScales, biasSteps, biasScales } = deployLayer(hidden, dead, own, int8, 0.01);
+    const { weightSteps, weightScales, bias: biases } = deployLayer(hidden, dead, own, int8, 0.01);
     expect([...weightSteps.subarray(0, 16 * 9)].every((step) => step === 0)).toBe(true);
-    const bias = dequantize(biasSteps, biasScales)[0] as number;
+    const bias = biases[0] as number;
     expect(Math.abs(bias - (dead.get('detection.hidden.bias')?.data[0] as number))).toBeLessThan(1e-6);
     expect(weightScales.every((scale) => Number.isFinite(scale) && scale > 0)).toBe(true);
   });

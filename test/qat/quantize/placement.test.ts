@@ -92,7 +92,7 @@ describe('placing quantisers', () => {
     const b = new GraphBuilder();
     b.initializers.set('w', { dtype: 'float32', shape: [1, 3, 1, 1], data: new Float32Array(3) });
     b.emit('Conv', ['image', 'w'], {}, { outputs: ['conv'] });
-    b.emit('Softmax', ['conv'], {}, { outputs: ['soft'] });
+    b.emit('Det', ['conv'], {}, { outputs: ['soft'] });
     b.emit('Relu', ['soft'], {}, { outputs: ['out'] });
     const graph = b.finish({
       name: 'g',
@@ -103,7 +103,7 @@ describe('placing quantisers', () => {
     const odd = recogniseNetwork(graph, { backbone: { boundary: ['conv'] }, heads: { h: { outputs: ['out'] } } });
     expect(() => placeQuantizers(odd, new Map([['h', w8a8]]))).toThrow(NetworkError);
     expect(() => placeQuantizers(odd, new Map([['h', w8a8]]))).toThrow(
-      /no place for a quantiser is known after operator Softmax \("soft"\)/,
+      /no place for a quantiser is known after operator Det \("soft"\)/,
     );
     expect(() => placeQuantizers(odd, new Map([[BACKBONE, w8a8]]))).not.toThrow();
   });

@@ -61,7 +61,7 @@ export async function runAnalyze(request: JobRequest, context: JobContext): Prom
   const layers = network.units.filter(
     (unit) => unit.scope === analysed && (unit.kind === 'layer' || placement.activations.has(unit.output)),
   );
-  const values = [...new Set([...layers.map((unit) => unit.output), ...placement.activations.keys(), output])];
+  const values = [...new Set([...layers.map((unit) => unit.output), ...placement.ranges.keys(), output])];
   const start = (scopes: ReadonlyMap<string, ScopeForward>, only?: ReadonlySet<string>): Promise<ForwardRunner> =>
     ForwardRunner.start({
       network,
@@ -167,7 +167,7 @@ async function extremes(
   { images, batch }: AnalyzeSettings,
 ): Promise<ReadonlyMap<string, Range>> {
   const observations = new Map(
-    [...placement.activations.keys()].map((value) => [value, new Observation({ kind: 'min-max' })]),
+    [...placement.ranges.keys()].map((value) => [value, new Observation({ kind: 'min-max' })]),
   );
   const batcher = new ImageBatcher(dataset);
   for (const { indices } of evaluationBatches(Math.min(images, dataset.count), batch)) {

@@ -38,9 +38,7 @@ export async function runCalibrate(request: JobRequest, context: JobContext): Pr
   const profiles = new Map([[scope, settings.profile]]);
   if (backbone?.used.checkpoint.quant !== undefined) profiles.set(BACKBONE, backbone.used.checkpoint.quant.profile);
   const placement = placeQuantizers(network, profiles);
-  const values = [...placement.activations.values()]
-    .filter((quantizer) => quantizer.scope === scope)
-    .map((quantizer) => quantizer.value);
+  const values = [...placement.ranges].filter(([, quantizer]) => quantizer.scope === scope).map(([value]) => value);
 
   const batches = evaluationBatches(dataset.count, settings.batch)
     .filter(({ valid }) => valid === settings.batch)

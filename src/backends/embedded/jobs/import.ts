@@ -11,6 +11,7 @@ import type { IrTensor } from '../../../qat/onnx/ir.ts';
 import { initialCheckpoint, LoadError } from '../../../qat/quantize/checkpoint.ts';
 import { decodeSafetensors } from '../../../support/safetensors.ts';
 import { elementCount } from '../../../support/tensor.ts';
+import { proveImport } from '../import-proof.ts';
 import { inputPath } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { writeCheckpoint, writeModel, writeReport } from '../outputs.ts';
@@ -36,7 +37,14 @@ interface Loaded {
 export async function runImport(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const settings = settingsOf<ImportSettings>(request.settings);
   const scopes: ScopeNames = { backbone: { boundary: settings.boundary }, heads: settings.heads };
-  const decoded = normaliseImported(decodeModel(await readFile(inputPath(request, 'onnx'))));
+  const file = await readFile(inputPath(request, 'onnx'));
+  const foreign = decodeModel(file);
+  const decoded = await normaliseImported(foreign);
+  const proof = await proveImport(file, foreign, decoded);
+  if (proof !== undefined) {
+    const text = `${proof.values} output values of one image of noise as the file gives them, largest difference ${proof.difference.toExponential(1)} of the largest magnitude`;
+    context.emit({ type: 'proof', proof: { name: 'import', held: true, text } });
+  }
   const scoped = { ...decoded, metadata: { ...decoded.metadata, ...scopeMetadata(scopes) } };
   const plain = recogniseNetwork(scoped, scopes);
   const found =
@@ -66,7 +74,7 @@ export async function runImport(request: JobRequest, context: JobContext): Promi
     outputs[`head[${name}]`] = await writeCheckpoint(context.outDir, `head-${name}`, initialCheckpoint(network, head));
   const parameters = network.parameters.reduce((sum, parameter) => sum + elementCount(parameter.shape), 0);
   outputs['report'] = await writeReport(context, 'import', {
-    opset: network.graph.opset,
+    opset: foreign.opset,
     nodes: network.graph.nodes.length,
     parameters,
     loaded: found.loaded,

@@ -6,6 +6,7 @@ import type { JobRequest } from '../../../events/job-protocol.ts';
 import { BACKBONE, headNames } from '../../../qat/network/network.ts';
 import type { Network } from '../../../qat/network/network.ts';
 import { buildReference } from '../../../qat/network/reference.ts';
+import { nodesOf } from '../../../qat/network/units.ts';
 import type { ScopeForward } from '../../../qat/network/reference.ts';
 import { withFault } from '../faults.ts';
 import { ForwardRunner } from '../forward-runner.ts';
@@ -116,16 +117,18 @@ function startAll(
   return ForwardRunner.start({ network, scopes, outputs, batch, threads });
 }
 
-/** Convolutions of the merged graph must be those of the scopes, each once. @returns the backbone's count. */
+/** Layers of the merged graph must be those of the scopes, each once. @returns the backbone's count. */
 function provedOnce(network: Network, scopes: ReadonlyMap<string, ScopeForward>, batch: number): number {
   const layers = network.units.filter((unit) => unit.kind === 'layer');
   const outputs = Object.values(network.scopes.heads).flatMap((head) => head.outputs);
   const graph = buildReference(network, { scopes, outputs, batch });
-  const convolutions = graph.nodes.filter((node) => node.op === 'Conv').length;
-  if (convolutions !== layers.length) {
+  const kinds = new Set(layers.map((unit) => unit.node.op));
+  const run = graph.nodes.filter((node) => kinds.has(node.op)).length;
+  const expected = network.units.flatMap(nodesOf).filter((node) => kinds.has(node.op)).length;
+  if (run !== expected) {
     throw new JobError({
       reason: 'merge-differs',
-      message: `the merged graph runs ${convolutions} convolutions, the scopes have ${layers.length}`,
+      message: `the merged graph runs ${run} layers, the scopes have ${expected}`,
     });
   }
   return layers.filter((unit) => unit.scope === BACKBONE).length;

@@ -16,7 +16,7 @@ import { JobError } from '../job-error.ts';
 import { measure } from '../measure.ts';
 import { readMerged } from '../merged-model.ts';
 import { writeJson } from '../outputs.ts';
-import { forwardOf } from '../probe.ts';
+import { exportedForwardOf, forwardOf } from '../probe.ts';
 import type { Forward } from '../probe.ts';
 import { headOf, settingsOf } from '../settings.ts';
 import type { ValidateSettings } from '../settings.ts';
@@ -155,7 +155,7 @@ async function integerRuntime(request: JobRequest, settings: ValidateSettings): 
   return {
     network,
     states: { model: settings.runtime },
-    forward: forwardOf(network, session),
+    forward: exportedForwardOf(network, session),
     release: () => session.release(),
   };
 }

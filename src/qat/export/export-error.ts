@@ -1,0 +1,6 @@
+// The error of a model that cannot be exported in the form that was asked for.
+
+/** A format that the form has no type for, or a model made for another target: a user's problem. */
+export class ExportError extends Error {
+  override readonly name = 'ExportError';
+}

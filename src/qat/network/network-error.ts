@@ -1,0 +1,6 @@
+// The error of a graph that is no multi-task network as named.
+
+/** The graph does not divide into a backbone and heads as named: a user's problem, with the tensor or node at fault. */
+export class NetworkError extends Error {
+  override readonly name = 'NetworkError';
+}
