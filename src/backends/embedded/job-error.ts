@@ -55,7 +55,7 @@ const refusals: readonly Refusal[] = [
     reason: 'metric-not-finite',
     remedy: 'Look at the training before it: a lower learning rate or a warm-up, or data without ground truth.',
   },
-  { error: ExportError, reason: 'export', remedy: 'Choose 4, 8 or 16 bits in the profile.' },
+  { error: ExportError, reason: 'export', remedy: 'Choose 4, 8 or 16 bits and division in the profile.' },
   {
     error: GradientError,
     reason: 'gradient',

@@ -41,6 +41,7 @@ export function exportQdq(
   scopes: ReadonlyMap<string, ScopeForward>,
   outputShapes: ReadonlyMap<string, readonly number[]>,
 ): QdqModel {
+  refuseOtherRounding(scopes);
   const writer = new QdqWriter(network, scopes, placementFor(network, scopes));
   writer.quantize(network.input.name, network.input.name);
   for (const unit of network.units) {
@@ -61,6 +62,16 @@ export function exportQdq(
     metadata: scopeMetadata(network.scopes),
   });
   return { graph, scales: writer.scales };
+}
+
+/** QuantizeLinear divides: no pair of Q and DQ computes what a scope with the other rounding was validated with. */
+function refuseOtherRounding(scopes: ReadonlyMap<string, ScopeForward>): void {
+  for (const [scope, { checkpoint }] of scopes) {
+    if ((checkpoint.quant?.profile.rounding ?? 'divide') === 'divide') continue;
+    throw new ExportError(
+      `scope "${scope}" rounds by ${checkpoint.quant?.profile.rounding}, which QuantizeLinear cannot express: it divides, and about one value in a million (8 bits) or two in ten thousand (16 bits) would differ by a step; calibrate it with rounding "divide"`,
+    );
+  }
 }
 
 export function integerType({ bits, signed }: Format): IrDType {

@@ -3,7 +3,7 @@
 import type { LayerUnit } from '../network/network.ts';
 import { foldLayer } from '../network/fold.ts';
 import type { Parameters } from '../network/fold.ts';
-import { EPSILON, limits, quantizeValue, roundHalfEven, scaleOf } from './scheme.ts';
+import { EPSILON, limits, nextPowerOfTwo, quantizeValue, roundHalfEven, scaleOf } from './scheme.ts';
 import type { Format } from './scheme.ts';
 
 export interface DeployedLayer {
@@ -53,8 +53,8 @@ export function deployLayer(
     const b = bias.data[channel] as number;
     // Raised where the bias would not fit an int32 (a tiny weight scale beside a large bias).
     const needed = Math.fround(Math.abs(b) / (inputScale * (INT32 - 128)));
-    const scale = Math.max(scales[channel] as number, needed, EPSILON);
-    weightScales[channel] = scale;
+    const raised = Math.max(scales[channel] as number, needed, EPSILON);
+    weightScales[channel] = format.powerOfTwo === true ? nextPowerOfTwo(raised) : raised;
     for (let index = channel * perChannel; index < (channel + 1) * perChannel; index++) {
       weightSteps[index] = Math.min(
         Math.max(quantizeValue(weight.data[index] as number, weightScales[channel] as number, format), qmin),

@@ -2,6 +2,7 @@
 // input's belong to the backbone; head outputs stay at high precision.
 import { BACKBONE, NetworkError } from '../network/network.ts';
 import type { LayerUnit, Network, Unit } from '../network/network.ts';
+import { formatOf } from './scheme.ts';
 import type { Format, Profile } from './scheme.ts';
 
 export interface ActivationQuantizer {
@@ -64,7 +65,7 @@ export function placeQuantizers(network: Network, profiles: ReadonlyMap<string, 
       kind: 'activation',
       value,
       scope,
-      format: { bits: Math.max(wide ?? 0, profile.activations.bits), signed },
+      format: formatOf(profile, Math.max(wide ?? 0, profile.activations.bits), signed),
     });
   };
 
@@ -91,7 +92,7 @@ export function placeQuantizers(network: Network, profiles: ReadonlyMap<string, 
       kind: 'weight',
       weight: unit.weight,
       scope: unit.scope,
-      format: { bits, signed: true },
+      format: formatOf(profile, bits, true),
       channels,
     });
   }

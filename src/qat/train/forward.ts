@@ -7,14 +7,15 @@
 //                     'train':  reverse-folded: weights quantised with the running factor, the factor divided out again,
 //                               then batch norm on the batch's statistics (Krishnamoorthi 2018, as torch.ao).
 import type { GraphBuilder } from '../onnx/builder.ts';
-import { float, floatOf, int } from '../onnx/ir.ts';
+import { float, floatOf, int, text } from '../onnx/ir.ts';
 import type { IrNode } from '../onnx/ir.ts';
 import { HEADGATE_DOMAIN } from '../autodiff/rule.ts';
 import type { Placement } from '../quantize/placement.ts';
-import { EPSILON, limits, steps } from '../quantize/scheme.ts';
+import { limits } from '../quantize/scheme.ts';
 import type { Format } from '../quantize/scheme.ts';
 import type { LayerUnit, Network, PlainUnit, Unit } from '../network/network.ts';
 import type { Parameters } from '../network/fold.ts';
+import { emitScale } from './scale-nodes.ts';
 
 /** How a scope takes part in a training. */
 export interface TrainState {
@@ -194,15 +195,14 @@ export class ForwardEmitter {
   /** Per channel, from the weights of this very step. */
   private weightScale(weight: string, channels: number, format: Format): string {
     const largest = this.emit('ReduceMax', [this.emit('Abs', [weight]), this.b.int64([1, 2, 3])], { keepdims: int(1) });
-    const scale = this.emit('Div', [largest, this.b.scalar(steps(format))]);
-    const floor = Array.from({ length: channels }, () => EPSILON);
-    return this.emit('Max', [scale, this.b.floats(floor, [channels, 1, 1, 1])]);
+    return emitScale(this, largest, format, [channels, 1, 1, 1]);
   }
 
   private fakeQuant(value: string, scale: string, format: Format): string {
     const { qmin, qmax } = limits(format);
     const options = { outputs: 2, domain: HEADGATE_DOMAIN };
-    return this.emit('FakeQuant', [value, scale], { qmin: int(qmin), qmax: int(qmax) }, options);
+    const attributes = { qmin: int(qmin), qmax: int(qmax), rounding: text(format.rounding ?? 'divide') };
+    return this.emit('FakeQuant', [value, scale], attributes, options);
   }
 
   private finish(unit: LayerUnit, value: string): void {
