@@ -8,6 +8,7 @@ import { MetricError } from '../../qat/metrics/metric.ts';
 import { OnnxError } from '../../qat/onnx/codec.ts';
 import { UnsupportedModelError } from '../../qat/onnx/normalise.ts';
 import { LoadError } from '../../qat/quantize/checkpoint.ts';
+import { ObserverError } from '../../qat/quantize/observers.ts';
 import { RuntimeError } from '../../qat/runtime/onnxruntime.ts';
 import { machineRemedy } from '../../support/machine-problems.ts';
 
@@ -56,6 +57,11 @@ const refusals: readonly Refusal[] = [
     remedy: 'Look at the training before it: a lower learning rate or a warm-up, or data without ground truth.',
   },
   { error: ExportError, reason: 'export', remedy: 'Choose 4, 8 or 16 bits and division in the profile.' },
+  {
+    error: ObserverError,
+    reason: 'observer',
+    remedy: 'Choose another averaging constant or observer.',
+  },
   {
     error: GradientError,
     reason: 'gradient',
