@@ -4,6 +4,8 @@
 //   FLOAT, frozen     Conv, BatchNormalization, Relu with constants
 //   QAT, trained      fake-quantised weights and activations; batch norm
 //                     'frozen': folded with its saved statistics, in the graph;
+//                     'folded': folded before training: weight and β are all that is left of the layer;
+//                     'kept':   weights quantised as they are, then batch norm on the batch's statistics;
 //                     'train':  reverse-folded: weights quantised with the running factor, the factor divided out again,
 //                               then batch norm on the batch's statistics (Krishnamoorthi 2018, as torch.ao).
 import type { GraphBuilder } from '../onnx/builder.ts';
@@ -15,13 +17,17 @@ import { EPSILON, limits, steps } from '../quantize/scheme.ts';
 import type { Format } from '../quantize/scheme.ts';
 import type { LayerUnit, Network, PlainUnit, Unit } from '../network/network.ts';
 import type { Parameters } from '../network/fold.ts';
+import { activationScaleSlot, weightScaleSlot } from './scale-slots.ts';
 
 /** How a scope takes part in a training. */
 export interface TrainState {
   readonly state: 'FLOAT' | 'QAT';
   readonly trained: boolean;
-  /** 'train': the batch's own statistics, running ones follow; 'frozen': the saved ones, unchanged. */
-  readonly batchNorm: 'train' | 'frozen';
+  /**
+   * 'train' and 'kept': the batch's own statistics, running ones follow; 'frozen': the saved ones, unchanged; 'folded': none.
+   * γ and β are trained in all but 'folded', where β alone is left.
+   */
+  readonly batchNorm: 'train' | 'kept' | 'frozen' | 'folded';
 }
 
 export interface ForwardParts {
@@ -34,6 +40,10 @@ export interface ForwardParts {
   readonly trained: ReadonlyMap<string, string>;
   /** Running statistics (mean and variance of trained batch norms) → value in the graph. */
   readonly statistics: ReadonlyMap<string, string>;
+  /** A scalar of the graph: 1 from when on batch norms use their running statistics; without it never. */
+  readonly batchNormFrozen?: string;
+  /** PyTorch's mask, or one step further on both sides. */
+  readonly straightThrough?: 'masked' | 'inclusive';
   /** The scale of the quantiser that follows `value`, as a value of the graph; `carried` is what it quantises. */
   scaleFor(emitter: ForwardEmitter, value: string, carried: string): string;
 }
@@ -128,7 +138,7 @@ export class ForwardEmitter {
       ...(unit.bias === undefined ? [] : [this.parameter(unit.bias)]),
     ];
     let value = this.emit('Conv', operands, unit.conv.attributes);
-    if (unit.norm !== undefined) value = this.batchNorm(unit.norm, value, scope.trained && scope.batchNorm === 'train');
+    if (unit.norm !== undefined) value = this.batchNorm(unit.norm, value, movesStatistics(scope));
     this.finish(unit, value);
   }
 
@@ -146,12 +156,17 @@ export class ForwardEmitter {
       return this.emit('BatchNormalization', inputs, epsilon);
     }
     const operands = [value, this.parameter(gamma), this.parameter(beta)];
-    const options = { outputs: 3, domain: HEADGATE_DOMAIN };
-    const [normalised, batchMean, batchVariance] = this.emitAll('BatchNormTrain', operands, epsilon, options) as [
-      string,
-      string,
-      string,
-    ];
+    const frozen = this.parts.batchNormFrozen;
+    const outputs =
+      frozen === undefined
+        ? this.emitAll('BatchNormTrain', operands, epsilon, { outputs: 3, domain: HEADGATE_DOMAIN })
+        : this.emitAll(
+            'BatchNormSwitch',
+            [...operands, this.parameter(mean), this.parameter(variance), frozen],
+            epsilon,
+            { outputs: 5, domain: HEADGATE_DOMAIN },
+          );
+    const [normalised, batchMean, batchVariance] = outputs as [string, string, string];
     this.batchStatistics.push({ norm, mean: batchMean, variance: batchVariance, observedValue: value });
     return normalised;
   }
@@ -161,17 +176,24 @@ export class ForwardEmitter {
     if (format === undefined) throw new Error(`no quantiser for weight "${unit.weight}"`);
     const channels = this.parts.network.graph.initializers.get(unit.weight)?.shape[0] as number;
     const weight = this.parameter(unit.weight);
-    const factor = unit.norm === undefined ? undefined : this.foldFactor(unit.norm);
+    const moves = unit.norm !== undefined && movesStatistics(scope);
+    const whole = unit.norm === undefined || scope.batchNorm === 'folded' || (moves && scope.batchNorm === 'kept');
+    const factor = whole || unit.norm === undefined ? undefined : this.foldFactor(unit.norm);
     const scaled = factor === undefined ? weight : this.emit('Mul', [weight, this.column(factor, [channels, 1, 1, 1])]);
-    const quantised = this.fakeQuant(scaled, this.weightScale(scaled, channels, format), format);
+    const quantised = this.quantisedWeight(unit.weight, scaled, channels, format);
     let value = this.emit('Conv', [this.actual(unit.input), quantised], unit.conv.attributes);
     const bias = unit.bias === undefined ? undefined : this.parameter(unit.bias);
-    if (unit.norm !== undefined && factor !== undefined && scope.trained && scope.batchNorm === 'train') {
-      value = this.emit('Div', [value, this.column(factor, [channels, 1, 1])]);
+    if (unit.norm !== undefined && moves) {
+      if (factor !== undefined) value = this.emit('Div', [value, this.column(factor, [channels, 1, 1])]);
       if (bias !== undefined) value = this.emit('Add', [value, this.column(bias, [channels, 1, 1])]);
       value = this.batchNorm(unit.norm, value, true);
     } else {
-      const folded = unit.norm === undefined ? bias : this.foldedBias(unit.norm, factor as string, bias);
+      const folded =
+        unit.norm === undefined
+          ? bias
+          : factor === undefined
+            ? this.parameter(unit.norm.inputs[2] as string)
+            : this.foldedBias(unit.norm, factor, bias);
       if (folded !== undefined) value = this.emit('Add', [value, this.column(folded, [channels, 1, 1])]);
     }
     this.finish(unit, value);
@@ -199,10 +221,24 @@ export class ForwardEmitter {
     return this.emit('Max', [scale, this.b.floats(floor, [channels, 1, 1, 1])]);
   }
 
+  private quantisedWeight(name: string, weight: string, channels: number, format: Format): string {
+    const learned = this.parts.trained.get(weightScaleSlot(name));
+    return learned === undefined
+      ? this.fakeQuant(weight, this.weightScale(weight, channels, format), format)
+      : this.learnedFakeQuant(weight, learned, format, false);
+  }
+
   private fakeQuant(value: string, scale: string, format: Format): string {
     const { qmin, qmax } = limits(format);
+    const inclusive = this.parts.straightThrough === 'inclusive' ? { inclusive: int(1) } : {};
     const options = { outputs: 2, domain: HEADGATE_DOMAIN };
-    return this.emit('FakeQuant', [value, scale], { qmin: int(qmin), qmax: int(qmax) }, options);
+    return this.emit('FakeQuant', [value, scale], { qmin: int(qmin), qmax: int(qmax), ...inclusive }, options);
+  }
+
+  private learnedFakeQuant(value: string, scale: string, format: Format, perSample: boolean): string {
+    const { qmin, qmax } = limits(format);
+    const attributes = { qmin: int(qmin), qmax: int(qmax), per_sample: int(perSample ? 1 : 0) };
+    return this.emit('LearnedFakeQuant', [value, scale], attributes, { outputs: 2, domain: HEADGATE_DOMAIN });
   }
 
   private finish(unit: LayerUnit, value: string): void {
@@ -215,7 +251,14 @@ export class ForwardEmitter {
   private quantize(value: string, carried: string): void {
     const quantizer = this.parts.placement.activations.get(value);
     if (quantizer === undefined || this.parts.scopes.get(quantizer.scope)?.state !== 'QAT') return;
-    this.names.set(value, this.fakeQuant(carried, this.parts.scaleFor(this, value, carried), quantizer.format));
+    const { format } = quantizer;
+    const learned = this.parts.trained.get(activationScaleSlot(value));
+    this.names.set(
+      value,
+      learned === undefined
+        ? this.fakeQuant(carried, this.parts.scaleFor(this, value, carried), format)
+        : this.learnedFakeQuant(carried, learned, format, true),
+    );
   }
 
   private column(value: string, shape: readonly number[]): string {
@@ -231,4 +274,8 @@ export class ForwardEmitter {
     this.frozenInitializers.set(name, initializer);
     return initializer;
   }
+}
+
+function movesStatistics({ trained, batchNorm }: TrainState): boolean {
+  return trained && (batchNorm === 'train' || batchNorm === 'kept');
 }

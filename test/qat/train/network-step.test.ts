@@ -1,6 +1,7 @@
 // One training step of a whole small network against PyTorch: losses, the gradient of every parameter, running statistics;
 // in float, on a frozen backbone, and with fake-quant.
 import { describe, expect, it } from 'vitest';
+import { foldIntoWeights } from '../../../src/qat/network/fold.ts';
 import { BACKBONE } from '../../../src/qat/network/network.ts';
 import { placeQuantizers } from '../../../src/qat/quantize/placement.ts';
 import type { Range } from '../../../src/qat/quantize/checkpoint.ts';
@@ -20,7 +21,10 @@ import { BATCH, BOUNDARY, smallNetwork, targets } from '../networks.ts';
 interface NetworkCase {
   readonly name: string;
   readonly state: 'FLOAT' | 'QAT';
-  readonly batchNorm: 'train' | 'frozen';
+  readonly batchNorm: TrainState['batchNorm'];
+  readonly inclusive?: true;
+  readonly learned?: true;
+  readonly switched?: true;
   readonly profile?: {
     readonly w: number;
     readonly a: number;
@@ -116,13 +120,22 @@ async function takeStep(test: NetworkCase): Promise<Step> {
       }))
     : [];
   const used = targets.filter(({ name }) => losses.some(({ target }) => target === name));
+  const start = test.batchNorm === 'folded' ? foldIntoWeights(network.units, parameters) : parameters;
+  const weightScales = new Map(
+    [...placement.weights.keys()].flatMap((weight) =>
+      test.learned === true ? [[weight, golden.floats(`${test.name}/weight-scale:${weight}`)] as const] : [],
+    ),
+  );
   const program = await compileProgram({
     network,
     scopes,
     placement,
-    constants: parameters,
+    constants: start,
     ranges,
-    activationScales: 'fixed',
+    activationScales: test.learned === true ? 'learned' : 'fixed',
+    weightScales: test.learned === true ? 'learned' : 'derived',
+    straightThrough: test.inclusive === true ? 'inclusive' : 'masked',
+    switchesBatchNorm: test.switched === true,
     losses,
     targets: [...used, ...boundaryTargets],
     batch: BATCH,
@@ -133,8 +146,12 @@ async function takeStep(test: NetworkCase): Promise<Step> {
   const data = new Map<string, Tensor>(
     program.dataInputs.map(({ name }) => [name, golden.tensor(`${test.name}/${name}`)]),
   );
-  const trainer = await Trainer.start(program, gradientOnly, 1, { parameters, ranges });
-  const values = await trainer.step(data, { learningRate: 0, averagingConstant: 0 });
+  const trainer = await Trainer.start(program, gradientOnly, 1, { parameters: start, ranges, weightScales });
+  const values = await trainer.step(data, {
+    learningRate: 0,
+    averagingConstant: 0,
+    batchNormFrozen: test.switched === true,
+  });
   const { first, statistics } = trainer.state;
   await trainer.release();
   return {
