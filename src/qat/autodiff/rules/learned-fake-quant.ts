@@ -1,6 +1,6 @@
 // `headgate.LearnedFakeQuant(x, scale)`: the same values as FakeQuant, with a gradient to the scale too (LSQ, Esser et al.
-// 2020, eq. 3 and 5). With v = x / scale: dx = dY where qmin < v < qmax, else 0; dscale = g · Σ dY · (qmin where v ≤ qmin;
-// qmax where v ≥ qmax; else round(v) − v), summed over what shares the scale, with g = 1/√(N·qmax): N is how many values share
+// 2020, eq. 3 and 5). With v = x / scale: dx = dY where qmin ≤ v ≤ qmax, else 0; dscale = g · Σ dY · (qmin where v < qmin;
+// qmax where v > qmax; else round(v) − v), summed over what shares the scale, with g = 1/√(N·qmax): N is how many values share
 // it, with the attribute `per_sample` = 1 (activations) in one image.
 import { int, intOf } from '../../onnx/ir.ts';
 import { elementCount } from '../../../support/tensor.ts';
@@ -20,7 +20,7 @@ export const learnedFakeQuant: GradientRule = {
     if (dy === undefined) return [];
     const ratio = node.outputs[1] as string;
     const [qmin, qmax] = [b.scalar(intOf(node, 'qmin', 0)), b.scalar(intOf(node, 'qmax', 0))];
-    const inside = b.emit('And', [b.emit('Greater', [ratio, qmin]), b.emit('Less', [ratio, qmax])]);
+    const inside = b.emit('And', [b.emit('GreaterOrEqual', [ratio, qmin]), b.emit('LessOrEqual', [ratio, qmax])]);
     const dx = b.emit('Mul', [dy, b.emit('Cast', [inside], { to: int(1) })]);
     if (wanted[1] !== true) return [dx];
     const bound = b.emit('Clip', [ratio, qmin, qmax]);
