@@ -10,13 +10,11 @@ import { placeQuantizers } from '../../../qat/quantize/placement.ts';
 import type { Placement } from '../../../qat/quantize/placement.ts';
 import type { Profile } from '../../../qat/quantize/scheme.ts';
 import type { TrainState } from '../../../qat/train/forward.ts';
-import { canonicalJson } from '../../../support/canonical-json.ts';
 import { withFault } from '../faults.ts';
 import { proveFrozenBackbone, proveFrozenConstants } from '../freeze-proof.ts';
 import { holdBackbone, readQuantisedBackbone } from '../frozen-backbone.ts';
 import { readCheckpoint, readDataset, readNetwork } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
-import { JobError } from '../job-error.ts';
 import { writeCheckpoint, writeReport } from '../outputs.ts';
 import { commonData } from '../common-data.ts';
 import { qatQuantisers, quantOf, startingParameters, trainedScope } from '../qat-quantisers.ts';
@@ -29,7 +27,6 @@ import { startBackboneTeacher, startHeadTeacher } from '../teachers.ts';
 import type { Lesson } from '../teachers.ts';
 import { runTraining } from '../training-loop.ts';
 import type { TrainingResult } from '../training-loop.ts';
-import type { TrainingRequest } from '../training-request.ts';
 
 export async function runQat(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const settings = settingsOf<QatSettings>(request.settings);
