@@ -60,7 +60,7 @@ async function run(test: GradientCase, optimisation: Optimisation): Promise<Read
     domain: split < 0 ? '' : test.rule.slice(0, split),
     name: test.name,
     inputs: test.inputs,
-    outputs: ['y', ...extra],
+    outputs: ['y', ...extra.map((name) => `out.${name}`)],
     attributes: Object.fromEntries(
       Object.entries(test.attributes).map(([key, value]) => [key, attributeOf(key, value)]),
     ),
@@ -86,7 +86,7 @@ async function run(test: GradientCase, optimisation: Optimisation): Promise<Read
   for (const value of ['y', 'z', 'upstream']) shapes.set(value, golden.tensor(`${test.name}/upstream`).shape);
   lower(b, [node, weigh], shapes);
   const gradients = differentiate(b, [node, weigh], shapes, 'z', test.wanted);
-  const asked = new Map([['out', 'y'], ...extra.map((name) => [`extra.${name}`, name] as const)]);
+  const asked = new Map([['out', 'y'], ...extra.map((name) => [`extra.${name}`, `out.${name}`] as const)]);
   for (const [input, gradient] of gradients) asked.set(`grad.${input}`, gradient);
   const results = await runBuilder(b, feeds, [...asked.values()], { optimisation });
   return new Map([...asked].map(([name, value]) => [name, results.get(value) as Tensor]));
