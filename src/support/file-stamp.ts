@@ -45,6 +45,7 @@ function strictText({ size, mtimeNs, ino, ctimeNs }: BigIntStats): string {
 }
 
 function lookAt(path: string): BigIntStats | undefined {
+  if (path.includes('\0')) return undefined; // no file system has such a name
   try {
     return statSync(path, { bigint: true, throwIfNoEntry: false });
   } catch (error) {

@@ -172,6 +172,7 @@ export const languageCases: readonly HostileCase[] = [
     ),
     // 100,000 stages are made before there are too many.
     megabytes: 700,
+    seconds: 20,
   },
   workflow('a loop of -1 iterations', stages({ l: loop(-1, { m: measure }) }), /HG\d+ /),
   workflow(
