@@ -3,23 +3,9 @@
 //   HEADGATE_ONNX_TESTDATA=…/data node bench/operators/all.mjs     writes docs/results/operators.md
 //
 // The data is Debian's package libonnx-testdata (apt-get download libonnx-testdata; dpkg -x …).
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { build } from 'esbuild';
-import { cacheFolder, root } from '../../scripts/places.mjs';
+import { join } from 'node:path';
+import { importTypeScript } from '../../scripts/import-typescript.mjs';
+import { root } from '../../scripts/places.mjs';
 
-const outfile = join(cacheFolder, `operators-${process.pid}.mjs`);
-mkdirSync(dirname(outfile), { recursive: true });
-await build({
-  entryPoints: [join(root, 'bench/operators/page.ts')],
-  outfile,
-  bundle: true,
-  packages: 'external',
-  platform: 'node',
-  format: 'esm',
-  target: 'node20.19',
-  logLevel: 'warning',
-});
-const { writePage } = await import(pathToFileURL(outfile).href);
+const { writePage } = await importTypeScript(join(root, 'bench/operators/page.ts'));
 await writePage(root);

@@ -1,7 +1,6 @@
 // What `resume` needs to make the same plan again, as the journal keeps it.
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { isMissing } from '../support/missing-files.ts';
+import { readTextIfPresent } from '../support/missing-files.ts';
 import type { JsonObject } from '../support/json.ts';
 import type { StageChoice } from './select-stages.ts';
 
@@ -13,13 +12,8 @@ export interface Asked extends StageChoice {
 
 export async function journaledOptions(file: string, asked: Asked, manner: JsonObject = {}): Promise<JsonObject> {
   const { set = [], params, until, only, force } = asked;
-  const text =
-    params === undefined
-      ? undefined
-      : await readFile(params, 'utf8').catch((error: unknown) => {
-          if (isMissing(error)) return undefined;
-          throw error;
-        });
+  // What cannot be read is for the planner to say, with its place.
+  const text = params === undefined ? undefined : await readTextIfPresent(params).catch(() => undefined);
   return {
     file: resolve(file),
     set: [...set],
