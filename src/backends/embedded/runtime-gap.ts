@@ -1,4 +1,5 @@
-// How far the integer runtime, with its optimisations on, strays from VALIDATION: values, steps, saturation, and the metric.
+// How far the integer runtime, with its optimisations on, strays from VALIDATION: values, steps and saturation. What that
+// costs in accuracy is for `validate`.
 import { evaluationBatches, ImageBatcher } from '../../data/batches.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import type { Network } from '../../qat/network/network.ts';
