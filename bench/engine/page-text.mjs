@@ -7,7 +7,7 @@ export function figureText(record) {
     '',
     `- Target: ${target}`,
     `- Result: ${headline} **${met === null ? 'Not measured.' : met ? 'Met.' : 'Not met.'}**`,
-    `- Made by \`${record.command}\` on ${record.date.slice(0, 16).replace('T', ' ')} UTC in ${record.minutes} min; load ${record.load.join(' ')} before, ${record.loadAfter.join(' ')} after; headgate ${record.headgate}, Node ${record.node}.`,
+    `- Made by \`${record.command}\` on ${record.date.slice(0, 16).replace('T', ' ')} UTC, ${record.machine}, in ${record.minutes} min; load ${record.load.join(' ')} before, ${record.loadAfter.join(' ')} after; headgate ${record.headgate}, Node ${record.node}.`,
     '',
   ];
   for (const { caption, columns, rows } of tables) {

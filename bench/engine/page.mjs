@@ -17,7 +17,7 @@ function page() {
   return [
     '# The engine, measured',
     '',
-    `Made by \`node bench/engine/all.mjs\` and rendered by \`node bench/engine/page.mjs\`; how to repeat it is in [bench/README.md](../../bench/README.md). Machine: ${machines.join('; ')}.`,
+    `Made by \`node bench/engine/all.mjs\` and rendered by \`node bench/engine/page.mjs\`; how to repeat it is in [bench/README.md](../../bench/README.md). ${machines.length === 1 ? 'Machine' : 'Machines, named at each figure and of different speed'}: ${machines.join('; ')}.`,
     '',
     'Times are of whole processes, from before the start to after the end, by the kernel: medians, with the smallest and the largest. Headgate and its peers ran the same generated workload in turns, each peer in the newest version of its registry (and Snakemake as Debian has it too), set up as its documentation recommends. Load is the 1, 5 and 15 minute average of a machine with two cores: above 1 before a figure, something else ran.',
     '',
