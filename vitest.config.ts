@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     environment: 'node',
+    globalSetup: 'test/support/build-first.mjs',
     // Processes, not worker threads: tests send signals and load native libraries.
     pool: 'forks',
     maxWorkers: 2,

@@ -10,7 +10,7 @@ import type { JobEvent, JobInput, JobRequest, JobResult } from '../../src/events
 import { JOB_PROTOCOL } from '../../src/events/job-protocol.ts';
 import { digestBytes } from '../../src/support/digest.ts';
 import type { JsonObject } from '../../src/support/json.ts';
-import { bundleEntry } from '../support/bundle.ts';
+import { builtWorker } from '../support/built-program.ts';
 
 export interface JobOrder {
   readonly kind: string;
@@ -36,23 +36,18 @@ const TOKEN = 'a-token-of-this-attempt';
 
 export class WorkerRig {
   readonly root: string;
-  private readonly worker: string;
   private jobs = 0;
 
-  private constructor(root: string, worker: string) {
+  private constructor(root: string) {
     this.root = root;
-    this.worker = worker;
   }
 
-  /** Builds the worker from its sources. */
   static async start(): Promise<WorkerRig> {
-    const worker = await bundleEntry(join(import.meta.dirname, '../../src/backends/embedded/worker.ts'));
-    return new WorkerRig(await mkdtemp(join(tmpdir(), 'headgate-jobs-')), worker);
+    return new WorkerRig(await mkdtemp(join(tmpdir(), 'headgate-jobs-')));
   }
 
   async remove(): Promise<void> {
     await rm(this.root, { recursive: true, force: true });
-    await rm(this.worker, { force: true });
   }
 
   async run(order: JobOrder): Promise<DoneJob> {
@@ -99,7 +94,7 @@ export class WorkerRig {
 
   private spawn(folder: string, { faults, fault }: JobOrder): ChildProcess {
     const { HEADGATE_FAULTS: _, ...env } = process.env;
-    return spawn(process.execPath, [this.worker, folder], {
+    return spawn(process.execPath, [builtWorker, folder], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: (faults ?? fault !== undefined) ? { ...env, HEADGATE_FAULTS: '1' } : env,
     });

@@ -1,10 +1,10 @@
-// The program built from its sources as `npm run build` does, in a folder of its own, and the command line as a process.
-import { build } from 'esbuild';
+// The built program in a folder of its own, and the command line as a process.
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { dist } from '../support/built-program.ts';
 import type { RunEvent } from '../../src/events/run-events.ts';
 
 const repository = join(import.meta.dirname, '../..');
@@ -25,30 +25,8 @@ export class Installation {
   static async build(): Promise<Installation> {
     // Below node_modules, so that the bundles find the packages they leave out.
     const folder = join(repository, 'node_modules/.cache/headgate-test', `installation-${process.pid}`);
-    await mkdir(folder, { recursive: true });
-    await build({
-      entryPoints: {
-        headgate: join(repository, 'src/cli/main.ts'),
-        worker: join(repository, 'src/backends/embedded/worker.ts'),
-      },
-      outdir: folder,
-      outExtension: { '.js': '.js' },
-      bundle: true,
-      packages: 'external',
-      platform: 'node',
-      format: 'esm',
-      target: 'node20.19',
-      charset: 'utf8',
-      logLevel: 'error',
-    });
-    const versionOf = async (path: string): Promise<string> =>
-      (JSON.parse(await readFile(join(repository, path), 'utf8')) as { readonly version: string }).version;
-    const manifest = {
-      headgate: await versionOf('package.json'),
-      onnxruntime: await versionOf('node_modules/onnxruntime-node/package.json'),
-    };
+    await cp(dist, folder, { recursive: true });
     await writeFile(join(folder, 'package.json'), '{"type":"module"}');
-    await writeFile(join(folder, 'build.json'), JSON.stringify(manifest));
     return new Installation(folder);
   }
 

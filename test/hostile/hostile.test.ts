@@ -1,8 +1,7 @@
 // Malformed and hostile workflows, parameters, stores and jobs against the real command line: each gets its message and
 // exit code, in bounded time and memory, and never a stack.
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { bundleEntry } from '../support/bundle.ts';
+import { afterAll, describe, expect, test } from 'vitest';
+import { builtProgram } from '../support/built-program.ts';
 import { fileCases } from './file-cases.ts';
 import { MEGABYTES, SECONDS, type HostileCase } from './hostile-case.ts';
 import { jobCases } from './job-cases.ts';
@@ -24,19 +23,14 @@ const families: { readonly [family: string]: readonly HostileCase[] } = {
 };
 const FEWEST = 60;
 
-let main: string;
 const met: (readonly [HostileCase, Met])[] = [];
-
-beforeAll(async () => {
-  main = await bundleEntry(join(import.meta.dirname, '../../src/cli/main.ts'));
-});
 
 /** A stack of this program, or its confession. */
 const STACK = /this is a bug in headgate|\n\s+at .*[:(]\d+:\d+/;
 
 describe.each(Object.entries(families))('%s', (_family, cases) => {
   test.each(cases.filter(({ skip }) => skip === undefined))('$name', { timeout: 240_000 }, async (hostile) => {
-    const result = await meet(main, hostile);
+    const result = await meet(builtProgram, hostile);
     met.push([hostile, result]);
     const start = result.text.slice(0, 3000);
     expect(result.hung, `it hung:\n${start}`).toBe(false);

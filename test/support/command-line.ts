@@ -1,10 +1,10 @@
-// The real command line as a process: built once, run in a folder of its own.
+// The real command line as a process, run in a folder of its own.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bundleEntry } from './bundle.ts';
+import { builtProgram } from './built-program.ts';
 
 export interface Ended {
   readonly exitCode: number | null;
@@ -14,16 +14,13 @@ export interface Ended {
 
 export class CommandLine {
   readonly root: string;
-  private readonly main: string;
 
-  private constructor(root: string, main: string) {
+  private constructor(root: string) {
     this.root = root;
-    this.main = main;
   }
 
   static async inNewFolder(): Promise<CommandLine> {
-    const main = await bundleEntry(join(import.meta.dirname, '../../src/cli/main.ts'));
-    return new CommandLine(await mkdtemp(join(tmpdir(), 'headgate-cli-')), main);
+    return new CommandLine(await mkdtemp(join(tmpdir(), 'headgate-cli-')));
   }
 
   async remove(): Promise<void> {
@@ -36,7 +33,7 @@ export class CommandLine {
 
   start(...args: readonly string[]): { readonly child: ChildProcess; readonly ended: Promise<Ended> } {
     const env = { ...process.env, NO_COLOR: '1' };
-    const child = spawn(process.execPath, [this.main, ...args], {
+    const child = spawn(process.execPath, [builtProgram, ...args], {
       cwd: this.root,
       env,
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -4,15 +4,14 @@ import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { bundleEntry } from './bundle.ts';
+import { dist } from './built-program.ts';
 
 const repository = join(import.meta.dirname, '../..');
 
 export async function installLibrary(project: string): Promise<void> {
   const folder = join(project, 'node_modules/headgate');
   await mkdir(join(folder, 'dist'), { recursive: true });
-  const bundle = await bundleEntry(join(repository, 'src/library/main.ts'));
-  await writeFile(join(folder, 'dist/library.js'), `export * from ${JSON.stringify(bundle)};\n`);
+  await writeFile(join(folder, 'dist/library.js'), `export * from ${JSON.stringify(join(dist, 'library.js'))};\n`);
   const { default: manifest } = (await import('../../package.json', { with: { type: 'json' } })) as {
     default: { readonly exports: unknown };
   };
