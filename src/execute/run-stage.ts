@@ -266,7 +266,7 @@ async function publish(
       attempt: made.attempt,
       milliseconds,
       time: new Date(startedAt).toISOString(),
-      host: { platform: platform(), arch: arch(), cpu: cpus()[0]?.model ?? 'unknown', node: process.version },
+      host: thisHost(),
     },
   };
   await context.store.actions.write(record);
@@ -279,4 +279,12 @@ async function publish(
     milliseconds,
     facts,
   });
+}
+
+let host: ActionRecord['madeBy']['host'] | undefined;
+
+/** Asked once: the system reads two files for it. */
+function thisHost(): ActionRecord['madeBy']['host'] {
+  host ??= { platform: platform(), arch: arch(), cpu: cpus()[0]?.model ?? 'unknown', node: process.version };
+  return host;
 }
