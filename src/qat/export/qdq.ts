@@ -58,6 +58,7 @@ export function exportQdq(
   outputShapes: ReadonlyMap<string, readonly number[]>,
   form: keyof typeof forms = 'qdq',
 ): QdqModel {
+  refuseOtherRounding(scopes);
   if (form === 'tensorrt') refuseOtherTargets(scopes);
   const { opset } = forms[form];
   const writer = new QdqWriter(network, scopes, placementFor(network, scopes), forms[form]);
@@ -83,6 +84,16 @@ function refuseOtherTargets(scopes: ReadonlyMap<string, ScopeForward>): void {
     if (target === 'tensorrt') continue;
     throw new ExportError(
       `scope "${scope}" was calibrated for target ${target ?? 'onnxruntime'}; the TensorRT form needs a profile with "target": "tensorrt", whose quantisers stand where TensorRT expects them`,
+    );
+  }
+}
+
+/** QuantizeLinear divides: no pair of Q and DQ computes what a scope with the other rounding was validated with. */
+function refuseOtherRounding(scopes: ReadonlyMap<string, ScopeForward>): void {
+  for (const [scope, { checkpoint }] of scopes) {
+    if ((checkpoint.quant?.profile.rounding ?? 'divide') === 'divide') continue;
+    throw new ExportError(
+      `scope "${scope}" rounds by ${checkpoint.quant?.profile.rounding}, which QuantizeLinear cannot express: it divides, and about one value in a million (8 bits) or two in ten thousand (16 bits) would differ by a step; calibrate it with rounding "divide"`,
     );
   }
 }

@@ -12,6 +12,7 @@ import { placeQuantizers } from '../quantize/placement.ts';
 import type { ActivationQuantizer, Placement } from '../quantize/placement.ts';
 import { limits } from '../quantize/scheme.ts';
 import type { Profile } from '../quantize/scheme.ts';
+import { emitSteps } from '../quantize/steps.ts';
 import { emitLinear } from './emit-layer.ts';
 import { ancestorsOf, BACKBONE, boundaryOf } from './network.ts';
 import type { LayerUnit, Network, Unit } from './network.ts';
@@ -171,7 +172,7 @@ class ReferenceEmitter {
     }
     const scale = this.b.scalar(activationScale(quantizer, this.scopes));
     const { qmin, qmax } = limits(quantizer.format);
-    const rounded = this.b.emit('Round', [this.b.emit('Div', [carried, scale])]);
+    const rounded = emitSteps(this.b, carried, scale, quantizer.format.rounding);
     const clipped = this.b.emit('Clip', [rounded, this.b.scalar(qmin), this.b.scalar(qmax)]);
     this.names.set(value, this.b.emit('Mul', [clipped, scale]));
   }

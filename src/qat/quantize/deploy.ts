@@ -4,7 +4,7 @@ import type { LayerUnit } from '../network/network.ts';
 import { foldLayer } from '../network/fold.ts';
 import type { Parameters } from '../network/fold.ts';
 import { weightLayout } from '../network/weight-layout.ts';
-import { EPSILON, limits, quantizeValue, roundHalfEven, scaleOf } from './scheme.ts';
+import { EPSILON, limits, nextPowerOfTwo, quantizeValue, roundHalfEven, scaleOf } from './scheme.ts';
 import type { Format } from './scheme.ts';
 
 export interface DeployedLayer {
@@ -55,7 +55,8 @@ export function deployLayer(
   for (let output = 0; inputScale !== undefined && output < layout.outputs; output++) {
     const needed = Math.fround(Math.abs(bias.data[output] as number) / (inputScale * (INT32 - 128)));
     const channel = output % layout.scales;
-    weightScales[channel] = Math.max(weightScales[channel] as number, needed);
+    const raised = Math.max(weightScales[channel] as number, needed);
+    weightScales[channel] = format.powerOfTwo === true ? nextPowerOfTwo(raised) : raised;
   }
   const weightSteps = format.bits > 8 ? new Int16Array(weight.data.length) : new Int8Array(weight.data.length);
   const weights = new Float32Array(weight.data.length);

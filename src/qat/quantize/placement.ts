@@ -6,6 +6,7 @@ import type { LayerUnit, Network, PlainUnit, Unit } from '../network/network.ts'
 import { readsOf } from '../network/units.ts';
 import { weightLayout } from '../network/weight-layout.ts';
 import { isNonNegative, tableKey } from './operator-facts.ts';
+import { formatOf } from './scheme.ts';
 import type { Format, Profile } from './scheme.ts';
 import type { OutputRule, TargetTable } from './targets/table.ts';
 import { DEFAULT_TARGET, targetTables } from './targets/tables.ts';
@@ -151,7 +152,7 @@ class Placing {
     if (profile === undefined) return;
     const wide = first || this.eightBit.has(value) ? profile.firstLast?.bits : undefined;
     const signed = !(profile.activations.unsignedAfterRelu && this.nonNegative.has(value));
-    const format = { bits: Math.max(wide ?? 0, profile.activations.bits), signed };
+    const format = formatOf(profile, Math.max(wide ?? 0, profile.activations.bits), signed);
     this.activations.set(value, { kind: 'activation', value, range: value, scope, format });
   }
 
@@ -168,7 +169,7 @@ class Placing {
       kind: 'weight',
       weight: unit.weight,
       scope: unit.scope,
-      format: { bits, signed: true },
+      format: formatOf(profile, bits, true),
       channels: weightLayout(unit.node, shape).scales,
     });
   }

@@ -3,10 +3,10 @@
 import { int } from '../onnx/ir.ts';
 import type { Range } from '../quantize/checkpoint.ts';
 import type { Placement } from '../quantize/placement.ts';
-import { EPSILON, steps } from '../quantize/scheme.ts';
 import type { ForwardEmitter } from './forward.ts';
 import { emitPack } from './layout.ts';
 import type { Layout } from './layout.ts';
+import { emitScale } from './scale-nodes.ts';
 
 /** Asked once per quantiser, in forward order; then `emitNext` gives the moved ranges. */
 export class ActivationScales {
@@ -37,8 +37,7 @@ export class ActivationScales {
     this.moved.set(value, next);
     const magnitude = quantizer.format.signed ? emitter.emit('Abs', [next]) : next;
     const largest = emitter.emit('ReduceMax', [magnitude], { keepdims: int(0) });
-    const scale = emitter.emit('Div', [largest, b.scalar(steps(quantizer.format))]);
-    return emitter.emit('Max', [scale, b.scalar(EPSILON)]);
+    return emitScale(emitter, largest, quantizer.format, []);
   }
 
   /** Emits the vector of the moved ranges. */

@@ -7,17 +7,18 @@
 //                     'train':  reverse-folded: weights quantised with the running factor, the factor divided out again,
 //                               then batch norm on the batch's statistics (Krishnamoorthi 2018, as torch.ao).
 import type { GraphBuilder } from '../onnx/builder.ts';
-import { float, floatOf, int } from '../onnx/ir.ts';
+import { float, floatOf, int, text } from '../onnx/ir.ts';
 import type { IrNode } from '../onnx/ir.ts';
 import { HEADGATE_DOMAIN } from '../autodiff/rule.ts';
 import type { Placement } from '../quantize/placement.ts';
-import { EPSILON, limits, steps } from '../quantize/scheme.ts';
+import { limits } from '../quantize/scheme.ts';
 import type { Format } from '../quantize/scheme.ts';
 import type { LayerUnit, Network, Unit } from '../network/network.ts';
 import type { Parameters } from '../network/fold.ts';
 import { linearNodes } from '../network/units.ts';
 import { channelColumn, weightLayout } from '../network/weight-layout.ts';
 import type { WeightLayout } from '../network/weight-layout.ts';
+import { emitScale } from './scale-nodes.ts';
 
 /** How a scope takes part in a training. */
 export interface TrainState {
@@ -229,15 +230,14 @@ export class ForwardEmitter {
   ): string {
     const others = shape.map((_, index) => index).filter((index) => index !== axis);
     const largest = this.emit('ReduceMax', [this.emit('Abs', [weight]), this.b.int64(others)], { keepdims: int(1) });
-    const scale = this.emit('Div', [largest, this.b.scalar(steps(format))]);
-    const floor = Array.from({ length: scales }, () => EPSILON);
-    return this.emit('Max', [scale, this.b.floats(floor, along(axis, scales, shape.length))]);
+    return emitScale(this, largest, format, along(axis, scales, shape.length));
   }
 
   private fakeQuant(value: string, scale: string, format: Format): string {
     const { qmin, qmax } = limits(format);
     const options = { outputs: 2, domain: HEADGATE_DOMAIN };
-    return this.emit('FakeQuant', [value, scale], { qmin: int(qmin), qmax: int(qmax) }, options);
+    const attributes = { qmin: int(qmin), qmax: int(qmax), rounding: text(format.rounding ?? 'divide') };
+    return this.emit('FakeQuant', [value, scale], attributes, options);
   }
 
   private quantize(value: string, carried: string): void {

@@ -1,8 +1,10 @@
-// `headgate.FakeQuant(x, scale)` with attributes qmin, qmax: clip(round(x / scale), qmin, qmax) · scale, zero point 0,
-// round half to even, division (ONNX's rounding). Not QuantizeLinear/DequantizeLinear: at default optimisation the runtime
-// would fuse those into integer kernels. Straight-through gradient with PyTorch's mask: dY where round(x / scale) lies
-// inside [qmin, qmax], else 0; the scale gets no gradient.
-import { int, intOf } from '../../onnx/ir.ts';
+// `headgate.FakeQuant(x, scale)` with attributes qmin, qmax and rounding: clip(round(x / scale), qmin, qmax) · scale, zero
+// point 0, round half to even; rounding 'divide' (ONNX's, the default) or 'inverse-multiply' (PyTorch's, x · (1 / scale)).
+// Not QuantizeLinear/DequantizeLinear: at default optimisation the runtime would fuse those into integer kernels.
+// Straight-through gradient with PyTorch's mask: dY where round(x / scale) lies inside [qmin, qmax], else 0; the scale gets
+// no gradient.
+import { int, intOf, textOf } from '../../onnx/ir.ts';
+import { emitSteps } from '../../quantize/steps.ts';
 import type { GradientRule } from '../rule.ts';
 
 export const fakeQuant: GradientRule = {
@@ -10,7 +12,8 @@ export const fakeQuant: GradientRule = {
   lower: ({ b, node }) => {
     const [x, scale] = node.inputs as [string, string];
     const [y, steps] = node.outputs as [string, string];
-    b.emit('Round', [b.emit('Div', [x, scale])], {}, { outputs: [steps] });
+    const rounding = textOf(node, 'rounding', 'divide') === 'inverse-multiply' ? 'inverse-multiply' : 'divide';
+    emitSteps(b, x, scale, rounding, [steps]);
     const clipped = b.emit('Clip', [steps, b.scalar(intOf(node, 'qmin', 0)), b.scalar(intOf(node, 'qmax', 0))]);
     b.emit('Mul', [clipped, scale], {}, { outputs: [y] });
   },

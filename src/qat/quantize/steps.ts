@@ -1,0 +1,21 @@
+// round(x / s) as nodes of a graph, as the format rounds: the one place where training graphs and the reference forward get
+// their integer steps from. The same arithmetic on single values is in scheme.ts. Not for clipping or for gradients.
+import type { GraphBuilder } from '../onnx/builder.ts';
+import type { Rounding } from './scheme.ts';
+
+/** @param scale a scalar, or one that broadcasts against `value`. @param outputs names for the result. */
+export function emitSteps(
+  b: GraphBuilder,
+  value: string,
+  scale: string,
+  rounding: Rounding | undefined,
+  outputs?: readonly string[],
+): string {
+  // −(−1 / s) is exactly 1 / s. Written as 1 / s, the runtime's DivMulFusion would make x · (1 / s) the division x / s;
+  // Reciprocal's kernel may approximate.
+  const quotient =
+    rounding === 'inverse-multiply'
+      ? b.emit('Mul', [value, b.emit('Neg', [b.emit('Div', [b.scalar(-1), scale])])])
+      : b.emit('Div', [value, scale]);
+  return b.emit('Round', [quotient], {}, outputs === undefined ? {} : { outputs });
+}
