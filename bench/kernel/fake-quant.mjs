@@ -30,7 +30,8 @@ const CAST_LIMIT = 2 ** 63;
 const kernel = await kernelModule();
 const { formats, SCALES, manyValues, fakeQuantGraph, qdqGraph, evaluate, Random } = kernel;
 const chunk = SCALES.length * ROW;
-const chunks = Math.ceil(Number(options.values) / chunk);
+// About one value in eight is not compared with PyTorch.
+const chunks = Math.ceil(Number(options.values) / chunk / 0.8);
 const rows = [];
 for (const { name, format } of formats) {
   const counts = new Map();

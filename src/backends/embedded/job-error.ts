@@ -8,6 +8,7 @@ import { MetricError } from '../../qat/metrics/metric.ts';
 import { OnnxError } from '../../qat/onnx/codec.ts';
 import { UnsupportedModelError } from '../../qat/onnx/unsupported-model.ts';
 import { LoadError } from '../../qat/quantize/checkpoint.ts';
+import { ObserverError } from '../../qat/quantize/observers.ts';
 import { RuntimeError } from '../../qat/runtime/onnxruntime.ts';
 import { machineRemedy } from '../../support/machine-problems.ts';
 
@@ -59,6 +60,11 @@ const refusals: readonly Refusal[] = [
     error: ExportError,
     reason: 'export',
     remedy: 'Choose a profile that the form can express, or leave the form out.',
+  },
+  {
+    error: ObserverError,
+    reason: 'observer',
+    remedy: 'Choose another averaging constant or observer.',
   },
   {
     error: GradientError,

@@ -4,6 +4,7 @@ import type { Network } from '../../qat/network/network.ts';
 import { graphDigest, LoadError } from '../../qat/quantize/checkpoint.ts';
 import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
 import { placeQuantizers } from '../../qat/quantize/placement.ts';
+import { rangeProblem } from '../../qat/quantize/scale-problems.ts';
 
 /** @throws LoadError with the reason. */
 export function checkFits(
@@ -26,6 +27,11 @@ export function checkFits(
         ? 'float weights are loaded before prepare, calibrated or QAT weights after it: calibrate this scope first'
         : 'quantised weights cannot be loaded where float weights are expected (before prepare)';
     throw new LoadError(`input "${port}" is in state ${checkpoint.state}, needed is ${states.join(' or ')}: ${why}`);
+  }
+  if (checkpoint.state === 'float' && checkpoint.transformations !== undefined) {
+    throw new LoadError(
+      `input "${port}" is in state float, but its weights were changed by ${checkpoint.transformations.join(' and ')}: only calibration does that, and it leaves the float checkpoint as it is`,
+    );
   }
   for (const parameter of network.parameters) {
     if (parameter.scope !== scope) continue;
@@ -52,8 +58,11 @@ function checkQuantisers({ scope, state, quant }: ScopeCheckpoint, network: Netw
   if (quant === undefined) throw empty;
   const placement = placeQuantizers(network, new Map([[scope, quant.profile]]));
   if (quant.activations.size === 0 && placement.ranges.size > 0) throw empty;
-  for (const value of placement.ranges.keys()) {
-    if (!quant.activations.has(value)) throw new LoadError(`input "${port}" lacks the range of activation "${value}"`);
+  for (const [value, { format }] of placement.ranges) {
+    const range = quant.activations.get(value);
+    if (range === undefined) throw new LoadError(`input "${port}" lacks the range of activation "${value}"`);
+    const problem = rangeProblem(range, format);
+    if (problem !== undefined) throw new LoadError(`activation "${value}" of input "${port}" ${problem}`);
   }
   for (const [weight, { channels }] of placement.weights) {
     const scales = quant.weights.get(weight);

@@ -3,8 +3,11 @@ import { BACKBONE } from '../../qat/network/network.ts';
 import type { Network } from '../../qat/network/network.ts';
 import type { Parameters } from '../../qat/network/fold.ts';
 import { weightScalesOf } from '../../qat/quantize/deploy.ts';
-import type { Observation } from '../../qat/quantize/observers.ts';
+import type { Observation } from '../../qat/quantize/observation.ts';
+import { findRange } from '../../qat/quantize/observers.ts';
+import type { FoundRange, Observer } from '../../qat/quantize/observers.ts';
 import type { Placement } from '../../qat/quantize/placement.ts';
+import { rangeProblem } from '../../qat/quantize/scale-problems.ts';
 import { EPSILON } from '../../qat/quantize/scheme.ts';
 import type { Range } from '../../qat/quantize/checkpoint.ts';
 import type { JobContext } from './job-context.ts';
@@ -32,18 +35,19 @@ export function scopeWeightScales(
 export function observedRanges(
   placement: Placement,
   observations: ReadonlyMap<string, Observation>,
-): ReadonlyMap<string, Range> {
-  const ranges = new Map<string, Range>();
+  observer: Observer,
+): ReadonlyMap<string, FoundRange> {
+  const ranges = new Map<string, FoundRange>();
   for (const [value, observation] of observations) {
     const format = placement.ranges.get(value)?.format;
-    const range = format === undefined ? undefined : observation.range(format);
-    if (range === undefined) {
+    const found = format === undefined ? undefined : findRange(observation, observer, format);
+    if (found === undefined) {
       throw new JobError({
         reason: 'empty-scale',
         message: `the observer of activation "${value}" saw no finite value (min ${observation.min}, max ${observation.max})`,
       });
     }
-    ranges.set(value, range);
+    ranges.set(value, found);
   }
   return ranges;
 }
@@ -51,14 +55,16 @@ export function observedRanges(
 /** A scale that calibration left at nothing is an error that names the tensor; a dead weight channel is a warning. */
 export function checkScales(
   context: JobContext,
+  placement: Placement,
   activations: ReadonlyMap<string, Range>,
   weights: ReadonlyMap<string, Float32Array>,
 ): void {
-  for (const [value, { min, max, scale }] of activations) {
-    if (Number.isFinite(scale) && Number.isFinite(min) && Number.isFinite(max) && scale > EPSILON) continue;
+  for (const [value, range] of activations) {
+    const problem = rangeProblem(range, placement.ranges.get(value)?.format);
+    if (problem === undefined) continue;
     throw new JobError({
       reason: 'empty-scale',
-      message: `activation "${value}" has scale ${scale} (min ${min}, max ${max}) after calibration`,
+      message: `activation "${value}" ${problem}`,
       remedy:
         'The calibration data never excites this tensor, or the layer before it is dead: add data, or look at its weights.',
     });

@@ -1,6 +1,7 @@
 // The job settings as the jobs read them. The schemas under `schemas/` have checked them; these are their types.
 import type { JsonObject } from '../../support/json.ts';
 import type { BootstrapSettings } from '../../qat/metrics/bootstrap.ts';
+import type { Observer } from '../../qat/quantize/observers.ts';
 import type { Profile } from '../../qat/quantize/scheme.ts';
 import type { OptimizerSettings } from '../../qat/train/optimizer.ts';
 import type { Schedule } from '../../qat/train/schedule.ts';
@@ -47,10 +48,19 @@ export interface FinetuneSettings {
 }
 
 export interface ObserverSettings {
-  readonly kind: 'min-max' | 'moving-average' | 'percentile' | 'mse';
+  readonly kind: Observer['kind'];
   readonly averagingConstant?: number;
   readonly percentile?: number;
   readonly candidates?: number;
+  /** Of `mix`. */
+  readonly of?: readonly ObserverSettings[];
+}
+
+export interface CalibrationSetSettings {
+  /** Whose calibration data it is. */
+  readonly task: string;
+  readonly batches: number;
+  readonly weight: number;
 }
 
 export interface CalibrateSettings {
@@ -58,7 +68,11 @@ export interface CalibrateSettings {
   readonly task?: TaskSettings;
   readonly profile: Profile;
   readonly observer: ObserverSettings;
+  readonly equalise?: boolean;
+  readonly biasCorrection?: boolean;
+  /** Of the one set, where `sets` names none. */
   readonly batches: number;
+  readonly sets?: readonly CalibrationSetSettings[];
   readonly batch: number;
 }
 

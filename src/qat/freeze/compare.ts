@@ -41,7 +41,7 @@ export function compareTensors(before: ReadonlyMap<string, Tensor>, after: Reado
 export function compareCheckpoints(before: ScopeCheckpoint, after: ScopeCheckpoint): Comparison {
   const [left, right] = [encodeCheckpoint(before), encodeCheckpoint(after)];
   const comparison = compareTensors(left.tensors, right.tensors);
-  const fields = ['scope', 'state', 'graph', 'profile', 'backbone'] as const;
+  const fields = ['scope', 'state', 'graph', 'profile', 'backbone', 'transformations'] as const;
   const others = fields
     .filter((field) => left.metadata[field] !== right.metadata[field])
     .map((field) => ({

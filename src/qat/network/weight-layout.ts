@@ -1,5 +1,5 @@
-// How a layer's weight tensor lies: which axis holds the channels that scales are kept for, and which output channel of the
-// layer an element works for. Conv [O, I/group, k…]; ConvTranspose [I, O/group, k…]; Gemm [I, O] or, with transB, [O, I];
+// How a layer's weight tensor lies: which axis holds the channels that scales are kept for, and which input and output channel
+// of the layer an element connects. Conv [O, I/group, k…]; ConvTranspose [I, O/group, k…]; Gemm [I, O] or, with transB, [O, I];
 // MatMul [I, O].
 import { intOf } from '../onnx/ir.ts';
 import type { IrNode } from '../onnx/ir.ts';
@@ -11,24 +11,32 @@ export interface WeightLayout {
   readonly scales: number;
   /** Output channels: elements of the bias. More than scales for a grouped ConvTranspose, whose groups share them. */
   readonly outputs: number;
+  readonly inputs: number;
+  /** Elements of the kernel that connect one input channel with one output channel; 1 for Gemm and MatMul. */
+  readonly taps: number;
   /** Index into the scales of a flat weight index. */
   scaleOf(index: number): number;
   /** Output channel of a flat weight index. */
   outputOf(index: number): number;
+  /** Input channel of a flat weight index. */
+  inputOf(index: number): number;
 }
 
 /** @param shape of the weight. */
 export function weightLayout(node: IrNode, shape: readonly number[]): WeightLayout {
   const axis = channelAxis(node);
+  const [rows = 1, columns = 1, ...kernel] = shape;
+  const taps = kernel.reduce((product, size) => product * size, 1);
+  const convolves = node.op === 'Conv' || node.op === 'ConvTranspose';
+  const groups = convolves ? intOf(node, 'group', 1) : 1;
+  const rowOf = (index: number): number => Math.floor(index / (columns * taps));
+  // The second axis counts within a group, whose rows follow each other.
+  const columnOf = (index: number): number =>
+    Math.floor(rowOf(index) / (rows / groups)) * columns + (Math.floor(index / taps) % columns);
+  const [outputOf, inputOf] = axis === 0 ? [rowOf, columnOf] : [columnOf, rowOf];
+  const [outputs, inputs] = axis === 0 ? [rows, columns * groups] : [columns * groups, rows];
   const scales = shape[axis] ?? 1;
-  const inner = shape.slice(axis + 1).reduce((product, size) => product * size, 1);
-  const scaleOf = (index: number): number => Math.floor(index / inner) % scales;
-  const group = node.op === 'ConvTranspose' ? intOf(node, 'group', 1) : 1;
-  if (group === 1) return { axis, scales, outputs: scales, scaleOf, outputOf: scaleOf };
-  const perGroup = (shape[0] as number) / group;
-  const outputOf = (index: number): number =>
-    Math.floor(Math.floor(index / (inner * scales)) / perGroup) * scales + scaleOf(index);
-  return { axis, scales, outputs: scales * group, scaleOf, outputOf };
+  return { axis, scales, outputs, inputs, taps, scaleOf: (index) => outputOf(index) % scales, outputOf, inputOf };
 }
 
 function channelAxis(node: IrNode): number {

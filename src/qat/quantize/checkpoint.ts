@@ -25,6 +25,11 @@ export interface QuantState {
   readonly weights: ReadonlyMap<string, Float32Array>;
 }
 
+/** What may have been done to a scope's weights between its float checkpoint and its calibrated one. */
+export type Transformation = 'cross-layer-equalisation' | 'bias-correction';
+
+const transformations: ReadonlySet<string> = new Set<Transformation>(['cross-layer-equalisation', 'bias-correction']);
+
 export interface ScopeCheckpoint {
   readonly scope: string;
   readonly state: ScopeState;
@@ -34,6 +39,8 @@ export interface ScopeCheckpoint {
   readonly quant?: QuantState;
   /** For a head made on a quantised backbone: that backbone's scope digest. */
   readonly backbone?: Digest;
+  /** Left out where the weights are those of the float scope, or of QAT that went on from them. */
+  readonly transformations?: readonly Transformation[];
 }
 
 export interface NamedTensors {
@@ -58,7 +65,7 @@ export function encodeCheckpoint(checkpoint: ScopeCheckpoint): NamedTensors {
   }
   for (const [weight, scales] of checkpoint.quant?.weights ?? [])
     tensors.set(`weight.${weight}.scale`, floatTensor([scales.length], scales));
-  const { scope, state, graph, backbone, quant } = checkpoint;
+  const { scope, state, graph, backbone, quant, transformations = [] } = checkpoint;
   return {
     tensors,
     metadata: {
@@ -69,6 +76,7 @@ export function encodeCheckpoint(checkpoint: ScopeCheckpoint): NamedTensors {
       graph,
       ...(backbone === undefined ? {} : { backbone }),
       ...(quant === undefined ? {} : { profile: canonicalJson(quant.profile) }),
+      ...(transformations.length === 0 ? {} : { transformations: canonicalJson([...transformations]) }),
     },
   };
 }
@@ -109,7 +117,21 @@ export function decodeCheckpoint({ tensors, metadata }: NamedTensors): ScopeChec
     parameters,
     ...(profile === undefined ? {} : { quant: { profile: readProfile(profile), activations, weights } }),
     ...(backbone === undefined ? {} : { backbone: backbone as Digest }),
+    ...(metadata['transformations'] === undefined
+      ? {}
+      : { transformations: readTransformations(metadata['transformations']) }),
   };
+}
+
+function readTransformations(text: string): readonly Transformation[] {
+  try {
+    const names: unknown = JSON.parse(text);
+    if (Array.isArray(names) && names.every((name) => transformations.has(String(name))))
+      return names as readonly Transformation[];
+  } catch {
+    // Said below.
+  }
+  throw new LoadError(`the checkpoint's weights were changed in a way that is not known here: ${text}`);
 }
 
 function readProfile(text: string): Profile {

@@ -1,6 +1,8 @@
 // `calibrate`: observes activations and sets the scales of one scope; a head is calibrated on the frozen, fake-quantised
 // backbone.
 import schema from '../../../schemas/stages/calibrate.schema.json' with { type: 'json' };
+import { isJsonObject } from '../../support/json.ts';
+import type { JsonObject } from '../../support/json.ts';
 import { jsonModule } from '../../support/json-module.ts';
 import {
   checkpoint,
@@ -14,7 +16,7 @@ import {
   reportPort,
   taskSettings,
 } from '../port-types.ts';
-import type { StageKind } from '../stage-kind.ts';
+import type { Finding, InputPort, OutputPort, Ports, StageContext, StageKind } from '../stage-kind.ts';
 
 export const calibrate: StageKind = {
   kind: 'calibrate',
@@ -25,34 +27,106 @@ export const calibrate: StageKind = {
     ...needsTask(context, 'calibrate'),
     ...needsProfile(context, 'calibrate'),
     ...freezesTheOther(context.settings),
+    ...checkObserver(context.settings),
+    ...checkSets(context),
   ],
-  ports: ({ settings, task }) => {
-    const scope = settings['scope'] === 'head' ? 'head' : 'backbone';
+  ports: (context) => {
+    const scope = context.settings['scope'] === 'head' ? 'head' : 'backbone';
+    const scopes =
+      scope === 'backbone'
+        ? [input('backbone', checkpoint('backbone', ['float']), 'the float backbone')]
+        : [
+            input('backbone', checkpoint('backbone', quantizedStates), 'the frozen backbone with its scales'),
+            input('head', checkpoint('head', ['float']), 'the float head'),
+          ];
+    const scales = { name: scope, type: checkpoint(scope, ['calibrated']), help: `the ${scope} with its scales` };
     return {
-      inputs:
-        scope === 'backbone'
-          ? [modelPort, input('backbone', checkpoint('backbone', ['float']), 'the float backbone')]
-          : [
-              modelPort,
-              input('backbone', checkpoint('backbone', quantizedStates), 'the frozen backbone with its scales'),
-              input('head', checkpoint('head', ['float']), 'the float head'),
-            ],
-      outputs: [
-        { name: scope, type: checkpoint(scope, ['calibrated']), help: `the ${scope} with its scales` },
-        reportPort,
-      ],
-      data: [{ port: 'data[calibration]', task: task?.name ?? '', split: 'calibration' }],
+      inputs: [modelPort, ...scopes, statisticsPort],
+      outputs: observes(context) ? [scales, reportPort, statisticsOutput] : [scales, reportPort],
+      data: observes(context) ? dataOf(context) : [],
     };
   },
   jobSettings: (context) => {
-    const { scope, observer, batches, batch } = context.settings;
-    return {
+    const { scope, observer, batches, batch, equalise, biasCorrection } = context.settings;
+    const sets = setsOf(context.settings);
+    const common = {
       scope: scope ?? null,
       profile: profileSettings(context),
       observer: observer ?? null,
-      batches: batches ?? null,
-      batch: batch ?? null,
+      equalise: equalise ?? false,
+      biasCorrection: biasCorrection ?? false,
       ...(context.task === undefined ? {} : { task: taskSettings(context.task) }),
     };
+    if (!observes(context)) return common;
+    return { ...common, batch: batch ?? null, ...(sets.length === 0 ? { batches: batches ?? null } : { sets }) };
   },
 };
+
+const statisticsPort: InputPort = {
+  name: 'statistics',
+  type: { artifact: 'file' },
+  arity: 'optional',
+  help: 'what an earlier calibration of these weights observed: no data is read and no network run',
+};
+
+const statisticsOutput: OutputPort = {
+  name: 'statistics',
+  type: { artifact: 'file' },
+  help: 'what was observed, for other observers or profiles to find scales from',
+};
+
+function observes({ given }: StageContext): boolean {
+  return !given.includes('statistics');
+}
+
+function setsOf({ sets }: JsonObject): readonly JsonObject[] {
+  return Array.isArray(sets) ? (sets as readonly JsonObject[]) : [];
+}
+
+function dataOf(context: StageContext): NonNullable<Ports['data']> {
+  const sets = setsOf(context.settings);
+  if (sets.length === 0) return [{ port: 'data[calibration]', task: context.task?.name ?? '', split: 'calibration' }];
+  return sets.map(({ task }) => ({
+    port: `data[${String(task)}.calibration]`,
+    task: String(task),
+    split: 'calibration' as const,
+  }));
+}
+
+function checkSets({ settings, tasks, given }: StageContext): readonly Finding[] {
+  const sets = setsOf(settings);
+  const names = tasks.map(({ name }) => name);
+  const unread =
+    sets.length > 0 && given.includes('statistics')
+      ? [{ path: ['sets'], message: 'no data is read where statistics are given', help: 'leave "sets" out' }]
+      : [];
+  return [
+    ...unread,
+    ...sets.flatMap(({ task }, index): readonly Finding[] => {
+      const path = ['sets', index, 'task'];
+      if (!names.includes(String(task)))
+        return [{ path, message: `task "${String(task)}" is not declared`, help: `tasks: ${names.join(', ')}` }];
+      if (sets.findIndex((set) => set['task'] === task) < index)
+        return [
+          {
+            path,
+            message: `the set of task "${String(task)}" is named twice`,
+            help: 'raise its "batches" or "weight"',
+          },
+        ];
+      return [];
+    }),
+  ];
+}
+
+/** An observer starts empty here, and takes its first batch whole: with c = 0 it would stay there. */
+function checkObserver({ observer }: JsonObject): readonly Finding[] {
+  if (!isJsonObject(observer) || observer['averagingConstant'] !== 0) return [];
+  return [
+    {
+      path: ['observer', 'averagingConstant'],
+      message: 'an averaging constant of 0 would keep the range of the first batch',
+      help: '0 freezes a range that was loaded; calibration starts with none: give a share above 0, such as 0.01',
+    },
+  ];
+}

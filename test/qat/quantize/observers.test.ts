@@ -1,20 +1,110 @@
 // Observers: what was seen, as a range; and no range where nothing finite was seen.
 import { describe, expect, it } from 'vitest';
-import { HISTOGRAM_BINS, Observation } from '../../../src/qat/quantize/observers.ts';
+import { HISTOGRAM_BINS, Observation } from '../../../src/qat/quantize/observation.ts';
+import { checkObserver, findRange, ObserverError } from '../../../src/qat/quantize/observers.ts';
 import type { Observer } from '../../../src/qat/quantize/observers.ts';
+import type { Range } from '../../../src/qat/quantize/checkpoint.ts';
 import { fakeQuantValue, scaleOf } from '../../../src/qat/quantize/scheme.ts';
+import type { Format } from '../../../src/qat/quantize/scheme.ts';
 import { Random } from '../../../src/support/random.ts';
+import { readGolden } from '../golden-file.ts';
 
 const int8 = { bits: 8, signed: true };
 const uint8 = { bits: 8, signed: false };
 const int4 = { bits: 4, signed: true };
 
-function observed(observer: Observer, ...batches: readonly (readonly number[])[]): Observation {
-  const observation = new Observation(observer);
+interface Found {
+  range(format: Format): Range | undefined;
+}
+
+function observed(observer: Observer, ...batches: readonly (readonly number[])[]): Found {
+  const observation = new Observation();
   for (const batch of batches) observation.observe(Float32Array.from(batch));
-  if (observation.needsSecondPass) for (const batch of batches) observation.count(Float32Array.from(batch));
+  return { range: (format) => findRange(observation, observer, format)?.range };
+}
+
+/** Written by make_observers.py. */
+interface GoldenCase {
+  readonly name: string;
+  readonly format: 'int8' | 'uint8' | 'int4' | 'uint4';
+  readonly ranges: {
+    readonly [kind in 'min-max' | 'moving-average' | 'percentile' | 'mse' | 'kl']: readonly [number, number];
+  };
+  readonly mix: string;
+}
+const golden = readGolden<GoldenCase>('observers.safetensors');
+const formats = {
+  int8: { bits: 8, signed: true },
+  uint8: { bits: 8, signed: false },
+  int4: { bits: 4, signed: true },
+  uint4: { bits: 4, signed: false },
+};
+
+const observers: { readonly [kind in keyof GoldenCase['ranges']]: Exclude<Observer, { readonly kind: 'mix' }> } = {
+  'min-max': { kind: 'min-max' },
+  'moving-average': { kind: 'moving-average', averagingConstant: 0.1 },
+  percentile: { kind: 'percentile', percentile: 99.9 },
+  mse: { kind: 'mse', candidates: 80 },
+  kl: { kind: 'kl' },
+};
+
+function goldenObservation(name: string): Observation {
+  const { data, shape } = golden.tensor(`${name}/x`);
+  const size = shape[1] as number;
+  const observation = new Observation();
+  for (let from = 0; from < data.length; from += size)
+    observation.observe((data as Float32Array).slice(from, from + size));
   return observation;
 }
+
+describe.each(golden.cases)('of $name values for $format', ({ name, format, ranges, mix }) => {
+  it.each(Object.entries(observers))('%s finds the range that numpy finds', (kind, observer) => {
+    const [min, max] = ranges[kind as keyof typeof ranges];
+    expect(findRange(goldenObservation(name), observer, formats[format])?.range).toMatchObject({
+      min: Math.fround(min) + 0,
+      max: Math.fround(max) + 0,
+    });
+  });
+
+  it('mix chooses the observer of least squared error that numpy chooses', () => {
+    const of = [observers['min-max'], observers.percentile, observers.kl];
+    expect(findRange(goldenObservation(name), { kind: 'mix', of }, formats[format])?.by).toBe(mix);
+  });
+
+  it('stored and read again, every observer finds the same range without the data', () => {
+    const seen = goldenObservation(name);
+    const read = Observation.fromTensors(seen.toTensors());
+    if (read === undefined) throw new Error('the statistics cannot be read');
+    for (const observer of Object.values(observers))
+      expect(findRange(read, observer, formats[format])).toEqual(findRange(seen, observer, formats[format]));
+  });
+});
+
+describe('the histogram', () => {
+  it('does not depend on the order in which batches widen it', () => {
+    const batches = [
+      [0, 0],
+      [0.3, -0.001],
+      [5, 2],
+      [1e-4, 0.7],
+    ].map((batch) => Float32Array.from(batch));
+    const counted = (order: readonly Float32Array[]) => {
+      const observation = new Observation();
+      for (const batch of order) observation.observe(batch);
+      return observation.histogram;
+    };
+    expect(counted([...batches].reverse())).toEqual(counted(batches));
+    expect(counted(batches).top).toBe(8);
+  });
+
+  it('counts a batch as often as its weight says', () => {
+    const weighted = new Observation();
+    weighted.observe(Float32Array.of(1, 2), 3);
+    const repeated = new Observation();
+    for (let time = 0; time < 3; time++) repeated.observe(Float32Array.of(1, 2));
+    expect(weighted.histogram).toEqual(repeated.histogram);
+  });
+});
 
 const bell = (count: number): readonly number[] => {
   const random = new Random(4);
@@ -59,11 +149,11 @@ describe('the moving-average observer', () => {
     expect(observed(observer, [-1, 4], [-3, 8], [-1.5, 1]).range(int8)).toMatchObject({ min: -1.5, max: 4 });
   });
 
-  it('takes the first batch whole even with the constant 0, and stays there', () => {
-    expect(observed({ kind: 'moving-average', averagingConstant: 0 }, [-1, 4], [-100, 100]).range(int8)).toMatchObject({
-      min: -1,
-      max: 4,
-    });
+  it('is refused with the constant 0, which would keep the first batch for good', () => {
+    const frozen: Observer = { kind: 'moving-average', averagingConstant: 0 };
+    expect(() => checkObserver(frozen)).toThrow(ObserverError);
+    expect(() => checkObserver({ kind: 'mix', of: [{ kind: 'kl' }, frozen] })).toThrow(/empty observer/);
+    expect(() => checkObserver(observer)).not.toThrow();
   });
 });
 

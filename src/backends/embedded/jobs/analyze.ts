@@ -6,7 +6,7 @@ import { evaluationBatches, ImageBatcher } from '../../../data/batches.ts';
 import { BACKBONE } from '../../../qat/network/network.ts';
 import type { Network, Unit } from '../../../qat/network/network.ts';
 import type { ScopeForward } from '../../../qat/network/reference.ts';
-import { Observation } from '../../../qat/quantize/observers.ts';
+import { Observation } from '../../../qat/quantize/observation.ts';
 import { placeQuantizers } from '../../../qat/quantize/placement.ts';
 import type { Placement } from '../../../qat/quantize/placement.ts';
 import type { QuantState, Range, ScopeCheckpoint } from '../../../qat/quantize/checkpoint.ts';
@@ -166,15 +166,14 @@ async function extremes(
   placement: Placement,
   { images, batch }: AnalyzeSettings,
 ): Promise<ReadonlyMap<string, Range>> {
-  const observations = new Map(
-    [...placement.ranges.keys()].map((value) => [value, new Observation({ kind: 'min-max' })]),
-  );
+  const observations = new Map([...placement.ranges.keys()].map((value) => [value, new Observation()]));
   const batcher = new ImageBatcher(dataset);
   for (const { indices } of evaluationBatches(Math.min(images, dataset.count), batch)) {
     const seen = await reference.run(new Map([[network.input.name, batcher.images(indices)]]));
     for (const [value, observation] of observations) observation.observe(seen.get(value)?.data as Float32Array);
   }
-  return observedRanges(placement, observations);
+  const found = observedRanges(placement, observations, { kind: 'min-max' });
+  return new Map([...found].map(([value, { range }]) => [value, range]));
 }
 
 async function sqnrOf(

@@ -1,20 +1,28 @@
-// The `calibrate` job: observes activations with fake-quant off, sets scales, leaves weights alone. A head is observed on
-// its frozen backbone in VALIDATION.
-import { evaluationBatches, ImageBatcher } from '../../../data/batches.ts';
+// The `calibrate` job: observes activations with fake-quant off and sets scales. A head is observed on its frozen backbone in
+// VALIDATION. Given the statistics of an earlier observation it runs no network: only the scales are found anew. Weights stay
+// as they are unless equalisation or bias correction was asked for.
+import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import type { JobRequest } from '../../../events/job-protocol.ts';
 import { BACKBONE } from '../../../qat/network/network.ts';
-import type { ScopeForward } from '../../../qat/network/reference.ts';
-import { scopeDigest } from '../../../qat/quantize/checkpoint.ts';
-import { Observation } from '../../../qat/quantize/observers.ts';
-import type { Observer } from '../../../qat/quantize/observers.ts';
+import type { Network } from '../../../qat/network/network.ts';
+import { LoadError, scopeDigest } from '../../../qat/quantize/checkpoint.ts';
+import type { ScopeCheckpoint } from '../../../qat/quantize/checkpoint.ts';
+import { checkObserver } from '../../../qat/quantize/observers.ts';
+import type { Observer, SimpleObserver } from '../../../qat/quantize/observers.ts';
 import { placeQuantizers } from '../../../qat/quantize/placement.ts';
-import type { Tensor } from '../../../support/tensor.ts';
-import { ForwardRunner } from '../forward-runner.ts';
+import type { Placement } from '../../../qat/quantize/placement.ts';
+import { decodeStatistics, encodeStatistics } from '../../../qat/quantize/statistics.ts';
+import type { ScopeStatistics } from '../../../qat/quantize/statistics.ts';
+import { writeFileAtomic } from '../../../support/atomic-file.ts';
+import { decodeSafetensors, encodeSafetensors } from '../../../support/safetensors.ts';
+import { calibrationBatches, openCalibrationSets } from '../calibration-sets.ts';
+import { asLoaded, biasCorrected, correctableLayers, equalised, proveFunction, proveParent } from '../conditioning.ts';
 import { proveFrozenBackbone } from '../freeze-proof.ts';
 import { holdBackbone, readQuantisedBackbone } from '../frozen-backbone.ts';
-import { readCheckpoint, readDataset, readNetwork } from '../inputs.ts';
+import { inputPath, readCheckpoint, readNetwork } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
-import { JobError } from '../job-error.ts';
+import { observeScope } from '../observe-scope.ts';
 import { writeCheckpoint, writeReport } from '../outputs.ts';
 import { checkScales, observedRanges, scopeName, scopeWeightScales } from '../quantised-scope.ts';
 import { settingsOf } from '../settings.ts';
@@ -22,97 +30,148 @@ import type { CalibrateSettings, ObserverSettings } from '../settings.ts';
 
 export async function runCalibrate(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const settings = settingsOf<CalibrateSettings>(request.settings);
+  const observer = observerOf(settings.observer);
+  checkObserver(observer);
   const network = await readNetwork(request);
-  const dataset = await readDataset(request, 'data[calibration]', network);
   const scope = scopeName(settings.scope, settings.task);
-  const checkpoint = await readCheckpoint(request, network, settings.scope, scope, ['float']);
-  const backbone =
-    settings.scope === 'backbone'
-      ? undefined
-      : await holdBackbone(
-          { request, network },
-          'VALIDATION',
-          await readQuantisedBackbone(request, network),
-          settings.batch,
-        );
+  const parent = await readCheckpoint(request, network, settings.scope, scope, ['float']);
+  const backbone = settings.scope === 'head' ? await readQuantisedBackbone(request, network) : undefined;
   const profiles = new Map([[scope, settings.profile]]);
-  if (backbone?.used.checkpoint.quant !== undefined) profiles.set(BACKBONE, backbone.used.checkpoint.quant.profile);
-  const placement = placeQuantizers(network, profiles);
-  const values = [...placement.ranges].filter(([, quantizer]) => quantizer.scope === scope).map(([value]) => value);
+  if (backbone?.quant !== undefined) profiles.set(BACKBONE, backbone.quant.profile);
+  const work: Work = { request, context, settings, network, scope, placement: placeQuantizers(network, profiles) };
 
-  const batches = evaluationBatches(dataset.count, settings.batch)
-    .filter(({ valid }) => valid === settings.batch)
-    .slice(0, settings.batches);
-  if (batches.length === 0) {
-    throw new JobError({
-      reason: 'data',
-      message: `the calibration set has ${dataset.count} images, fewer than one batch of ${settings.batch}`,
-    });
-  }
-  const scopes = new Map<string, ScopeForward>([[scope, { state: 'FLOAT', checkpoint }]]);
-  if (backbone !== undefined) scopes.set(BACKBONE, backbone.used);
-  const runner = await ForwardRunner.start({
-    network,
-    scopes,
-    outputs: values,
-    batch: settings.batch,
-    threads: request.threads,
-  });
-  const batcher = new ImageBatcher(dataset);
-  const observations = new Map(values.map((value) => [value, new Observation(observerOf(settings.observer))]));
-  const passes = [...observations.values()].some((observation) => observation.needsSecondPass) ? 2 : 1;
-  for (let pass = 0; pass < passes; pass++) {
-    for (const [index, { indices }] of batches.entries()) {
-      if (context.interrupted()) return { status: 'interrupted' };
-      const seen = await runner.run(new Map<string, Tensor>([[network.input.name, batcher.images(indices)]]));
-      for (const [value, observation] of observations) {
-        const data = seen.get(value)?.data as Float32Array;
-        if (pass === 0) observation.observe(data);
-        else observation.count(data);
-      }
-      context.emit({
-        type: 'progress',
-        unit: 'batch',
-        done: pass * batches.length + index + 1,
-        total: passes * batches.length,
-      });
-    }
-  }
-  await runner.release();
+  const loaded = asLoaded(parent);
+  const prepared = settings.equalise === true ? equalised(context, network, loaded) : loaded;
+  const stored = request.inputs['statistics'] !== undefined;
+  const statistics = stored
+    ? await readStatistics(work, prepared.checkpoint, backbone)
+    : await observe(work, parent, prepared.checkpoint, backbone);
+  if (statistics === undefined) return { status: 'interrupted' };
 
-  const activations = observedRanges(placement, observations);
-  const weights = scopeWeightScales(network, placement, scope, checkpoint.parameters);
-  checkScales(context, activations, weights);
+  const found = observedRanges(work.placement, statistics.activations, observer);
+  const activations = new Map([...found].map(([value, { range }]) => [value, range]));
+  const weights = scopeWeightScales(network, work.placement, scope, prepared.checkpoint.parameters);
+  checkScales(context, work.placement, activations, weights);
+  const finished =
+    settings.biasCorrection === true
+      ? biasCorrected(context, network, prepared, work.placement, weights, statistics.inputMeans)
+      : prepared;
   const file = await writeCheckpoint(context.outDir, settings.scope, {
-    ...checkpoint,
+    ...finished.checkpoint,
     state: 'calibrated',
     quant: { profile: settings.profile, activations, weights },
-    ...(backbone === undefined ? {} : { backbone: scopeDigest(backbone.used.checkpoint) }),
+    ...(backbone === undefined ? {} : { backbone: scopeDigest(backbone) }),
   });
-  if (backbone !== undefined)
-    await proveFrozenBackbone({ request, context, network, dataset, backbone, differentiated: [] });
-  const images = batches.length * settings.batch;
+  await proveParent(context, parent, file, finished);
   const report = await writeReport(context, 'calibration', {
     scope,
-    images,
-    activations: Object.fromEntries([...activations].map(([value, range]) => [value, { ...range }])),
+    images: statistics.images,
+    transformations: [...finished.words],
+    activations: Object.fromEntries([...found].map(([value, { range, by }]) => [value, { ...range, by }])),
   });
   return {
     status: 'succeeded',
-    outputs: { [settings.scope]: file, report },
-    summary: { scope, activations: activations.size, weights: weights.size, images },
+    outputs: { [settings.scope]: file, report, ...(stored ? {} : { statistics: STATISTICS_FILE }) },
+    summary: { scope, activations: activations.size, weights: weights.size, images: statistics.images },
   };
 }
 
+interface Work {
+  readonly request: JobRequest;
+  readonly context: JobContext;
+  readonly settings: CalibrateSettings;
+  readonly network: Network;
+  readonly scope: string;
+  readonly placement: Placement;
+}
+
+const STATISTICS_FILE = 'statistics.safetensors';
+
+/** Runs the network, proves what was held frozen, and writes what was seen. */
+async function observe(
+  { request, context, settings, network, scope, placement }: Work,
+  parent: ScopeCheckpoint,
+  checkpoint: ScopeCheckpoint,
+  quantised: ScopeCheckpoint | undefined,
+): Promise<ScopeStatistics | undefined> {
+  const { threads } = request;
+  const sets = await openCalibrationSets(request, network, settings);
+  const backbone =
+    quantised === undefined
+      ? undefined
+      : await holdBackbone({ request, network }, 'VALIDATION', quantised, settings.batch);
+  const statistics = await observeScope(context, {
+    network,
+    checkpoint,
+    ...(backbone === undefined ? {} : { backbone: backbone.used }),
+    values: valuesOf(placement, scope),
+    layers: settings.biasCorrection === true ? correctableLayers(network, scope) : [],
+    sets,
+    batch: settings.batch,
+    threads,
+  });
+  if (statistics === undefined) return undefined;
+  const [set] = sets;
+  const first = calibrationBatches(sets).next();
+  if (parent !== checkpoint && first.done !== true)
+    await proveFunction(network, [parent, checkpoint], backbone?.used, first.value.images, threads);
+  if (backbone !== undefined && set !== undefined)
+    await proveFrozenBackbone({ request, context, network, dataset: set.dataset, backbone, differentiated: [] });
+  await writeFileAtomic(join(context.outDir, STATISTICS_FILE), encodeSafetensors(encodeStatistics(statistics)));
+  return statistics;
+}
+
+/** @throws LoadError when they were observed of other weights, on another backbone, or lack something. */
+async function readStatistics(
+  { request, settings, scope, placement }: Work,
+  checkpoint: ScopeCheckpoint,
+  backbone: ScopeCheckpoint | undefined,
+): Promise<ScopeStatistics> {
+  const file = decodeSafetensors(await readFile(inputPath(request, 'statistics')));
+  if (!file.ok) throw new LoadError(`the statistics cannot be read: ${file.error}`);
+  const statistics = decodeStatistics(file.value);
+  if (statistics.scope !== scope)
+    throw new LoadError(`the statistics are of scope "${statistics.scope}", not of "${scope}"`);
+  if (statistics.observed !== scopeDigest(checkpoint))
+    throw new LoadError(
+      `the statistics of scope "${scope}" were observed with other weights, or with another setting of \`equalise\``,
+    );
+  if (backbone !== undefined && statistics.backbone !== scopeDigest(backbone))
+    throw new LoadError(`the statistics of head "${scope}" were observed on another backbone`);
+  if (settings.biasCorrection === true && statistics.inputMeans.size === 0)
+    throw new LoadError('the statistics hold no mean inputs: observe with `biasCorrection` on to correct biases later');
+  const activations = new Map(
+    valuesOf(placement, scope).map((value) => {
+      const observation = statistics.activations.get(value);
+      if (observation === undefined) throw new LoadError(`the statistics lack activation "${value}"`);
+      return [value, observation];
+    }),
+  );
+  return { ...statistics, activations };
+}
+
+function valuesOf(placement: Placement, scope: string): readonly string[] {
+  return [...placement.ranges].filter(([, quantizer]) => quantizer.scope === scope).map(([value]) => value);
+}
+
 function observerOf(settings: ObserverSettings): Observer {
+  if (settings.kind !== 'mix') return simpleObserver(settings);
+  const parts = settings.of ?? [{ kind: 'min-max' }, { kind: 'percentile' }, { kind: 'kl' }];
+  return { kind: 'mix', of: parts.map(simpleObserver) };
+}
+
+function simpleObserver(settings: ObserverSettings): SimpleObserver {
   switch (settings.kind) {
     case 'min-max':
-      return { kind: 'min-max' };
+    case 'kl':
+      return { kind: settings.kind };
     case 'moving-average':
       return { kind: 'moving-average', averagingConstant: settings.averagingConstant ?? 0.01 };
     case 'percentile':
       return { kind: 'percentile', percentile: settings.percentile ?? 99.99 };
     case 'mse':
       return { kind: 'mse', candidates: settings.candidates ?? 80 };
+    case 'mix':
+      throw new Error('a mix of mixes');
   }
 }

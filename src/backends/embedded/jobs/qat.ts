@@ -41,7 +41,7 @@ export async function runQat(request: JobRequest, context: JobContext): Promise<
 
   const activations = new Map([...quant.activations, ...result.ranges]);
   const weights = scopeWeightScales(network, placement, scope, result.parameters);
-  checkScales(context, activations, weights);
+  checkScales(context, placement, activations, weights);
   const file = await writeCheckpoint(context.outDir, settings.scope, {
     ...start,
     state: 'qat',
