@@ -100,7 +100,13 @@ function divideOutputs(unit: LayerUnit, factors: Float32Array, current: Map<stri
   for (const name of outputScaleOf(unit)) {
     const { shape, data } = parameterOf(current, name);
     const channelOf = name === unit.weight ? outputOf : (index: number) => index;
-    current.set(name, floatTensor(shape, data.map((value, index) => value / (factors[channelOf(index)] as number))));
+    current.set(
+      name,
+      floatTensor(
+        shape,
+        data.map((value, index) => value / (factors[channelOf(index)] as number)),
+      ),
+    );
   }
 }
 
@@ -113,5 +119,11 @@ function outputScaleOf({ norm, weight, bias }: LayerUnit): readonly string[] {
 function multiplyInputs(unit: LayerUnit, factors: Float32Array, current: Map<string, FloatTensor>): void {
   const { inputOf } = layoutOf(unit, current);
   const { shape, data } = parameterOf(current, unit.weight);
-  current.set(unit.weight, floatTensor(shape, data.map((value, index) => value * (factors[inputOf(index)] as number))));
+  current.set(
+    unit.weight,
+    floatTensor(
+      shape,
+      data.map((value, index) => value * (factors[inputOf(index)] as number)),
+    ),
+  );
 }

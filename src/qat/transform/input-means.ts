@@ -71,7 +71,10 @@ export class InputMeans {
   }
 
   /** Along one axis: how many outputs there are, and tap by tap the inputs that it reads (or spreads, when transposed). */
-  private axis(index: number, size: number): { readonly outputs: number; readonly read: readonly (readonly number[])[] } {
+  private axis(
+    index: number,
+    size: number,
+  ): { readonly outputs: number; readonly read: readonly (readonly number[])[] } {
     const { node } = this.unit;
     const taps = this.kernel[index] as number;
     const stride = intsOf(node, 'strides', [1, 1])[index] as number;
