@@ -156,8 +156,13 @@ describe('the ports of', () => {
 
   it('analyze and calibrate take a head where it is read', () => {
     expect(inputsOf('analyze', { scope: 'backbone' })).toEqual(['model:one', 'backbone:one', 'head:one']);
-    expect(inputsOf('calibrate', { scope: 'backbone' })).toEqual(['model:one', 'backbone:one']);
-    expect(inputsOf('calibrate', { scope: 'head' })).toEqual(['model:one', 'backbone:one', 'head:one']);
+    expect(inputsOf('calibrate', { scope: 'backbone' })).toEqual(['model:one', 'backbone:one', 'statistics:optional']);
+    expect(inputsOf('calibrate', { scope: 'head' })).toEqual([
+      'model:one',
+      'backbone:one',
+      'head:one',
+      'statistics:optional',
+    ]);
   });
 
   it('import offer the head of every task, by the name it has in the network', () => {
