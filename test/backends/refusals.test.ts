@@ -163,7 +163,7 @@ describe('numbers that are not finite', () => {
       failure: {
         reason: 'empty-scale',
         message: expect.stringMatching(
-          /activation "backbone.block3.depthwise.relu" has scale .* \(min 0, max 0\)/,
+          /activation "backbone.block3.depthwise.relu" has the smallest scale there is \(min 0, max 0, scale .*\): only zeros/,
         ) as string,
       },
     });

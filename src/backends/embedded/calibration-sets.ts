@@ -10,7 +10,6 @@ import { JobError } from './job-error.ts';
 import type { CalibrateSettings } from './settings.ts';
 
 export interface CalibrationSet {
-  readonly name: string;
   readonly dataset: Dataset;
   readonly batches: readonly Uint32Array[];
   readonly weight: number;
@@ -24,8 +23,12 @@ export async function openCalibrationSets(
 ): Promise<readonly CalibrationSet[]> {
   const asked =
     sets === undefined
-      ? [{ name: 'calibration', port: 'data[calibration]', batches, weight: 1 }]
-      : sets.map((set) => ({ name: set.task, port: `data[${set.task}.calibration]`, ...set }));
+      ? [{ name: 'the calibration set', port: 'data[calibration]', batches, weight: 1 }]
+      : sets.map((set) => ({
+          name: `the calibration set of task "${set.task}"`,
+          port: `data[${set.task}.calibration]`,
+          ...set,
+        }));
   return Promise.all(
     asked.map(async ({ name, port, batches: most, weight }) => {
       const dataset = await readDataset(request, port, network);
@@ -33,10 +36,10 @@ export async function openCalibrationSets(
       if (full.length === 0) {
         throw new JobError({
           reason: 'data',
-          message: `the calibration set "${name}" has ${dataset.count} images, fewer than one batch of ${batch}`,
+          message: `${name} has ${dataset.count} images, fewer than one batch of ${batch}`,
         });
       }
-      return { name, dataset, weight, batches: full.slice(0, most).map(({ indices }) => indices) };
+      return { dataset, weight, batches: full.slice(0, most).map(({ indices }) => indices) };
     }),
   );
 }
