@@ -83,18 +83,19 @@ function setsOf({ sets }: JsonObject): readonly JsonObject[] {
   return Array.isArray(sets) ? (sets as readonly JsonObject[]) : [];
 }
 
+/** Whose calibration data each set is. */
+function tasksOf(settings: JsonObject): readonly string[] {
+  return setsOf(settings).map(({ task }) => (typeof task === 'string' ? task : ''));
+}
+
 function dataOf(context: StageContext): NonNullable<Ports['data']> {
-  const sets = setsOf(context.settings);
+  const sets = tasksOf(context.settings);
   if (sets.length === 0) return [{ port: 'data[calibration]', task: context.task?.name ?? '', split: 'calibration' }];
-  return sets.map(({ task }) => ({
-    port: `data[${String(task)}.calibration]`,
-    task: String(task),
-    split: 'calibration' as const,
-  }));
+  return sets.map((task) => ({ port: `data[${task}.calibration]`, task, split: 'calibration' as const }));
 }
 
 function checkSets({ settings, tasks, given }: StageContext): readonly Finding[] {
-  const sets = setsOf(settings);
+  const sets = tasksOf(settings);
   const names = tasks.map(({ name }) => name);
   const unread =
     sets.length > 0 && given.includes('statistics')
@@ -102,15 +103,15 @@ function checkSets({ settings, tasks, given }: StageContext): readonly Finding[]
       : [];
   return [
     ...unread,
-    ...sets.flatMap(({ task }, index): readonly Finding[] => {
+    ...sets.flatMap((task, index): readonly Finding[] => {
       const path = ['sets', index, 'task'];
-      if (!names.includes(String(task)))
-        return [{ path, message: `task "${String(task)}" is not declared`, help: `tasks: ${names.join(', ')}` }];
-      if (sets.findIndex((set) => set['task'] === task) < index)
+      if (!names.includes(task))
+        return [{ path, message: `task "${task}" is not declared`, help: `tasks: ${names.join(', ')}` }];
+      if (sets.indexOf(task) < index)
         return [
           {
             path,
-            message: `the set of task "${String(task)}" is named twice`,
+            message: `the set of task "${task}" is named twice`,
             help: 'raise its "batches" or "weight"',
           },
         ];

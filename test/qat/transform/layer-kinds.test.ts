@@ -128,9 +128,8 @@ describe.each([
   it('brings the ranges on both sides of every channel together', () => {
     const { parameters } = initialCheckpoint(network, scope);
     const found = equaliseScope(network, scope, parameters).parameters;
-    const [last, ...others] = [...layersOf(scope)].reverse() as [LayerUnit, LayerUnit, LayerUnit];
+    const [last, before] = [...layersOf(scope)].reverse() as [LayerUnit, LayerUnit];
     const ratios = (from: ReadonlyMap<string, FloatTensor>): readonly number[] => {
-      const [before] = others as [LayerUnit];
       const [outputs, inputs] = [channelRanges(before, from, 'output'), channelRanges(last, from, 'input')];
       return [...outputs].map((range, channel) => range / (inputs[channel] as number));
     };
