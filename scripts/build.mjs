@@ -21,7 +21,13 @@ const shared = {
   platform: 'node',
   format: 'esm',
   target: 'node20.19',
-  packages: 'external',
+  // With what they import: looking packages up file by file takes longer than many a run. Native ones cannot be.
+  packages: 'bundle',
+  mainFields: ['module', 'main'],
+  external: ['onnxruntime-node', 'sharp', 'ajv'],
+  banner: {
+    js: "import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);",
+  },
   outdir: draft,
   charset: 'utf8',
   legalComments: 'none',
@@ -37,13 +43,6 @@ const bundles = [
     options: {
       splitting: true,
       chunkNames: 'chunks/[name]-[hash]',
-      // With what they import: looking packages up file by file takes longer than many a run. Native ones cannot be.
-      packages: 'bundle',
-      mainFields: ['module', 'main'],
-      external: ['onnxruntime-node', 'sharp', 'ajv'],
-      banner: {
-        js: "import { createRequire as requireOf } from 'node:module'; const require = requireOf(import.meta.url);",
-      },
     },
   },
   // One file, so that one digest names all the code that runs a job.

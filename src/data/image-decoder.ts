@@ -1,6 +1,5 @@
 // The only door to sharp: an image file → resized bytes, channels first. Masks are not read here (png-mask.ts): colour
 // conversion must never touch class ids.
-import sharp from 'sharp';
 import { DataError } from './data-error.ts';
 import { toPlanes } from './planes.ts';
 
@@ -24,6 +23,8 @@ const mostPixels = 100_000_000;
 /** @throws DataError naming the file and the decoder's reason. `name` is what the user calls the file. */
 export async function decodeImage(path: string, name: string, options: DecodeOptions): Promise<DecodedImage> {
   const { width, height, channels } = options;
+  // Only here: few jobs read image files, and every job would wait for it to load.
+  const { default: sharp } = await import('sharp');
   try {
     const image = sharp(path, { limitInputPixels: mostPixels, failOn: 'error', pages: 1 });
     const { width: originalWidth, height: originalHeight, format } = await image.metadata();
