@@ -39,7 +39,7 @@ const shared = {
 const bundles = [
   // Split, so that a command loads only what it needs; what programs import shares the pieces.
   {
-    entryPoints: { headgate: 'src/cli/main.ts', library: 'src/library/main.ts' },
+    entryPoints: { headgate: 'src/cli/main.ts', library: 'src/library/main.ts', qat: 'src/qat/main.ts' },
     options: {
       splitting: true,
       chunkNames: 'chunks/[name]-[hash]',

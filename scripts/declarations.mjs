@@ -1,25 +1,28 @@
-// The types of the library for those who import it: declarations of src/library/main.ts and what it reaches, with file
-// endings that every module resolution understands.
+// The types of the library and of its kernel for those who import them: declarations of both entries and what they reach,
+// with file endings that every module resolution understands.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix, relative, sep } from 'node:path';
 import ts from 'typescript';
 import { root } from './places.mjs';
 
-const ENTRY = 'src/library/main.ts';
+const ENTRIES = ['src/library/main.ts', 'src/qat/main.ts'];
 
-/** Writes `<folder>/library/main.d.ts` and its like; says what TypeScript has against it. */
+/** Writes `<folder>/library/main.d.ts`, `<folder>/qat/main.d.ts` and their like; says what TypeScript has against it. */
 export function writeDeclarations(folder) {
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile);
   const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, root);
-  const program = ts.createProgram([join(root, ENTRY)], {
-    ...options,
-    noEmit: false,
-    noCheck: true, // `npm run typecheck` does that
-    declaration: true,
-    emitDeclarationOnly: true,
-    rootDir: root,
-    outDir: '/',
-  });
+  const program = ts.createProgram(
+    ENTRIES.map((entry) => join(root, entry)),
+    {
+      ...options,
+      noEmit: false,
+      noCheck: true, // `npm run typecheck` does that
+      declaration: true,
+      emitDeclarationOnly: true,
+      rootDir: root,
+      outDir: '/',
+    },
+  );
   const texts = new Map();
   const { diagnostics } = program.emit(undefined, (path, text) => {
     const source = relative('/', path)
@@ -39,9 +42,9 @@ export function writeDeclarations(folder) {
   }
 }
 
-/** The entry and what its types name, so that the published package holds no declarations of its insides. */
+/** The entries and what their types name, so that the published package holds no declarations of its insides. */
 function reachable(texts) {
-  const reached = new Set([ENTRY]);
+  const reached = new Set(ENTRIES);
   for (const source of reached) {
     const text = texts.get(source);
     if (text === undefined) throw new Error(`no declarations of ${source}`);

@@ -1,4 +1,5 @@
-// A project folder in which `import … from 'headgate'` finds the library as a user's project would: built, with its types.
+// A project folder in which `import … from 'headgate'` and `'headgate/qat'` find the library as a user's project would: built,
+// with its types.
 import { execFile } from 'node:child_process';
 import { mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -11,7 +12,8 @@ const repository = join(import.meta.dirname, '../..');
 export async function installLibrary(project: string): Promise<void> {
   const folder = join(project, 'node_modules/headgate');
   await mkdir(join(folder, 'dist'), { recursive: true });
-  await writeFile(join(folder, 'dist/library.js'), `export * from ${JSON.stringify(join(dist, 'library.js'))};\n`);
+  for (const name of ['library.js', 'qat.js'])
+    await writeFile(join(folder, 'dist', name), `export * from ${JSON.stringify(join(dist, name))};\n`);
   const { default: manifest } = (await import('../../package.json', { with: { type: 'json' } })) as {
     default: { readonly exports: unknown };
   };

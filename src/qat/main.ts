@@ -1,0 +1,23 @@
+// What `import … from 'headgate/qat'` gives: the kernel by itself, without workflows, files or processes; docs/library.md.
+export { decodeModel as decode, encodeModel as encode } from './onnx/codec.ts';
+export { prepare } from './library/prepare.ts';
+export type { Prepared, PrepareOptions } from './library/prepare.ts';
+export { calibrate, CalibrationError } from './library/calibrate.ts';
+export type { CalibrateOptions, Quantised } from './library/calibrate.ts';
+export { differentiate } from './library/differentiate.ts';
+export type { DifferentiateOptions } from './library/differentiate.ts';
+export { qatForward, validationForward } from './library/forwards.ts';
+export type { QatForwardOptions, ValidationForwardOptions } from './library/forwards.ts';
+export { exportQdq } from './library/export.ts';
+export type { ExportOptions } from './library/export.ts';
+export { compareCheckpoints, compareOutputs, compareTensors } from './freeze/compare.ts';
+export type { Comparison, Difference } from './freeze/compare.ts';
+export { createSession } from './runtime/onnxruntime.ts';
+export type { Session, SessionOptions } from './runtime/onnxruntime.ts';
+export type { Network, ScopeNames } from './network/network.ts';
+export type { Attribute, GraphIr, IrNode, IrTensor, ValueInfo } from './onnx/ir.ts';
+export type { QdqModel, ScaleRow } from './export/qdq.ts';
+export type { Observer } from './quantize/observers.ts';
+export type { Profile } from './quantize/scheme.ts';
+export type { ScopeCheckpoint } from './quantize/checkpoint.ts';
+export type { FloatTensor, Tensor } from '../support/tensor.ts';
