@@ -2,6 +2,7 @@ import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { decodeModel } from '../../src/qat/onnx/codec.ts';
+import type { KernelCount } from '../../src/qat/export/integer-kernels.ts';
 import type { JsonObject } from '../../src/support/json.ts';
 import { digestsOf, jsonAt } from './artifacts.ts';
 import type { MetricsDocument } from './artifacts.ts';
@@ -43,10 +44,11 @@ describe('the merge job', () => {
 describe('the export job', () => {
   it.each(profiles)('writes a file that equals the VALIDATION forward bit for bit ($name)', async ({ profile }) => {
     const done = await world.rig.run(exportOrder({ ...world.taskData(), merged: await world.merged(profile) }));
-    const { onnx, scales } = outputsOf(done);
+    const { onnx, scales, report } = outputsOf(done);
     const texts = done.events.flatMap((event) => (event.type === 'proof' ? [event.proof.text] : []));
     expect(texts).toHaveLength(2);
     expect(texts.every((text) => /\d+ output values of 32 gate images bit-equal, unoptimised/.test(text))).toBe(true);
+    await expectReport(report as string, profile, texts);
     const graph = decodeModel(await readFile(onnx as string));
     expect(graph.opset).toBe(21);
     const convolutions = (nodes: typeof graph.nodes) => nodes.filter(({ op }) => op === 'Conv').length;
@@ -62,6 +64,44 @@ describe('the export job', () => {
     expect(rows.filter(({ tensor }) => !tensor.endsWith('weight'))).toHaveLength(pairs.length);
   });
 });
+
+/** What the integer runtime does to each head, as figures. */
+async function expectReport(path: string, profile: JsonObject, texts: readonly string[]): Promise<void> {
+  const { heads } = await jsonAt<{ heads: { [task: string]: HeadReport } }>(path);
+  expect(Object.keys(heads).sort()).toEqual([...TASKS].sort());
+  for (const [index, task] of TASKS.entries()) {
+    const head = heads[task] as HeadReport;
+    expect(head.unoptimised).toEqual({ differing: 0, largest: 0, largestSteps: 0 });
+    expect(head.change).toBe(head.deployed - head.validation);
+    expect(Object.keys(head.saturation).sort()).toEqual(['backbone', task]);
+    for (const { saturated, activations } of Object.values(head.saturation)) {
+      expect(saturated).toBeLessThan(activations / 2);
+      expect(activations).toBeGreaterThan(1000);
+    }
+    const { optimised, int8Activations } = head.integerKernels;
+    expect(texts[index]).toContain(`integer kernels: ${optimised.integer} of ${optimised.layers} layers`);
+    if (profile !== w8a8) expect([optimised.integer, int8Activations.integer]).toEqual([0, 0]);
+    else {
+      // By default a value with several readers costs its readers their kernels; a head's last layer never has one.
+      expect(optimised.integer).toBeGreaterThan(optimised.layers / 2);
+      expect(int8Activations.integer).toBe(int8Activations.layers - 1);
+      expect(head.int8Activations.largestSteps).toBeLessThanOrEqual(MOST_STEPS);
+    }
+  }
+}
+
+/** Integer sums are exact, float32 ones nearly: measured 0 here, and at most 3 where large layers round differently. */
+const MOST_STEPS = 3;
+
+interface HeadReport {
+  readonly validation: number;
+  readonly deployed: number;
+  readonly change: number;
+  readonly unoptimised: object;
+  readonly int8Activations: { readonly largestSteps: number };
+  readonly integerKernels: { readonly [runtime in 'optimised' | 'int8Activations']: KernelCount };
+  readonly saturation: { readonly [scope: string]: { readonly saturated: number; readonly activations: number } };
+}
 
 describe('the validate job', () => {
   it.each(TASKS)('measures the same numbers on the merged model as on its scopes (%s)', async (task) => {

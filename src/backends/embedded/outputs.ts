@@ -29,7 +29,12 @@ export async function writeJson(folder: string, file: string, value: Json): Prom
   return file;
 }
 
-/** What the `report` port carries: version 1 of `headgate-<kind>`. */
-export async function writeReport({ outDir }: JobContext, kind: string, body: JsonObject): Promise<string> {
-  return writeJson(outDir, 'report.json', { format: `headgate-${kind}`, version: 1, ...body });
+/** What the `report` port carries: `headgate-<kind>` of some version. */
+export async function writeReport(
+  { outDir }: JobContext,
+  kind: string,
+  body: JsonObject,
+  version = 1,
+): Promise<string> {
+  return writeJson(outDir, 'report.json', { format: `headgate-${kind}`, version, ...body });
 }

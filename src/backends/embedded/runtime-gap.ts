@@ -1,81 +1,153 @@
-// How far the integer runtime, with its optimisations on, strays from VALIDATION: values, steps and saturation. What that
-// costs in accuracy is for `validate`.
+// How far the integer runtime, with its optimisations on, strays from VALIDATION: values, steps, saturation, and the metric
+// on the images of the proof. The deployed accuracy on a whole split is for `validate`.
 import { evaluationBatches, ImageBatcher } from '../../data/batches.ts';
 import type { Dataset } from '../../data/dataset.ts';
+import { ancestorsOf } from '../../qat/network/network.ts';
 import type { Network } from '../../qat/network/network.ts';
 import { activationScale, placementFor } from '../../qat/network/reference.ts';
 import type { ScopeForward } from '../../qat/network/reference.ts';
 import { limits } from '../../qat/quantize/scheme.ts';
+import type { JsonObject } from '../../support/json.ts';
 import type { Tensor } from '../../support/tensor.ts';
 import { ForwardRunner } from './forward-runner.ts';
 import type { Forward } from './probe.ts';
 import { forwardOf } from './probe.ts';
+import { headOf } from './settings.ts';
+import type { TaskSettings } from './settings.ts';
+import { meterFor } from './task-metric.ts';
+import type { Meter } from './task-metric.ts';
 
-export interface RuntimeGap {
-  readonly [figure: string]: number;
+export interface GapRequest {
+  readonly task: TaskSettings;
+  readonly dataset: Dataset;
+  readonly batch: number;
+  /** Only the first images. */
+  readonly images: number;
+  /** The head's output. */
+  readonly output: string;
+  readonly validation: Forward;
+  readonly optimised: Forward;
+  /** Optimised too, its int8 activations left as they are. */
+  readonly int8: Forward;
+}
+
+/** Types, so that they are plain JSON to the compiler too. */
+export type ValueGap = {
   /** Share of output values that differ. */
   readonly differing: number;
   readonly largest: number;
-  /** The outputs' largest magnitude. */
-  readonly magnitude: number;
   /** The largest difference in steps of an int8 grid over the outputs' range. */
   readonly largestSteps: number;
+};
+
+export type RuntimeGap = {
+  /** The task's primary metric on these images; null where they do not define it. */
+  readonly metric: string;
+  readonly validation: number | null;
+  readonly deployed: number | null;
+  readonly change: number | null;
+  /** The outputs' largest magnitude. */
+  readonly magnitude: number;
+  readonly optimised: ValueGap;
+  /** With int8 activations left as they are, whose kernels do not saturate: what the gap is without saturation. */
+  readonly int8Activations: ValueGap;
+};
+
+export async function measureGap(request: GapRequest): Promise<RuntimeGap> {
+  const { task, dataset, output } = request;
+  const batcher = new ImageBatcher(dataset);
+  const [reference, deployed] = [meterFor(task, dataset), meterFor(task, dataset)];
+  const [optimised, int8] = [new Gap(), new Gap()];
+  let magnitude = 0;
+  for (const { indices, valid } of evaluationBatches(Math.min(dataset.count, request.images), request.batch)) {
+    const input = batcher.images(indices);
+    const valuesOf = async (forward: Forward): Promise<Tensor> => (await forward(input)).get(output) as Tensor;
+    const [right, fast, signed] = [
+      await valuesOf(request.validation),
+      await valuesOf(request.optimised),
+      await valuesOf(request.int8),
+    ];
+    reference.add(right, indices.subarray(0, valid));
+    deployed.add(fast, indices.subarray(0, valid));
+    optimised.add(right, fast);
+    int8.add(right, signed);
+    for (const value of right.data as Float32Array) magnitude = Math.max(magnitude, Math.abs(value));
+  }
+  return {
+    ...changeOf(reference, deployed),
+    magnitude,
+    optimised: optimised.finish(magnitude),
+    int8Activations: int8.finish(magnitude),
+  };
 }
 
-export async function measureGap(
-  dataset: Dataset,
-  batch: number,
-  images: number,
-  output: string,
-  left: Forward,
-  right: Forward,
-): Promise<RuntimeGap> {
-  const batcher = new ImageBatcher(dataset);
-  let [values, different, largest, magnitude] = [0, 0, 0, 0];
-  for (const { indices } of evaluationBatches(Math.min(dataset.count, images), batch)) {
-    const input = batcher.images(indices);
-    const a = ((await left(input)).get(output) as Tensor).data as Float32Array;
-    const b = ((await right(input)).get(output) as Tensor).data as Float32Array;
-    for (let index = 0; index < a.length; index++) {
-      const gap = Math.abs((a[index] as number) - (b[index] as number));
-      values++;
-      if (gap > 0) different++;
-      largest = Math.max(largest, gap);
-      magnitude = Math.max(magnitude, Math.abs(a[index] as number));
+function changeOf(reference: Meter, deployed: Meter) {
+  const [before, after] = [reference.finish(), deployed.finish()];
+  const [left, right] = [before.values[before.primary] ?? NaN, after.values[before.primary] ?? NaN];
+  const defined = (value: number): number | null => (Number.isFinite(value) ? value : null);
+  return {
+    metric: before.primary,
+    validation: defined(left),
+    deployed: defined(right),
+    change: defined(right - left),
+  };
+}
+
+class Gap {
+  private values = 0;
+  private different = 0;
+  private largest = 0;
+
+  add(left: Tensor, right: Tensor): void {
+    for (const [index, value] of (left.data as Float32Array).entries()) {
+      const gap = Math.abs(value - (right.data[index] as number));
+      this.values++;
+      if (gap > 0) this.different++;
+      this.largest = Math.max(this.largest, gap);
     }
   }
-  const largestSteps = magnitude === 0 ? 0 : largest / (magnitude / 127.5);
-  return { differing: different / values, largest, magnitude, largestSteps };
+
+  finish(magnitude: number): ValueGap {
+    return {
+      differing: this.values === 0 ? 0 : this.different / this.values,
+      largest: this.largest,
+      largestSteps: magnitude === 0 ? 0 : this.largest / (magnitude / 127.5),
+    };
+  }
 }
 
-export interface Saturation {
-  readonly [figure: string]: number;
+export type Saturation = {
   /** Quantised activations at the ends of their grids, and all of them, on the first batch. */
   readonly saturated: number;
   readonly activations: number;
-}
+};
 
+/** By scope, for the head and the scopes that it stands on. */
 export async function measureSaturation(
   network: Network,
-  scopes: ReadonlyMap<string, ScopeForward>,
+  all: ReadonlyMap<string, ScopeForward>,
+  task: TaskSettings,
   dataset: Dataset,
-  batch: number,
-  threads: number,
-): Promise<Saturation> {
+  { batch, threads }: { readonly batch: number; readonly threads: number },
+): Promise<JsonObject> {
+  const used = [headOf(task), ...ancestorsOf(network.scopes, headOf(task))];
+  const scopes = new Map([...all].filter(([scope]) => used.includes(scope)));
   const { activations } = placementFor(network, scopes);
   const runner = await ForwardRunner.start({ network, scopes, outputs: [...activations.keys()], batch, threads });
   const indices = evaluationBatches(dataset.count, batch)[0]?.indices ?? new Uint32Array(0);
   const seen = await forwardOf(network, runner)(new ImageBatcher(dataset).images(indices));
   await runner.release();
-  let [saturated, count] = [0, 0];
+  const found: { [scope: string]: Saturation } = {};
   for (const [value, quantizer] of activations) {
     const scale = activationScale(quantizer, scopes);
     const { qmin, qmax } = limits(quantizer.format);
     const [low, high] = [Math.fround(qmin * scale), Math.fround(qmax * scale)];
     const data = seen.get(value)?.data as Float32Array;
+    let { saturated, activations: count } = found[quantizer.scope] ?? { saturated: 0, activations: 0 };
     count += data.length;
     // Zero is the lower end of an unsigned grid, and no saturation.
     for (const x of data) if (x === high || (qmin < 0 && x === low)) saturated++;
+    found[quantizer.scope] = { saturated, activations: count };
   }
-  return { saturated, activations: count };
+  return found;
 }

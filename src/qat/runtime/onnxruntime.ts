@@ -8,6 +8,13 @@ export interface SessionOptions {
   readonly threads: number;
   /** `disabled` is the reference; `all` is used for training graphs and the integer runtime. */
   readonly optimisation: 'disabled' | 'basic' | 'extended' | 'all';
+  /**
+   * Leaves int8 activations as they are (session.qdqisint8allowed). By default onnxruntime makes them uint8 on x64, where they
+   * have one reader: kernels for uint8 saturate on processors without VNNI, and layers between int8 and uint8 stay float.
+   */
+  readonly int8Activations?: boolean;
+  /** Where the runtime writes the graph that it made of the model. */
+  readonly optimisedModelPath?: string;
 }
 
 export interface Session {
@@ -45,8 +52,14 @@ export async function createSession(model: Uint8Array, options: SessionOptions):
     executionMode: 'sequential',
     logSeverityLevel: 3,
     // Waiting threads sleep: jobs share the machine, and spinning ones take the core from whoever they wait for.
-    extra: { session: { intra_op: { allow_spinning: '0' } } },
+    extra: {
+      session: {
+        intra_op: { allow_spinning: '0' },
+        ...(options.int8Activations === true ? { qdqisint8allowed: '1' } : {}),
+      },
+    },
     enableMemPattern: true,
+    ...(options.optimisedModelPath === undefined ? {} : { optimizedModelFilePath: options.optimisedModelPath }),
   }).catch((cause: unknown) => {
     throw new RuntimeError(cause instanceof Error ? cause.message : String(cause));
   });

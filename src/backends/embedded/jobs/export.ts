@@ -3,11 +3,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { JobRequest } from '../../../events/job-protocol.ts';
+import type { KernelCount } from '../../../qat/export/integer-kernels.ts';
 import { exportQdq } from '../../../qat/export/qdq.ts';
 import { createSession } from '../../../qat/runtime/onnxruntime.ts';
 import type { JsonObject } from '../../../support/json.ts';
 import { ForwardRunner, valueShapesOf } from '../forward-runner.ts';
 import { inputPath, readDataset } from '../inputs.ts';
+import { startIntegerRuntime } from '../integer-runtime.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { JobError } from '../job-error.ts';
 import { readMerged } from '../merged-model.ts';
@@ -16,6 +18,7 @@ import { writeForms } from '../export-forms.ts';
 import { compareForwards, describeDifference, exportedForwardOf, forwardOf } from '../probe.ts';
 import type { Forward, ProbeResult } from '../probe.ts';
 import { measureGap, measureSaturation } from '../runtime-gap.ts';
+import type { RuntimeGap, ValueGap } from '../runtime-gap.ts';
 import { settingsOf } from '../settings.ts';
 import type { ExportSettings } from '../settings.ts';
 import { outputOf } from '../tasks.ts';
@@ -38,7 +41,8 @@ export async function runExport(request: JobRequest, context: JobContext): Promi
   const forms = await writeForms(context, settings, { network, scopes, shapes, scales });
   const sameNumbers: [string, Forward][] = [];
   const plain = await createSession(bytes, { threads: request.threads, optimisation: 'disabled' });
-  const optimised = await createSession(bytes, { threads: request.threads, optimisation: 'all' });
+  const integer = await startIntegerRuntime(context, bytes, request.threads, false);
+  const int8 = await startIntegerRuntime(context, bytes, request.threads, true);
   const validation = forwardOf(network, reference);
   sameNumbers.push(['the exported file', exportedForwardOf(network, plain)]);
   if (forms['tensorrt'] !== undefined) {
@@ -64,33 +68,56 @@ export async function runExport(request: JobRequest, context: JobContext): Promi
       });
     }
     const { images = 0, values = 0 } = proof ?? {};
-    const gap = await measureGap(
+    const output = outputOf(network, task);
+    const gap = await measureGap({
+      task,
       dataset,
       batch,
-      probe,
-      outputOf(network, task),
+      images: probe,
+      output,
       validation,
-      exportedForwardOf(network, optimised),
-    );
-    const saturation = await measureSaturation(network, scopes, dataset, batch, request.threads);
-    heads[task.name] = { images, values, optimised: gap, saturation };
-    context.emit({
-      type: 'proof',
-      proof: {
-        name: 'export',
-        held: true,
-        text: `${task.name}: ${values} output values of ${images} gate images bit-equal, unoptimised; optimised ${percent(gap.differing)} differ, by at most ${gap.largest.toPrecision(3)} (${gap.largestSteps.toFixed(1)} int8 steps)`,
-      },
+      optimised: exportedForwardOf(network, integer.session),
+      int8: exportedForwardOf(network, int8.session),
     });
+    const kernels = { optimised: integer.kernelsOf(output), int8Activations: int8.kernelsOf(output) };
+    const saturation = await measureSaturation(network, scopes, task, dataset, { batch, threads: request.threads });
+    // Proven above, on these very images.
+    const unoptimised = { differing: 0, largest: 0, largestSteps: 0 };
+    heads[task.name] = { images, values, unoptimised, ...gap, integerKernels: kernels, saturation };
+    const text = `${task.name}: ${values} output values of ${images} gate images bit-equal, unoptimised; ${gapText(gap, kernels)}`;
+    context.emit({ type: 'proof', proof: { name: 'export', held: true, text } });
     context.emit({ type: 'progress', unit: 'step', done: index + 1, total: tasks.length });
   }
-  await Promise.all([reference.release(), plain.release(), optimised.release()]);
-  const report = await writeReport(context, 'export', { heads });
+  await Promise.all([reference, plain, integer.session, int8.session].map((session) => session.release()));
+  const report = await writeReport(context, 'export', { heads }, 2);
   return {
     status: 'succeeded',
     outputs: { onnx: 'model.onnx', scales: table, ...forms, report },
     summary: { bytes: bytes.length, quantisers: scales.length },
   };
+}
+
+interface Kernels {
+  readonly optimised: KernelCount | null;
+  readonly int8Activations: KernelCount | null;
+}
+
+function gapText(gap: RuntimeGap, kernels: Kernels): string {
+  const { metric, validation, deployed } = gap;
+  const accuracy =
+    validation === null || deployed === null ? '' : `, ${metric} ${validation.toFixed(4)} → ${deployed.toFixed(4)}`;
+  const usual = `optimised ${differText(gap.optimised)}${accuracy}${kernelText(kernels.optimised)}`;
+  // Only where it makes a difference: formats without integer kernels run in float either way.
+  if (kernels.int8Activations === null || kernels.int8Activations.integer === 0) return usual;
+  return `${usual}; with session.qdqisint8allowed ${differText(gap.int8Activations)}${kernelText(kernels.int8Activations)}`;
+}
+
+function differText({ differing, largest, largestSteps }: ValueGap): string {
+  return `${percent(differing)} differ, by at most ${largest.toPrecision(3)} (${largestSteps.toFixed(1)} int8 steps)`;
+}
+
+function kernelText(kernels: KernelCount | null): string {
+  return kernels === null ? '' : `, integer kernels: ${kernels.integer} of ${kernels.layers} layers`;
 }
 
 function percent(fraction: number): string {
