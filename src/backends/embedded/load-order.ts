@@ -1,5 +1,6 @@
 // The load-order verifier: a checkpoint is taken only into the scope and graph it was made for, in a state that the place
 // allows (float weights before prepare, calibrated or QAT weights after it), with every tensor and every scale it must have.
+// What a wrong order of loading would do silently is refused with its reason before any work is done.
 import type { Network } from '../../qat/network/network.ts';
 import { graphDigest, LoadError } from '../../qat/quantize/checkpoint.ts';
 import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
@@ -18,7 +19,7 @@ export function checkFits(
     throw new LoadError(`input "${port}" holds scope "${checkpoint.scope}", but "${scope}" is loaded here`);
   if (checkpoint.graph !== graphDigest(network.graph)) {
     throw new LoadError(
-      `input "${port}" was made for another model graph (${checkpoint.graph.slice(0, 12)}, here ${graphDigest(network.graph).slice(0, 12)})`,
+      `input "${port}" was made for another model graph (${checkpoint.graph.slice(0, 12)}, here ${graphDigest(network.graph).slice(0, 12)})${foldingReason(checkpoint, network)}`,
     );
   }
   if (!states.includes(checkpoint.state)) {
@@ -51,6 +52,22 @@ export function checkFits(
   if (checkpoint.state !== 'float') checkQuantisers(checkpoint, network, port);
 }
 
+/** Where nothing but batch norm tells the two graphs apart: one of them was folded. */
+function foldingReason({ scope, parameters }: ScopeCheckpoint, network: Network): string {
+  const own = network.parameters.filter((parameter) => parameter.scope === scope);
+  const known = new Set(own.map(({ name }) => name));
+  const norms = own.filter(({ role }) => batchNormRoles.has(role)).map(({ name }) => name);
+  const missing = own.filter(({ name }) => !parameters.has(name)).map(({ name }) => name);
+  const unknown = [...parameters].filter(([name]) => !known.has(name));
+  if (missing.length > 0 && missing.every((name) => norms.includes(name)))
+    return `: it holds folded weights (no "${missing[0] ?? ''}"), this model's batch norm is not folded; give the weights from before folding`;
+  if (norms.length === 0 && unknown.length > 0 && unknown.every(([, { shape }]) => shape.length === 1))
+    return `: it holds batch norm ("${unknown[0]?.[0] ?? ''}"), which this model has folded into its layers; import the unfolded model, or fold the weights with it`;
+  return '';
+}
+
+const batchNormRoles: ReadonlySet<string> = new Set(['gamma', 'beta', 'mean', 'variance'] as const);
+
 /** Exactly one range per activation quantiser and one scale per output channel, where the profile puts them. */
 function checkQuantisers({ scope, state, quant }: ScopeCheckpoint, network: Network, port: string): void {
   // With c = 0 or not, an observer without a state would take its first batch whole.
@@ -70,6 +87,12 @@ function checkQuantisers({ scope, state, quant }: ScopeCheckpoint, network: Netw
     if (scales.length !== channels) {
       throw new LoadError(
         `input "${port}" has ${scales.length} scales for weight "${weight}" with ${channels} channels`,
+      );
+    }
+    const channel = scales.findIndex((scale) => !Number.isFinite(scale) || scale <= 0);
+    if (channel >= 0) {
+      throw new LoadError(
+        `input "${port}" has scale ${scales[channel] ?? NaN} for channel ${channel} of weight "${weight}"`,
       );
     }
   }
