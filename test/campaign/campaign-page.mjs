@@ -3,7 +3,7 @@ export function campaignPage(results) {
   const parts = Object.entries(SECTIONS).flatMap(([name, section]) =>
     results[name] === undefined ? [] : [section(results[name]), remarks(results[name]), `${madeBy(results[name])}\n`],
   );
-  return `# Campaigns: crashes, bit flips, edits\n\n${parts.join('\n')}`;
+  return `# Campaigns: crashes, bit flips, edits, frozen scopes\n\n${parts.join('\n')}`;
 }
 
 /** Every fault in its own words; notes are added by whoever looked for the cause. */
@@ -46,6 +46,13 @@ ${list('edit', edits)}`,
 ${rounds} rounds of ${engines} engines at once, ${kills} of them killed, ${Math.round(seconds)} s. ${keys} keys were computed by ${computed} jobs.
 Keys that more than one engine computed: ${doubles}. Wrong outputs, engines that did not end well, leftovers: **${faults.length}**.
 `,
+  freeze: ({ mutations, clean, seconds, caught, faults }) => `## What moves in a frozen scope
+
+${mutations} mutations of a backbone, head or merged model that has to stay as it was (profiles w8a8, w8a16, w4a4), each before
+headgate's own proof, and ${clean} clean runs with training steps between, ${Math.round(seconds)} s. Not caught, not named, or
+alleged without reason: **${faults.length}**.
+
+${list('caught and named', caught)}`,
 };
 
 function words(counts) {

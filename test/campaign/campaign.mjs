@@ -14,11 +14,12 @@ const SIZES = {
   flips: { damages: 1000 },
   mutations: { mutations: 10_000 },
   concurrency: { rounds: 60 },
+  freeze: { mutations: 200, clean: 20 },
 };
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: Object.fromEntries(
-    ['kills', 'damages', 'mutations', 'rounds', 'seed', 'world'].map((name) => [name, { type: 'string' }]),
+    ['kills', 'damages', 'mutations', 'rounds', 'clean', 'seed', 'world'].map((name) => [name, { type: 'string' }]),
   ),
 });
 const [campaign] = positionals;
