@@ -1,7 +1,7 @@
 // Profiles and tasks of a workflow with parameters filled in and their schemas checked.
 import profileSchema from '../../schemas/profile.schema.json' with { type: 'json' };
 import taskSchema from '../../schemas/task.schema.json' with { type: 'json' };
-import { unknownProfile, wrongShape } from '../diagnostics/catalogue/parameters.ts';
+import { splitSharedWithReport, unknownProfile, wrongShape } from '../diagnostics/catalogue/parameters.ts';
 import { innerPlace, memberOf } from '../diagnostics/located-json.ts';
 import type { Located, LocatedString } from '../diagnostics/located-json.ts';
 import { substitute } from '../expression/substitution.ts';
@@ -73,6 +73,11 @@ function plannedTask({ name, nameAt }: NamedNode, node: Located, fields: JsonObj
   for (const { key, value } of written?.type === 'object' ? written.members.values() : []) {
     if (value.type === 'string') data.set(key, value);
     else problems.push(wrongShape(value.at, key, 'a reference'));
+  }
+  const report = data.get('report');
+  for (const [split, { value }] of data) {
+    if (report !== undefined && split !== 'report' && value === report.value)
+      problems.push(splitSharedWithReport(innerPlace(report), name, split));
   }
   const kind = isJsonObject(settings['metric']) ? jsonText(settings['metric']['kind']) : '';
   return { name, nameAt, settings, data, primaryMetric: primaryMetrics[kind] ?? kind };

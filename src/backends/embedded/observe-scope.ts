@@ -38,19 +38,21 @@ export async function observeScope(
   const scopes = new Map<string, ScopeForward>([[checkpoint.scope, { state: 'FLOAT', checkpoint }]]);
   if (backbone !== undefined) scopes.set(BACKBONE, backbone);
   const outputs = [...new Set([...values, ...layers.map(({ input }) => input)])];
-  const runner = await ForwardRunner.start({ network, scopes, outputs, batch, threads });
+  // A head of one layer has no quantiser of its own: it reads a boundary, and its output stays float.
+  const runner =
+    outputs.length === 0 ? undefined : await ForwardRunner.start({ network, scopes, outputs, batch, threads });
   const activations = new Map(values.map((value) => [value, new Observation()]));
   const means = new Map(layers.map((unit) => [unit, new InputMeans(unit, kernelOf(network, unit))]));
   const total = sets.reduce((sum, { batches }) => sum + batches.length, 0);
   let done = 0;
   for (const { images, weight } of calibrationBatches(sets)) {
     if (context.interrupted()) return undefined;
-    const seen = await runner.run(new Map<string, Tensor>([[network.input.name, images]]));
-    for (const [value, observation] of activations) observation.observe(seen.get(value)?.data as Float32Array, weight);
-    for (const [unit, inputMeans] of means) inputMeans.observe(seen.get(unit.input) as Tensor, weight);
+    const seen = await runner?.run(new Map<string, Tensor>([[network.input.name, images]]));
+    for (const [value, observation] of activations) observation.observe(seen?.get(value)?.data as Float32Array, weight);
+    for (const [unit, inputMeans] of means) inputMeans.observe(seen?.get(unit.input) as Tensor, weight);
     context.emit({ type: 'progress', unit: 'batch', done: ++done, total });
   }
-  await runner.release();
+  await runner?.release();
   return {
     scope: checkpoint.scope,
     observed: scopeDigest(checkpoint),

@@ -44,6 +44,7 @@ export function targetSpec(dataset: Dataset, task: TaskSettings, batch: number):
 
 /** The head's output and the target must have the same grid and as many channels as classes, before any step is spent. */
 export function checkOutputFits(task: TaskSettings, dataset: Dataset, output: readonly number[]): void {
+  refuseOtherIgnore(task, dataset);
   const target = targetsFor(dataset, task, [0]).shape;
   const remedy = "Make the task's stride and classes those of the head.";
   const classes = dataset.targets.get(task.target)?.classes.length;
@@ -66,6 +67,19 @@ export function checkOutputFits(task: TaskSettings, dataset: Dataset, output: re
     reason: 'wrong-shape',
     message: `head "${headOf(task)}" gives [${output.slice(1).join(', ')}], target "${task.target}" of data set "${dataset.name}" at stride ${task.stride} is [${target.slice(1).join(', ')}]`,
     remedy,
+  });
+}
+
+/** The metric leaves out what the data set says. A loss that leaves out another value trains on void pixels, or skips a class. */
+function refuseOtherIgnore({ name, loss, target }: TaskSettings, dataset: Dataset): void {
+  const found = dataset.targets.get(target);
+  if (loss.kind !== 'cross-entropy' || found?.kind !== 'mask') return;
+  const ignore = loss.ignore ?? 255;
+  if (ignore === found.ignore) return;
+  throw new JobError({
+    reason: 'data',
+    message: `the loss of task "${name}" leaves out pixels of value ${ignore}, target "${target}" of data set "${dataset.name}" marks ${found.ignore} as not to count`,
+    remedy: `Set the loss's \`ignore\` to ${found.ignore}.`,
   });
 }
 

@@ -119,3 +119,10 @@ export function itemIsPlain(at: Place, item: string): Diagnostic {
     help: `use {"$key": true}; fields exist for tasks`,
   });
 }
+
+export function splitSharedWithReport(at: Place, task: string, split: string): Diagnostic {
+  return errorAt('HG1221', at, {
+    message: `task "${task}" reports on its ${split} data`,
+    help: 'published figures come from data that no training, calibration or decision has seen: give `report` a split of its own',
+  });
+}

@@ -10,6 +10,7 @@ import { SceneComposer, defaultSceneSettings, splitItems } from '../../../data/f
 import type { SceneSettings } from '../../../data/fashion-scenes.ts';
 import { openDescribedDataset } from '../../../data/described-dataset.ts';
 import { writePackedDataset } from '../../../data/packed-dataset.ts';
+import { SeenImages } from '../../../data/seen-images.ts';
 import type { JobRequest } from '../../../events/job-protocol.ts';
 import type { JsonObject } from '../../../support/json.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
@@ -87,12 +88,14 @@ async function makeDescribed(
 
 /** The outputs written so far, and what a person wants to know of them. */
 class Made {
+  private readonly seen = new SeenImages();
   private readonly outputs: { [port: string]: string } = {};
   private readonly counts: { [split: string]: JsonObject } = {};
 
   async add(context: JobContext, split: SplitSettings, dataset: Dataset): Promise<void> {
     await mkdir(context.outDir, { recursive: true });
     await writePackedDataset(join(context.outDir, split.name), dataset);
+    for (const text of this.seen.add(split.name, dataset)) context.emit({ type: 'note', level: 'warning', text });
     this.outputs[split.name] = split.name;
     this.counts[split.name] = { images: dataset.count, targets: [...dataset.targets.keys()] };
   }
