@@ -1,6 +1,12 @@
 // Calibration beyond one set and one observer: statistics used again, several sets, weights changed by declaration only.
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { recogniseNetwork, scopeMetadata } from '../../src/qat/network/network.ts';
+import { decodeModel, encodeModel } from '../../src/qat/onnx/codec.ts';
+import { encodeCheckpoint, initialCheckpoint } from '../../src/qat/quantize/checkpoint.ts';
 import type { JsonObject } from '../../src/support/json.ts';
+import { encodeSafetensors } from '../../src/support/safetensors.ts';
 import { checkpointAt, digestsOf } from './artifacts.ts';
 import { calibrate, w4a4, w8a8 } from './orders.ts';
 import type { Inputs } from './orders.ts';
@@ -119,5 +125,34 @@ describe('an averaging constant of 0', () => {
     const observer = { kind: 'moving-average', averagingConstant: 0 };
     const { result } = await world.rig.run(calibrate('backbone', 'detection', await backboneInputs(), { observer }));
     expect(result).toMatchObject({ status: 'failed', failure: { reason: 'observer' } });
+  });
+});
+
+describe('a head of one layer', () => {
+  it('has no activation to observe, and gets the scales of its weight', async () => {
+    const graph = decodeModel(await readFile(await world.model()));
+    const outputs = { detection: 'detection.out', segmentation: 'segmentation.out' };
+    const readBy = (output: string) => graph.nodes.find((node) => node.outputs.includes(output))?.inputs[0] as string;
+    const scopes = {
+      backbone: { boundary: Object.values(outputs).map(readBy) },
+      heads: Object.fromEntries(Object.entries(outputs).map(([head, output]) => [head, { outputs: [output] }])),
+    };
+    const network = recogniseNetwork({ ...graph, metadata: scopeMetadata(scopes) }, scopes);
+    const write = async (name: string, bytes: Uint8Array): Promise<string> => {
+      await writeFile(join(world.rig.root, name), bytes);
+      return join(world.rig.root, name);
+    };
+    const float = (scope: string): Promise<string> =>
+      write(`short-${scope}`, encodeSafetensors(encodeCheckpoint(initialCheckpoint(network, scope))));
+    const inputs = { ...(await world.calibrationBase()), model: await write('short.onnx', encodeModel(network.graph)) };
+    const { backbone } = await world.rig.outputs(
+      calibrate('backbone', 'detection', { ...inputs, backbone: await float('backbone') }),
+    );
+    const { head } = await world.rig.outputs(
+      calibrate('head', 'detection', { ...inputs, backbone: backbone as string, head: await float('detection') }),
+    );
+    const { quant } = await checkpointAt(head as string);
+    expect([...(quant?.activations ?? [])]).toEqual([]);
+    expect([...(quant?.weights.keys() ?? [])]).toEqual(['detection.out.weight']);
   });
 });

@@ -31,7 +31,7 @@ export function validationForward(
 export interface QatForwardOptions {
   readonly batch: number;
   /** 'train': on the batch's own statistics; 'frozen': the saved ones, folded. By default frozen. */
-  readonly batchNorm?: TrainState['batchNorm'];
+  readonly batchNorm?: 'train' | 'frozen';
   /** Values to return; by default every head output. */
   readonly outputs?: readonly string[];
 }
