@@ -1,5 +1,6 @@
 // What a gate judges, read from its inputs: its own evaluation sets, or with policy "all" every peer; earlier iterations.
 import type { StageFailure } from '../events/failures.ts';
+import { iterationAndSet, peerAndSet } from '../plan/evaluation-sets.ts';
 import type { GateSettings } from '../plan/plan.ts';
 import type { Store } from '../store/store.ts';
 import { isDigest } from '../support/digest.ts';
@@ -18,19 +19,29 @@ export async function gateSubjects(
   inputs: readonly ResolvedInput[],
 ): Read<readonly GateSubject[]> {
   const peers = settings.policy === 'all' ? membersOf(inputs, 'peers') : [];
-  const subjects: GateSubject[] = [];
-  if (peers.length === 0 && membersOf(inputs, 'metrics').length > 0) {
-    const own = await ownSubject(store, inputs);
-    if (!own.ok) return own;
-    subjects.push(own.value);
-  }
+  if (peers.length > 0) return peerSubjects(store, peers, inputs);
+  if (membersOf(inputs, 'metrics').length === 0)
+    return membersOf(inputs, 'verdicts').length === 0 ? err(NO_METRICS) : ok([]);
+  const own = await ownSubject(store, inputs);
+  return own.ok ? ok([own.value]) : own;
+}
+
+/** Every peer on its one set, or on all those that the gate's own metrics have names for. */
+async function peerSubjects(
+  store: Store,
+  peers: readonly Member[],
+  inputs: readonly ResolvedInput[],
+): Read<readonly GateSubject[]> {
   const references = new Map(membersOf(inputs, 'peerReferences').map(({ key, input }) => [key, input]));
-  for (const { key, input } of peers) {
-    const set = await readSet(store, undefined, input, references.get(key));
+  const named = membersOf(inputs, 'metrics').some(({ key }) => key !== undefined);
+  const setsOf = new Map<string, EvaluationSet[]>();
+  for (const { key = '', input } of peers) {
+    const { peer, set: name } = (named ? peerAndSet(key) : undefined) ?? { peer: key, set: undefined };
+    const set = await readSet(store, name, input, references.get(key));
     if (!set.ok) return set;
-    subjects.push(subjectOf([set.value]));
+    setsOf.set(peer, [...(setsOf.get(peer) ?? []), set.value]);
   }
-  return subjects.length === 0 && membersOf(inputs, 'verdicts').length === 0 ? err(NO_METRICS) : ok(subjects);
+  return ok([...setsOf.values()].map(subjectOf));
 }
 
 /** What the gates chose whose verdicts are read; a single one has the key ''. */
@@ -49,21 +60,27 @@ const NO_METRICS: StageFailure = { reason: 'settings-invalid', problem: 'a gate 
 
 async function ownSubject(store: Store, inputs: readonly ResolvedInput[]): Read<GateSubject> {
   const references = new Map(membersOf(inputs, 'reference').map(({ key, input }) => [key, input]));
+  const earlier = earlierMetrics(inputs);
   const sets: EvaluationSet[] = [];
   for (const { key, input } of membersOf(inputs, 'metrics')) {
     const set = await readSet(store, key, input, references.get(key));
     if (!set.ok) return set;
-    sets.push(set.value);
+    const history: MetricsDocument[] = [];
+    for (const one of earlier.filter((item) => item.set === key)) {
+      const read = await readMetrics(store, one.input);
+      if (!read.ok) return read;
+      history.push(read.value);
+    }
+    sets.push({ ...set.value, history });
   }
-  if (sets.length === 0) return err(NO_METRICS);
-  const earlier = membersOf(inputs, 'history').sort((left, right) => Number(left.key) - Number(right.key));
-  const history: MetricsDocument[] = [];
-  for (const { input } of earlier) {
-    const read = await readMetrics(store, input);
-    if (!read.ok) return read;
-    history.push(read.value);
-  }
-  return ok({ ...subjectOf(sets), history });
+  return ok({ ...subjectOf(sets), iteration: new Set(earlier.map(({ iteration }) => iteration)).size });
+}
+
+/** In the order of the iterations. */
+function earlierMetrics(inputs: readonly ResolvedInput[]) {
+  return membersOf(inputs, 'history')
+    .map(({ key = '', input }) => ({ ...iterationAndSet(key), input }))
+    .sort((left, right) => left.iteration - right.iteration);
 }
 
 /** The head's name comes from the artifact, not from the stage: gates with equal numbers share one record. */

@@ -17,14 +17,16 @@ export interface GateSubject {
   readonly head: string;
   /** One without a name, or several with one each. */
   readonly sets: readonly EvaluationSet[];
-  /** Earlier iterations of the loop, the first one first. */
-  readonly history?: readonly MetricsDocument[];
+  /** In a loop: how many iterations were before this one. */
+  readonly iteration?: number;
 }
 
 export interface EvaluationSet {
   readonly name?: string;
   readonly metrics: MetricsDocument;
   readonly reference?: MetricsDocument;
+  /** Its metrics in earlier iterations of the loop, the first one first. */
+  readonly history?: readonly MetricsDocument[];
 }
 
 export type Verdict = {
@@ -109,14 +111,14 @@ function judgeVerdicts(name: string, condition: VerdictCondition, decided: Decid
 function judgeCriterion(
   name: string,
   criterion: Criterion,
-  { head, sets, history }: GateSubject,
+  { head, sets }: GateSubject,
 ): Result<readonly CriterionEvidence[], StageFailure> {
   const lines: CriterionEvidence[] = [];
   for (const set of sets) {
     if (criterion.set !== undefined && criterion.set !== set.name) continue;
     const now = measureCriterion(criterion, set.metrics, set.reference);
     if (!now.ok) return now;
-    const row = rowOf(criterion, now.value, set.reference, history ?? []);
+    const row = rowOf(criterion, now.value, set);
     if (!row.ok) return row;
     const { hysteresis } = criterion;
     lines.push({
@@ -147,8 +149,7 @@ function isMet({ strict }: Criterion, measured: Measured): boolean {
 function rowOf(
   criterion: Criterion,
   now: Measured,
-  reference: MetricsDocument | undefined,
-  history: readonly MetricsDocument[],
+  { reference, history = [] }: EvaluationSet,
 ): Result<number, StageFailure> {
   if (criterion.hysteresis === undefined) return ok(0);
   const { below } = criterion.hysteresis;
@@ -166,7 +167,7 @@ function rowOf(
 function judgeExpression(
   name: string,
   expression: string,
-  { head, sets, history }: GateSubject,
+  { head, sets, iteration }: GateSubject,
 ): Result<ExpressionEvidence, StageFailure> {
   const [first] = sets;
   const named = first?.name !== undefined;
@@ -184,13 +185,13 @@ function judgeExpression(
     {
       sets: named ? sets.map((set) => set.name ?? '') : undefined,
       reference: reference !== undefined,
-      iteration: history !== undefined,
+      iteration: iteration !== undefined,
     },
     {
       metrics: of((set) => sampledValues(set.metrics)) ?? {},
       classes: of((set) => sampledClasses(set.metrics)) ?? {},
       ...(reference === undefined ? {} : { reference }),
-      ...(history === undefined ? {} : { iteration: history.length }),
+      ...(iteration === undefined ? {} : { iteration }),
     },
   );
   if (!outcome.ok) return err({ reason: 'expression-failed', expression, problem: outcome.error });

@@ -2,13 +2,14 @@
 // conditions in CEL, whose variables are known here.
 import {
   conditionInvalid,
+  historyLacksSet,
   historyNeeded,
-  historyOfOneSet,
+  historyOfPeers,
   metricsNeeded,
+  peerLacksSet,
   referenceLacksSet,
   referenceNeeded,
   setUnknown,
-  setsOfPeers,
 } from '../diagnostics/catalogue/gate-cases.ts';
 import { innerPlace, memberOf, within } from '../diagnostics/located-json.ts';
 import type { Located, LocatedString } from '../diagnostics/located-json.ts';
@@ -16,6 +17,7 @@ import type { Place } from '../diagnostics/source.ts';
 import { checkCondition } from '../expression/condition.ts';
 import { checkVerdicts, type LinkedStages } from './check-verdicts.ts';
 import { boundOf, needsReference } from './criteria.ts';
+import { iterationAndSet, peerAndSet } from './evaluation-sets.ts';
 import { opening } from './gate-cases.ts';
 import type { Problems } from './instance.ts';
 import type { LinkedStage } from './linked-stage.ts';
@@ -29,8 +31,9 @@ interface GateInputs {
   readonly sets: Sets;
   /** Undefined without a reference. */
   readonly reference: { readonly sets: Sets } | undefined;
-  readonly history: boolean;
-  /** With policy "all" every peer is judged, each on one set of its own. */
+  /** The keys of earlier iterations' metrics; undefined outside of a loop. */
+  readonly history: readonly string[] | undefined;
+  /** With policy "all" every peer is judged, on the same sets. */
   readonly all: boolean;
 }
 
@@ -39,12 +42,12 @@ export function checkCases(stage: LinkedStage, stages: LinkedStages, problems: P
   const all = instance.context.settings['policy'] === 'all';
   const given: GateInputs = {
     gate: instance.id,
-    sets: all ? undefined : setsOf(stage, 'metrics'),
+    sets: keysOf(stage, 'metrics'),
     reference: referenceOf(stage, all),
-    history: stage.inputs.has('history'),
+    history: keysOf(stage, 'history'),
     all,
   };
-  if (all && setsOf(stage, 'metrics') !== undefined) problems.push(setsOfPeers(instance.spec.nameAt, instance.id));
+  if (all && given.sets !== undefined) checkPeers(stage, given.sets, problems);
   const measured = all || stage.inputs.has('metrics');
   for (const { criteria, criterionNodes, expression, verdicts, nameAt } of instance.cases) {
     if (verdicts !== undefined) checkVerdicts(verdicts, stage, stages, problems);
@@ -60,14 +63,44 @@ export function checkCases(stage: LinkedStage, stages: LinkedStages, problems: P
   }
 }
 
-function setsOf({ inputs }: LinkedStage, port: string): Sets {
+/** Of a collection; undefined for a single artifact, and for none. */
+function keysOf({ inputs }: LinkedStage, port: string): readonly string[] | undefined {
   const binding = inputs.get(port)?.binding;
   return binding?.shape === 'collect' ? binding.items.map(({ key }) => key) : undefined;
 }
 
 function referenceOf(stage: LinkedStage, all: boolean): GateInputs['reference'] {
-  if (all) return stage.inputs.has('peerReferences') ? { sets: undefined } : undefined;
-  return stage.inputs.has('reference') ? { sets: setsOf(stage, 'reference') } : undefined;
+  if (!all) return stage.inputs.has('reference') ? { sets: keysOf(stage, 'reference') } : undefined;
+  const references = keysOf(stage, 'peerReferences');
+  if (references === undefined) return undefined;
+  if (keysOf(stage, 'metrics') === undefined) return { sets: undefined };
+  const peers = setsByPeer(keysOf(stage, 'peers') ?? []);
+  const known = setsByPeer(references);
+  const sets = [...(known.values().next().value ?? [])];
+  return { sets: sets.filter((set) => [...peers.keys()].every((peer) => known.get(peer)?.has(set) === true)) };
+}
+
+/** Every peer is judged on every set. */
+function checkPeers(stage: LinkedStage, sets: readonly string[], problems: Problems): void {
+  const { id, inputs, spec } = stage.instance;
+  const at = inputs.find(({ port }) => port === 'peers')?.portAt ?? spec.nameAt;
+  const peers = setsByPeer(keysOf(stage, 'peers') ?? []);
+  if (peers.size === 0) problems.push(peerLacksSet(at, id, sets[0] ?? 'day', undefined));
+  for (const [peer, own] of peers) {
+    const missing = sets.find((set) => !own.has(set));
+    if (missing !== undefined) problems.push(peerLacksSet(at, id, missing, peer));
+  }
+}
+
+function setsByPeer(keys: readonly string[]): ReadonlyMap<string, ReadonlySet<string>> {
+  const peers = new Map<string, Set<string>>();
+  for (const key of keys) {
+    const found = peerAndSet(key);
+    if (found === undefined) continue;
+    const sets = peers.get(found.peer) ?? new Set();
+    peers.set(found.peer, sets.add(found.set));
+  }
+  return peers;
 }
 
 function checkCriterion(criterion: Criterion, node: Located, given: GateInputs, problems: Problems): void {
@@ -76,9 +109,26 @@ function checkCriterion(criterion: Criterion, node: Located, given: GateInputs, 
     problems.push(setUnknown(placeOf(node, 'set'), given.gate, criterion.set, given.sets));
   else if (needsReference(rule)) checkReference(rule, criterion, node, given, problems);
   if (criterion.hysteresis === undefined) return;
-  if (!given.history) problems.push(historyNeeded(placeOf(node, 'hysteresis'), given.gate));
-  else if (given.all || given.sets !== undefined)
-    problems.push(historyOfOneSet(placeOf(node, 'hysteresis'), given.gate));
+  const at = placeOf(node, 'hysteresis');
+  if (given.history === undefined) problems.push(historyNeeded(at, given.gate));
+  else if (given.all) problems.push(historyOfPeers(at, given.gate));
+  else checkHistory(criterion, given.history, at, given, problems);
+}
+
+function checkHistory(
+  { set }: Criterion,
+  history: readonly string[],
+  at: Place,
+  { gate, sets }: GateInputs,
+  problems: Problems,
+): void {
+  const known = history.map(iterationAndSet);
+  for (const iteration of new Set(known.map((one) => one.iteration))) {
+    const own = known.flatMap((one) => (one.iteration === iteration ? [one.set] : []));
+    const wanted: readonly (string | undefined)[] = set === undefined ? (sets ?? [undefined]) : [set];
+    const missing = wanted.filter((name) => !own.includes(name));
+    if (missing.length > 0) problems.push(historyLacksSet(at, gate, iteration, missing[0]));
+  }
 }
 
 function checkReference(
@@ -102,9 +152,10 @@ function checkReference(
 function checkExpression(expression: LocatedString, given: GateInputs, problems: Problems): void {
   const { sets, reference, history, all } = given;
   const matching = reference !== undefined && (sets === undefined) === (reference.sets === undefined);
-  const problem = checkCondition(expression.value, { sets, reference: matching, iteration: history && !all });
+  const iteration = history !== undefined && !all;
+  const problem = checkCondition(expression.value, { sets, reference: matching, iteration });
   if (problem === undefined) return;
-  const variables = ['metrics', 'classes', ...(matching ? ['reference'] : []), ...(history ? ['iteration'] : [])];
+  const variables = ['metrics', 'classes', ...(matching ? ['reference'] : []), ...(iteration ? ['iteration'] : [])];
   const at = within(expression, problem.start, problem.length);
   problems.push(conditionInvalid(at, problem.message, variables, sets));
 }

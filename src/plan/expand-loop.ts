@@ -4,7 +4,7 @@
 //
 //   body[0] ─ until[0] ─again→ body[1] ─ until[1] ─again→ … until[last] ─exhausted→ best | last | stop | failure
 //                 └─done─────────────────────└─done─────→ pick → outputs
-import { loopLacks, loopOutputTwice } from '../diagnostics/catalogue/groups.ts';
+import { bestOfSets, loopLacks, loopOutputTwice } from '../diagnostics/catalogue/groups.ts';
 import { locate, memberOf } from '../diagnostics/located-json.ts';
 import type { Located, LocatedString, Member } from '../diagnostics/located-json.ts';
 import type { Place } from '../diagnostics/source.ts';
@@ -33,6 +33,10 @@ export function expandLoop(expander: Expander, spec: StageSpec, own: StageScope)
   const iterations = iterationsOf(expander, spec.loop, own);
   const exhausted = exhaustedOf(expander, spec, spec.loop, own);
   if (iterations === undefined || exhausted === undefined) return undefined;
+  if (exhausted.action === 'best' && isCollection(spec.loop.until, 'metrics')) {
+    problems.push(bestOfSets(exhausted.at, spec.name));
+    return undefined;
+  }
   return new Unrolling(expander, spec, spec.loop, own, iterations, exhausted).group();
 }
 
@@ -146,6 +150,8 @@ class Unrolling {
       ['criteria', 'expression'].includes(key),
     );
     const last = k === this.iterations - 1;
+    const judged = (name: string, iteration: number): Json =>
+      isCollection(until, name) ? { collect: `body[${iteration}].until-${name}` } : `body[${iteration}].until-${name}`;
     const cases: Located = {
       type: 'array',
       at,
@@ -155,9 +161,11 @@ class Unrolling {
       ],
     };
     const inputs: { readonly [port: string]: Json } = {
-      metrics: `body[${k}].until-metrics`,
-      ...(memberOf(until, 'reference') === undefined ? {} : { reference: `body[${k}].until-reference` }),
-      ...(usesHistory(until) ? { history: { collect: this.perIteration(k, 'until-metrics') } } : {}),
+      metrics: judged('metrics', k),
+      ...(memberOf(until, 'reference') === undefined ? {} : { reference: judged('reference', k) }),
+      ...(usesHistory(until)
+        ? { history: { collect: perIteration(k, (iteration) => judged('metrics', iteration)) } }
+        : {}),
     };
     const fails = last && this.exhausted.action === 'fail';
     return {
@@ -199,7 +207,7 @@ class Unrolling {
     const inputs = Object.fromEntries(
       ['metrics', ...this.outputNames()].map((name): [string, Json] => [
         name,
-        { collect: this.perIteration(count, name === 'metrics' ? 'until-metrics' : name) },
+        { collect: perIteration(count, (k) => `body[${k}].${name === 'metrics' ? 'until-metrics' : name}`) },
       ]),
     );
     const { at } = this.exhausted;
@@ -211,10 +219,6 @@ class Unrolling {
     const { at, reason } = this.exhausted;
     const after = this.reference(`until[${this.iterations - 1}]:exhausted`, at);
     return { ...this.synthetic('stop', 'stop', {}, at), after, with: locate({ reason }, at) };
-  }
-
-  private perIteration(count: number, name: string): Json {
-    return Object.fromEntries(Array.from({ length: count }, (_, k) => [String(k), `body[${k}].${name}`]));
   }
 
   /** Adds one instance, under its number, to a fan-out of the loop's own. */
@@ -265,6 +269,15 @@ function usesHistory(until: Located | undefined): boolean {
   const lookBack =
     criteria?.type === 'array' && criteria.items.some((item) => memberOf(item, 'hysteresis') !== undefined);
   return lookBack || (expression?.type === 'string' && /\biteration\b/.test(expression.value));
+}
+
+/** Several evaluation sets under their names, not one without. */
+function isCollection(until: Located | undefined, name: string): boolean {
+  return memberOf(memberOf(until, name), 'collect') !== undefined;
+}
+
+function perIteration(count: number, of: (k: number) => Json): Json {
+  return Object.fromEntries(Array.from({ length: count }, (_, k) => [String(k), of(k)]));
 }
 
 function object(at: Place, members: readonly Member[]): Located {

@@ -5,10 +5,6 @@ import {
   byKeyWithoutKey,
   collectExpected,
   collectForwarded,
-  collectKeyMissing,
-  collectKeyUnknown,
-  collectNotExpected,
-  collectNothing,
   dataNotDeclared,
   disabledProducer,
   inputMissing,
@@ -18,16 +14,16 @@ import { severalGates } from '../diagnostics/catalogue/gates.ts';
 import { wrongShape } from '../diagnostics/catalogue/parameters.ts';
 import { ENOUGH_PROBLEMS } from '../diagnostics/diagnostic.ts';
 import { memberOf } from '../diagnostics/located-json.ts';
-import type { Located, LocatedArray, LocatedObject } from '../diagnostics/located-json.ts';
+import type { Located } from '../diagnostics/located-json.ts';
 import { parsePortReference } from '../expression/reference.ts';
 import type { InputPort } from '../stages/stage-kind.ts';
 import type { Declarations } from './declarations.ts';
 import { linkAfter } from './link-after.ts';
+import { CollectionLinker } from './link-collection.ts';
 import type { Lookups } from './link-after.ts';
 import { isDisabled } from './linked-stage.ts';
 import type { Alternative, DisabledRef, LinkedBinding, LinkedInput, LinkedStage } from './linked-stage.ts';
 import { asGiven, Lookup } from './lookup.ts';
-import type { Keyed } from './lookup.ts';
 import type { Asking } from './name-lookup.ts';
 import { stagesIn } from './namespace.ts';
 import { OrderLookup } from './order-lookup.ts';
@@ -50,6 +46,7 @@ class StageLinker {
   private readonly asking: Asking;
   private readonly instance: StageInstance;
   private readonly problems: Problems;
+  private readonly collections: CollectionLinker;
   private readonly inputs = new Map<string, LinkedInput>();
 
   constructor(
@@ -65,6 +62,7 @@ class StageLinker {
     this.instance = instance;
     this.asking = { instance, from: instance.from };
     this.problems = problems;
+    this.collections = new CollectionLinker(lookups.data, problems);
   }
 
   link(): LinkedStage {
@@ -138,9 +136,9 @@ class StageLinker {
 
   private bind(port: InputPort, node: Located, asking: Asking): Bound {
     const collect = memberOf(node, 'collect');
-    if (collect !== undefined) return this.collect(port, collect, asking);
+    if (collect !== undefined) return this.collections.collect(port, collect, asking);
     const all = memberOf(node, 'all');
-    if (all?.type === 'array') return this.all(port, all, asking);
+    if (all?.type === 'array') return this.collections.all(port, all, asking);
     const given = this.givenBy(node, asking);
     if (given === 'left out') return this.leftOut(port, node);
     if (given !== 'none') return given && this.bind(port, given.node, { ...asking, from: asGiven(given, asking) });
@@ -193,61 +191,6 @@ class StageLinker {
     for (const member of node.type === 'object' ? node.members.values() : []) {
       if (!known.includes(member.key)) this.problems.push(byKeyUnknown(member.keyAt, member.key, known));
     }
-  }
-
-  private collect(port: InputPort, node: Located, asking: Asking): Bound {
-    if (!this.takesSeveral(port, node)) return undefined;
-    const written = node.type === 'object' ? this.listed(port, node, asking) : this.collected(node, asking);
-    if (written === undefined) return undefined;
-    const wanted = written.filter(({ key }) => port.keys?.includes(key) ?? true);
-    const items = wanted.flatMap(({ key, from }) => (isDisabled(from) ? [] : [{ key, from }]));
-    for (const key of port.keys ?? []) {
-      const found = wanted.find((item) => item.key === key);
-      if (found === undefined) return void this.problems.push(collectKeyMissing(node.at, port.name, key));
-      if (isDisabled(found.from)) return this.refuseDisabled(found.from);
-    }
-    const nothing = items.length === 0 && port.keys?.length !== 0;
-    if (nothing && node.type === 'string') return void this.problems.push(collectNothing(node.at, node.value));
-    return { shape: 'collect', items };
-  }
-
-  /** Several artifacts in the order they are written, under their numbers. */
-  private all(port: InputPort, node: LocatedArray, asking: Asking): Bound {
-    if (!this.takesSeveral(port, node)) return undefined;
-    const items = node.items.map((item, index) => ({ key: String(index), keyAt: item.at, value: item }));
-    const members = new Map(items.map((member) => [member.key, member]));
-    const listed = this.listed(port, { type: 'object', at: node.at, members }, asking);
-    const disabled = listed?.find(({ from }) => isDisabled(from))?.from;
-    if (disabled !== undefined && isDisabled(disabled)) return this.refuseDisabled(disabled);
-    return (
-      listed && {
-        shape: 'collect',
-        items: listed.flatMap(({ key, from }) => (isDisabled(from) ? [] : [{ key, from }])),
-      }
-    );
-  }
-
-  private takesSeveral(port: InputPort, node: Located): boolean {
-    if (port.arity === 'collect' || port.type === 'any' || port.unused === true || port.named === true) return true;
-    this.problems.push(collectNotExpected(node.at, port.name));
-    return false;
-  }
-
-  /** Everything of a fan-out, whatever the own key is. */
-  private collected(node: Located, asking: Asking): readonly Keyed[] | undefined {
-    return this.lookups.data.members(node, asking);
-  }
-
-  private listed(port: InputPort, node: LocatedObject, asking: Asking): readonly Keyed[] | undefined {
-    const before = this.problems.length;
-    const items = [...node.members.values()].flatMap(({ key, keyAt, value }) => {
-      if (port.keys?.includes(key) === false) this.problems.push(collectKeyUnknown(keyAt, port.name, key, port.keys));
-      // Names of sets are no keys of a fan-out: those references zip as a single one would.
-      const keys = port.named === true ? asking.from.keys : [key, ...asking.from.keys];
-      const from = this.lookups.data.output(value, port.name, { ...asking, from: { ...asking.from, keys } });
-      return from === undefined || from === 'left out' ? [] : [{ key, from }];
-    });
-    return this.problems.length > before ? undefined : items;
   }
 
   private oneOf(node: Located, asking: Asking): Bound {

@@ -8,7 +8,7 @@ import {
   selfReference,
 } from '../diagnostics/catalogue/links.ts';
 import { wrongShape } from '../diagnostics/catalogue/parameters.ts';
-import { innerPlace } from '../diagnostics/located-json.ts';
+import { innerPlace, memberOf } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
 import { parsePortReference } from '../expression/reference.ts';
 import type { PortReference, Step } from '../expression/reference.ts';
@@ -60,8 +60,10 @@ export class Lookup {
     return 'none';
   }
 
-  /** All instances of a fan-out, or all members of a keyed output. */
+  /** All instances of a fan-out, all members of a keyed output, or what a group was given or gives as a collection. */
   members(node: Located, asking: Asking): readonly Keyed[] | undefined {
+    const collection = memberOf(node, 'collect');
+    if (collection !== undefined) return this.collection(collection, asking);
     const reference = this.portReference(node, 'collect');
     if (reference === undefined) return undefined;
     const given = this.given(reference, asking);
@@ -78,6 +80,17 @@ export class Lookup {
       const instance = open.fanOut.instances.get(key);
       if (instance === asking.instance) continue;
       const from = this.declared({ ...reference, steps }, { ...asking, from: { namespace, keys } });
+      if (from === undefined) return undefined;
+      if (from !== 'left out') found.push({ key, from });
+    }
+    return found;
+  }
+
+  private collection(node: Located, asking: Asking): readonly Keyed[] | undefined {
+    if (node.type !== 'object') return this.members(node, asking);
+    const found: Keyed[] = [];
+    for (const { key, value } of node.members.values()) {
+      const from = this.output(value, key, asking);
       if (from === undefined) return undefined;
       if (from !== 'left out') found.push({ key, from });
     }

@@ -22,6 +22,8 @@ export interface InputPort {
   readonly keys?: readonly string[];
   /** Takes several artifacts under names (`collect`) as well as one. */
   readonly named?: true;
+  /** Each member of its collection may be a collection itself; its artifacts then have the keys `outer/inner`. */
+  readonly nested?: true;
   /** Accepted and checked, but with these settings nothing reads it: no edge comes of it. */
   readonly unused?: boolean;
   readonly help: string;

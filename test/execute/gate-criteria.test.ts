@@ -72,7 +72,6 @@ describe('several evaluation sets', () => {
       { name: 'day', metrics: metrics(0.75), reference: metrics(0.5) },
       { name: 'night', metrics: metrics(0.25), reference: metrics(0.5) },
     ],
-    history: [],
   };
 
   test('must all hold, each against its own reference', () => {
@@ -110,6 +109,26 @@ describe('hysteresis', () => {
   ])('over %j counts %d in a row and holds: %s (%s)', (values, row, held) => {
     const [line] = linesOf(criterion, after(...values));
     expect(line).toMatchObject({ held, hysteresis: { row } });
+  });
+
+  test('follows every evaluation set by its own history', () => {
+    const [day, night] = [
+      [0.5, 0.4375],
+      [0.25, 0.5],
+    ].map((values) => values.map((value) => metrics(value)));
+    const judged: GateSubject = {
+      head: 'seg',
+      sets: [
+        { name: 'day', metrics: metrics(0.4375), history: day ?? [] },
+        { name: 'night', metrics: metrics(0.4375), reference: metrics(0.5), history: night ?? [] },
+      ],
+    };
+    const three: Criterion = { ...criterion, hysteresis: { below: 0.125, iterations: 3 } };
+    expect(linesOf(three, judged)).toMatchObject([
+      { set: 'day', held: true, hysteresis: { row: 3 } },
+      { set: 'night', held: false, hysteresis: { row: 2 } },
+    ]);
+    expect(linesOf({ ...three, set: 'day' }, judged)).toHaveLength(1);
   });
 });
 

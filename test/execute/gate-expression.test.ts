@@ -43,7 +43,7 @@ describe('an expression', () => {
       { name: 'day', metrics: metrics(0.75) },
       { name: 'night', metrics: metrics(0.25) },
     ];
-    const day: GateSubject = { head: 'seg', sets, history: [] };
+    const day: GateSubject = { head: 'seg', sets };
     expect(judge('metrics.day.mIoU > 0.5 && metrics.night.mIoU > 0.2', day)).toMatchObject({ case: 'pass' });
     const third = subject(own, undefined, [metrics(0.1), metrics(0.2)]);
     expect(judge('iteration == 2', third)).toMatchObject({ case: 'pass' });

@@ -182,6 +182,36 @@ describe('a gate', () => {
     ]);
   });
 
+  it('judges its peers on the sets that its own metrics have names for', () => {
+    const night = command({}, { forEach: ['x', 'y'] });
+    const [sets, ofPeers] = [
+      { collect: { day: 'm.out', night: 'm.out' } },
+      { collect: { day: { collect: 'many.out' }, night: { collect: { x: 'night.out', y: 'night.out' } } } },
+    ];
+    const g = (peerReferences: object, criteria: readonly object[] = [{ metric: 'x', percentOfReference: 99 }]) => ({
+      ...gate('m.out', ['a', 'b']),
+      inputs: { metrics: sets, peers: ofPeers, peerReferences },
+      with: { policy: 'all' },
+      cases: [
+        { name: 'a', criteria, expression: 'metrics.day.x > 0.1' },
+        { name: 'b', else: true },
+      ],
+    });
+    const keys = ['day/x', 'day/y', 'night/x', 'night/y'];
+    expect(stageOf(planOf(workflow({ many, night, g: g(ofPeers) })), 'g').inputs['peers']).toEqual({
+      shape: 'collect',
+      items: keys.map((key, index) => ({
+        key,
+        from: { stage: `${index < 2 ? 'many' : 'night'}[${key.slice(-1)}]`, port: 'out' },
+      })),
+    });
+    const incomplete = { collect: { day: ofPeers.collect.day, night: { collect: { x: 'night.out' } } } };
+    expect(codesOf(workflow({ many, night, g: g(incomplete) }))).toEqual(['HG1421']);
+    const absolute = [{ metric: 'x', atLeast: 1 }];
+    expect(codesOf(workflow({ many, night, g: g(incomplete, absolute) }))).toEqual([]);
+    expect(codesOf(workflow({ many, night, g: g(ofPeers, [{ ...absolute[0], set: 'dusk' }]) }))).toEqual(['HG1420']);
+  });
+
   it('keeps named sets, conditions and what says nothing out of its key apart', () => {
     const source = JSON.parse(readFileSync('test/fixtures/workflows/valid/gates.json', 'utf8')) as object;
     const { settings, inputs } = stageOf(planOf(source), 'gate');

@@ -88,6 +88,43 @@ describe('a loop', () => {
     expect(stageOf(planOf(workflow({ loop: loop() })), 'loop/until[1]').inputs).not.toHaveProperty('history');
   });
 
+  it('is judged on named evaluation sets, each with its own reference and its own history', () => {
+    const criteria = [{ metric: 'x', percentOfReference: 99, hysteresis: { below: 0.1, iterations: 2 } }];
+    const until = {
+      metrics: { collect: { day: 'check.out', night: 'train.out' } },
+      reference: { collect: { night: 'start.out', day: 'start.out' } },
+      criteria,
+    };
+    const { inputs } = stageOf(planOf(workflow({ loop: loop({ until }) })), 'loop/until[2]');
+    expect(inputs['metrics']).toMatchObject({
+      items: [
+        { key: 'day', from: { stage: 'loop/body[2]/check' } },
+        { key: 'night', from: { stage: 'loop/body[2]/train' } },
+      ],
+    });
+    expect(inputs['history']).toMatchObject({
+      items: [
+        { key: '0/day', from: { stage: 'loop/body[0]/check' } },
+        { key: '0/night', from: { stage: 'loop/body[0]/train' } },
+        { key: '1/day', from: { stage: 'loop/body[1]/check' } },
+        { key: '1/night', from: { stage: 'loop/body[1]/train' } },
+      ],
+    });
+    const fanOut = {
+      ...until,
+      metrics: { collect: 'check.out' },
+      reference: undefined,
+      criteria: [{ metric: 'x', atLeast: 1 }],
+    };
+    const checks = command({ head: 'train.out' }, { forEach: ['a', 'b'] });
+    const body = { train: command({ head: 'carry.head' }), check: checks };
+    expect(stageOf(planOf(workflow({ loop: loop({ until: fanOut, body }) })), 'loop/until[0]').inputs).toMatchObject({
+      metrics: { items: [{ key: 'a', from: { stage: 'loop/body[0]/check[a]' } }, { key: 'b' }] },
+    });
+    expect(codesOf(workflow({ loop: loop({ until: { ...until, reference: 'start.out' } }) }))).toContain('HG1421');
+    expect(codesOf(workflow({ loop: loop({ until, onExhausted: 'best' }) }))).toEqual(['HG1718']);
+  });
+
   it('runs once per item, and reads what stands around it by key', () => {
     const plan = planOf(
       workflow({

@@ -31,7 +31,8 @@ export function subject(
   reference?: MetricsDocument,
   history: readonly MetricsDocument[] = [],
 ): GateSubject {
-  return { head: 'seg', sets: [{ metrics: own, ...(reference === undefined ? {} : { reference }) }], history };
+  const set = { metrics: own, ...(reference === undefined ? {} : { reference }), history };
+  return { head: 'seg', sets: [set], iteration: history.length };
 }
 
 export function decide(criteria: readonly Criterion[], judged: GateSubject, more: Partial<GateCase> = {}) {

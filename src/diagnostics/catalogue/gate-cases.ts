@@ -108,17 +108,34 @@ export function historyNeeded(at: Place, gate: string): Diagnostic {
   });
 }
 
-export function historyOfOneSet(at: Place, gate: string): Diagnostic {
+export function historyOfPeers(at: Place, gate: string): Diagnostic {
   return errorAt('HG1423', at, {
-    message: `"hysteresis" follows one evaluation set, and gate "${gate}" decides on several`,
-    help: 'give "metrics" a single reference',
+    message: `"hysteresis" follows the gate's own numbers, and gate "${gate}" decides on those of its peers`,
+    help: 'use the policy "failing" and give every peer as a set of "metrics": all sets must hold, each by its own history',
   });
 }
 
-export function setsOfPeers(at: Place, gate: string): Diagnostic {
+/** @param peer undefined when no peer has sets. */
+export function peerLacksSet(at: Place, gate: string, set: string, peer: string | undefined): Diagnostic {
+  const message =
+    peer === undefined
+      ? `gate "${gate}" decides on named evaluation sets, but its peers have none`
+      : `peer "${peer}" of gate "${gate}" has no evaluation set "${set}"`;
   return errorAt('HG1424', at, {
-    message: `gate "${gate}" has policy "all", so it decides on its peers and not on named evaluation sets`,
-    help: 'give "metrics" a single reference, or use the policy "failing"',
+    message,
+    help: `collect the peers of every set: {"collect": {"${set}": {"collect": "stage.metrics"}, …}}`,
+  });
+}
+
+/** @param set undefined for the one without a name. */
+export function historyLacksSet(at: Place, gate: string, iteration: number, set: string | undefined): Diagnostic {
+  const [what, inside] =
+    set === undefined
+      ? ['one evaluation set without a name', '"stage.metrics"']
+      : [`the evaluation set "${set}"`, `{"collect": {"${set}": "stage.metrics", …}}`];
+  return errorAt('HG1429', at, {
+    message: `"hysteresis" follows ${what}, and the history of gate "${gate}" has no such numbers of iteration ${iteration}`,
+    help: `give the same sets of every iteration: {"collect": {"${iteration}": ${inside}}}`,
   });
 }
 

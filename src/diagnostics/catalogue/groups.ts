@@ -88,6 +88,13 @@ export function loopOutputTwice(at: Place, name: string): Diagnostic {
   });
 }
 
+export function bestOfSets(at: Place, loop: string): Diagnostic {
+  return errorAt('HG1718', at, {
+    message: `the best iteration has the best primary metric, and loop "${loop}" is judged on several evaluation sets`,
+    help: 'use "last", "stop" or "fail", or judge on one set',
+  });
+}
+
 export function tooManyStages(at: Place, most: number): Diagnostic {
   return errorAt('HG1715', at, {
     message: `with this one the workflow has more than ${most.toLocaleString('en')} stages`,

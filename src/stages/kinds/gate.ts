@@ -5,6 +5,7 @@ import { input } from '../port-types.ts';
 import type { StageKind } from '../stage-kind.ts';
 
 const named = true;
+const nested = true;
 
 export const gate: StageKind = {
   kind: 'gate',
@@ -35,9 +36,14 @@ export const gate: StageKind = {
         {
           ...input('history', { artifact: 'metrics' }, 'inside a loop: earlier iterations, from "0"', 'optional'),
           named,
+          nested,
         },
-        { ...input('peers', { artifact: 'metrics' }, 'the metrics of every peer', peers), unused: !all },
-        { ...input('peerReferences', { artifact: 'metrics' }, 'the references of every peer', peers), unused: !all },
+        { ...input('peers', { artifact: 'metrics' }, 'the metrics of every peer', peers), nested, unused: !all },
+        {
+          ...input('peerReferences', { artifact: 'metrics' }, 'the references of every peer', peers),
+          nested,
+          unused: !all,
+        },
       ],
       outputs: [{ name: 'verdict', type: { artifact: 'verdict' }, help: 'the chosen case with its evidence' }],
     };
