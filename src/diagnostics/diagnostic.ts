@@ -18,6 +18,17 @@ export interface Diagnostic {
   readonly lineText: string;
   /** Characters of the line before `lineText`; 0 unless the line is very long. */
   readonly lineOffset?: number;
+  /** The substitutions through which the value came to where it is wrong, the nearest to it first. */
+  readonly usedAt?: readonly Use[];
+}
+
+export interface Use {
+  readonly file: string;
+  /** 1-based. */
+  readonly line: number;
+  readonly column: number;
+  /** `{"$param": "threads"}`, on one line. */
+  readonly text: string;
 }
 
 export interface Words {
@@ -41,7 +52,13 @@ export function errorAt(code: Diagnostic['code'], place: Place, words: Words): D
     length: Math.max(1, Math.min(place.length, rest, LONGEST_LINE)),
     lineText: whole.slice(lineOffset, lineOffset + LONGEST_LINE),
     ...(lineOffset === 0 ? {} : { lineOffset }),
+    ...(place.usedAt === undefined ? {} : { usedAt: place.usedAt.map(useAt) }),
   };
+}
+
+function useAt({ source, offset, length }: Place): Use {
+  const text = source.text.slice(offset, offset + Math.min(length, LONGEST_LINE)).replaceAll(/\s+/g, ' ');
+  return { file: source.file, ...positionOf(source, offset), text };
 }
 
 /** As many problems as anyone reads: whoever has found so many need not look for more. */

@@ -72,6 +72,41 @@ export function locate(value: Json, at: Place): Located {
   return { type: 'array', at, items: value.map((item) => locate(item, at)) };
 }
 
+/**
+ * A value that is used at `use`: every part of it points to where it was written, as far as `written` knows, and says that
+ * it came through `use`.
+ */
+export function carried(value: Json, written: Located | undefined, use: Place): Located {
+  const through = (at: Place): Place => ({ ...at, usedAt: [...(at.usedAt ?? []), use] });
+  const at = written === undefined ? use : through(written.at);
+  if (isJsonObject(value)) {
+    const known = written?.type === 'object' ? written.members : undefined;
+    const members = Object.entries(value).map(([key, item]): [string, Member] => {
+      const member = known?.get(key);
+      return member === undefined
+        ? [key, { key, keyAt: at, value: locate(item, at) }]
+        : [key, { key, keyAt: through(member.keyAt), value: carried(item, member.value, use) }];
+    });
+    return { type: 'object', at, members: new Map(members) };
+  }
+  if (!Array.isArray(value) || written?.type !== 'array') return locate(value, at);
+  return {
+    type: 'array',
+    at,
+    items: (value as readonly Json[]).map((item, index) => {
+      const inner = written.items[index];
+      return inner === undefined ? locate(item, at) : carried(item, inner, use);
+    }),
+  };
+}
+
+/** An object with the members of both; those of `more` win. */
+export function withMembers(base: Located | undefined, more: Located | undefined): Located | undefined {
+  if (base?.type !== 'object') return more;
+  if (more?.type !== 'object') return base;
+  return { ...more, members: new Map([...base.members, ...more.members]) };
+}
+
 export function memberOf(node: Located | undefined, key: string): Located | undefined {
   return node?.type === 'object' ? node.members.get(key)?.value : undefined;
 }
@@ -96,7 +131,7 @@ export function nodeAt(node: Located, path: readonly (string | number)[]): Locat
 export function within(node: LocatedString, start: number, length: number): Place {
   const spelled = node.at.source.text.slice(node.at.offset + 1, node.at.offset + 1 + node.value.length);
   if (spelled !== node.value) return node.at;
-  return { source: node.at.source, offset: node.at.offset + 1 + start, length };
+  return { ...node.at, offset: node.at.offset + 1 + start, length };
 }
 
 /** The characters of a string between its quotes; the whole node for anything else. */

@@ -1,4 +1,5 @@
-// Diagnostics as text: one head line, the line of the source with the problem underlined, and the help.
+// Diagnostics as text: one head line, the line of the source with the problem underlined, the substitutions that the value
+// came through, and the help.
 // Plain unless a painter is given; which colours exist is the console's business.
 import type { Diagnostic } from './diagnostic.ts';
 
@@ -26,8 +27,14 @@ export function renderDiagnostic(diagnostic: Diagnostic, painter: Painter = plai
     const frame = codeFrame(diagnostic);
     lines.push(`    ${frame.text}`, `    ${frame.indent}${painter.squiggle('~'.repeat(frame.length))}`);
   }
+  for (const use of diagnostic.usedAt ?? [])
+    lines.push(`  used at ${painter.place(`${use.file}:${use.line}:${use.column}`)} as ${shortened(use.text)}`);
   if (help !== undefined) lines.push(`  ${painter.help('help:')} ${help.replaceAll('\n', '\n        ')}`);
   return `${lines.join('\n')}\n`;
+}
+
+function shortened(text: string): string {
+  return text.length > frameColumns ? `${text.slice(0, frameColumns)} …` : text;
 }
 
 function codeFrame({ lineText, lineOffset = 0, column: wholeColumn, length }: Diagnostic): {

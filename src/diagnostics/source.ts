@@ -15,6 +15,8 @@ export interface Place {
   readonly source: SourceDocument;
   readonly offset: number;
   readonly length: number;
+  /** Of a value that was used elsewhere: the substitutions that it came through, the nearest to it first. */
+  readonly usedAt?: readonly Place[];
 }
 
 export interface Position {

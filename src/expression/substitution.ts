@@ -15,7 +15,7 @@ import {
   unknownSubstitution,
 } from '../diagnostics/catalogue/parameters.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
-import { innerPlace, locate, toJson } from '../diagnostics/located-json.ts';
+import { carried, innerPlace, locate, memberOf, toJson } from '../diagnostics/located-json.ts';
 import type { Located, LocatedObject, Member } from '../diagnostics/located-json.ts';
 import type { Place } from '../diagnostics/source.ts';
 import { canonicalJson } from '../support/canonical-json.ts';
@@ -23,14 +23,19 @@ import { isJsonObject } from '../support/json.ts';
 import type { Json, JsonObject } from '../support/json.ts';
 import { fieldPaths, fieldAt } from './field-path.ts';
 
-/** What a substitution may look at. */
+/** What a substitution may look at. The nodes say where the values were written; without one, problems point to its use. */
 export interface Scope {
   readonly params: JsonObject;
+  readonly paramsNode?: Located | undefined;
   /** The item of a fan-out, or the stage's task: its fields are undefined for plain words. */
-  readonly item?: { readonly key: string; readonly fields: JsonObject | undefined };
-  readonly profile?: { readonly name: string; readonly fields: JsonObject };
+  readonly item?: {
+    readonly key: string;
+    readonly fields: JsonObject | undefined;
+    readonly node?: Located | undefined;
+  };
+  readonly profile?: { readonly name: string; readonly fields: JsonObject; readonly node?: Located };
   /** Arguments of the template that the stage stands in. */
-  readonly args?: { readonly template: string; readonly values: JsonObject };
+  readonly args?: { readonly template: string; readonly values: JsonObject; readonly node?: Located | undefined };
   /** Of the innermost loop, from 0. */
   readonly iteration?: number;
 }
@@ -81,7 +86,7 @@ function evaluate(node: LocatedObject, scope: Scope, problems: Diagnostic[]): Lo
     case '$param':
       return value.type === 'string'
         ? field(
-            scope.params,
+            { values: scope.params, node: scope.paramsNode },
             value.value,
             node.at,
             () => unknownParameter(innerPlace(value), value.value, fieldPaths(scope.params)),
@@ -116,31 +121,41 @@ function evaluate(node: LocatedObject, scope: Scope, problems: Diagnostic[]): Lo
 }
 
 function field(
-  from: JsonObject,
+  { values, node }: { readonly values: JsonObject; readonly node?: Located | undefined },
   path: string,
   at: Place,
   missing: () => Diagnostic,
   problems: Diagnostic[],
 ): Located | undefined {
-  const value = fieldAt(from, path);
-  if (value !== undefined) return locate(value, at);
+  const value = fieldAt(values, path);
+  if (value !== undefined) return carried(value, nodeWithin(node, path), at);
   problems.push(missing());
   return undefined;
+}
+
+function nodeWithin(node: Located | undefined, path: string): Located | undefined {
+  return path.split('.').reduce((inner: Located | undefined, step) => memberOf(inner, step), node);
 }
 
 function argument(path: string, pathAt: Place, at: Place, scope: Scope, problems: Diagnostic[]): Located | undefined {
   const { args } = scope;
   if (args === undefined) return void problems.push(argumentOutsideTemplate(at));
   const { template, values } = args;
-  return field(values, path, at, () => unknownArgument(pathAt, path, template, fieldPaths(values)), problems);
+  return field(args, path, at, () => unknownArgument(pathAt, path, template, fieldPaths(values)), problems);
 }
 
 function eachField(path: string, pathAt: Place, at: Place, scope: Scope, problems: Diagnostic[]): Located | undefined {
   const { item } = scope;
   if (item === undefined) return void problems.push(eachWithoutItem(at, '$each'));
-  const { fields } = item;
+  const { fields, node } = item;
   if (fields === undefined) return void problems.push(itemIsPlain(at, item.key));
-  return field(fields, path, at, () => unknownItemField(pathAt, path, item.key, fieldPaths(fields)), problems);
+  return field(
+    { values: fields, node },
+    path,
+    at,
+    () => unknownItemField(pathAt, path, item.key, fieldPaths(fields)),
+    problems,
+  );
 }
 
 function profileField(
@@ -153,7 +168,7 @@ function profileField(
   const { profile } = scope;
   if (profile === undefined) return void problems.push(noProfile(at));
   return field(
-    profile.fields,
+    { values: profile.fields, node: profile.node },
     path,
     at,
     () => unknownProfileField(pathAt, path, profile.name, fieldPaths(profile.fields)),
@@ -179,7 +194,7 @@ function choose(operands: Located, scope: Scope, problems: Diagnostic[]): Locate
   }
   const held = substitute(condition, scope, problems);
   if (held === undefined) return undefined;
-  if (held.type !== 'boolean') return void problems.push(conditionNotBoolean(condition.at, kindOf(toJson(held))));
+  if (held.type !== 'boolean') return void problems.push(conditionNotBoolean(held.at, kindOf(toJson(held))));
   return substitute(held.value ? whenTrue : whenFalse, scope, problems);
 }
 

@@ -39,7 +39,7 @@ export function resolveDeclarations(
   const profiles = new Map<string, ResolvedProfile>();
   for (const declared of spec.profiles.values()) {
     const checked = resolve(declared, schemas.profile, `profile "${declared.name}"`, params, problems);
-    if (checked !== undefined) profiles.set(declared.name, { name: declared.name, fields: checked.fields });
+    if (checked !== undefined) profiles.set(declared.name, { name: declared.name, ...checked });
   }
   const tasks = new Map<string, PlannedTask>();
   for (const declared of spec.tasks.values()) {
@@ -47,7 +47,7 @@ export function resolveDeclarations(
     if (checked !== undefined) tasks.set(declared.name, plannedTask(declared, checked.node, checked.fields, problems));
   }
   const from = memberOf(spec.model?.value, 'from');
-  const modelFrom = from && substitute(from, { params: params.values }, problems);
+  const modelFrom = from && substitute(from, { params: params.values, paramsNode: params.node }, problems);
   const active = activeProfile(spec, params, profiles, problems);
   return { spec, params, kinds, profiles, tasks, modelFrom, activeProfile: active };
 }
@@ -59,7 +59,7 @@ function resolve(
   params: Params,
   problems: Problems,
 ): { readonly node: Located; readonly fields: JsonObject } | undefined {
-  const node = substitute(declared.node, { params: params.values }, problems);
+  const node = substitute(declared.node, { params: params.values, paramsNode: params.node }, problems);
   if (node === undefined) return undefined;
   const checked = checkSchema(schema, node, what);
   if (!checked.ok) problems.push(...checked.error);
@@ -80,7 +80,7 @@ function plannedTask({ name, nameAt }: NamedNode, node: Located, fields: JsonObj
       problems.push(splitSharedWithReport(innerPlace(report), name, split));
   }
   const kind = isJsonObject(settings['metric']) ? jsonText(settings['metric']['kind']) : '';
-  return { name, nameAt, settings, data, primaryMetric: primaryMetrics[kind] ?? kind };
+  return { name, nameAt, node, settings, data, primaryMetric: primaryMetrics[kind] ?? kind };
 }
 
 function activeProfile(

@@ -13,11 +13,10 @@ import { innerPlace } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
 import { substitute } from '../expression/substitution.ts';
 import type { StageSpec, TemplateSpec } from '../spec/workflow-spec.ts';
-import type { JsonObject } from '../support/json.ts';
 import { instanceName } from './build-instance.ts';
 import type { Expander } from './expander.ts';
 import type { GivenBinding, Namespace, Requirement, StageGroup } from './instance.ts';
-import { mergeParams } from './params.ts';
+import { mergeParams, type Params } from './params.ts';
 import type { Around, StageScope } from './stage-scope.ts';
 
 export function expandTemplate(expander: Expander, spec: StageSpec, own: StageScope): StageGroup | undefined {
@@ -47,7 +46,7 @@ export function expandTemplate(expander: Expander, spec: StageSpec, own: StageSc
   const { iteration: _outside, ...scope } = own.scope;
   const around: Around = {
     ...insideOf(spec, own, namespace),
-    scope: { ...scope, args: { template: template.name, values: args } },
+    scope: { ...scope, args: { template: template.name, values: args.values, node: args.node } },
     templates: [...open, template.name],
   };
   expander.expand(template.stages.values(), around);
@@ -74,14 +73,14 @@ function argumentsOf(
   spec: StageSpec,
   template: TemplateSpec,
   own: StageScope,
-): JsonObject | undefined {
+): Params | undefined {
   const before = problems.length;
   const given = spec.with === undefined ? undefined : substitute(spec.with, own.scope, problems);
   const defaults = template.args && substitute(template.args, own.scope, problems);
   const merged = mergeParams(defaults, given === undefined ? [] : [given], [], problems, (at, path, known) =>
     unknownArgument(at, path, template.name, known),
   );
-  return problems.length > before ? undefined : merged.values;
+  return problems.length > before ? undefined : merged;
 }
 
 function inputsOf(

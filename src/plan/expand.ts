@@ -20,7 +20,7 @@ export function expandStages(declarations: Declarations, problems: Problems): Na
   const root: Namespace = { path: '', pathName: '', fanOuts: new Map(), outer: undefined, given: undefined };
   const around: Around = {
     from: { namespace: root, keys: [] },
-    scope: { params: declarations.params.values },
+    scope: { params: declarations.params.values, paramsNode: declarations.params.node },
     task: undefined,
     profile: undefined,
     required: [],

@@ -127,12 +127,14 @@ export interface ResolvedVerdicts {
 
 export interface PlannedTask extends ResolvedTask {
   readonly nameAt: Place;
+  readonly node: Located;
   readonly data: ReadonlyMap<string, LocatedString>;
   readonly primaryMetric: string;
 }
 
 export interface ResolvedProfile {
   readonly name: string;
+  readonly node: Located;
   readonly fields: JsonObject;
 }
 

@@ -7,7 +7,7 @@ import {
   unknownTask,
   wrongShape,
 } from '../diagnostics/catalogue/parameters.ts';
-import { innerPlace, memberOf, toJson } from '../diagnostics/located-json.ts';
+import { innerPlace, locate, memberOf, toJson, withMembers } from '../diagnostics/located-json.ts';
 import type { Located, LocatedObject } from '../diagnostics/located-json.ts';
 import type { Place } from '../diagnostics/source.ts';
 import { isSubstitution, substitute } from '../expression/substitution.ts';
@@ -26,6 +26,8 @@ export interface Item {
   readonly keys: readonly string[];
   /** Undefined for a plain word. */
   readonly fields: JsonObject | undefined;
+  /** The fields as written; in an axis of a matrix, the value itself. */
+  readonly node: Located | undefined;
   readonly task: string | undefined;
 }
 
@@ -98,7 +100,7 @@ class ItemReader {
 
   private item(written: Located): readonly Item[] {
     const node = this.resolved(written);
-    if (node?.type === 'string') return this.checked(node.value, innerPlace(node), undefined);
+    if (node?.type === 'string') return this.checked(node.value, innerPlace(node), undefined, undefined);
     if (node?.type !== 'object') {
       if (node !== undefined) this.problems.push(wrongShape(node.at, 'forEach', 'a list of words'));
       return [];
@@ -108,11 +110,11 @@ class ItemReader {
       this.problems.push(keyOfItemMissing({ ...node.at, length: 1 }));
       return [];
     }
-    return this.checked(key.value, innerPlace(key), toJson(node) as JsonObject);
+    return this.checked(key.value, innerPlace(key), toJson(node) as JsonObject, node);
   }
 
-  private checked(key: string, at: Place, fields: JsonObject | undefined): readonly Item[] {
-    if (keyForm.test(key)) return [{ ...plain(key, at), fields }];
+  private checked(key: string, at: Place, fields: JsonObject | undefined, node: Located | undefined): readonly Item[] {
+    if (keyForm.test(key)) return [{ ...plain(key, at), fields, node }];
     this.problems.push(badItemKey(at, key));
     return [];
   }
@@ -128,7 +130,9 @@ class ItemReader {
 
   /** Every combination, the last list fastest. A list called `task` with names of tasks gives the instances their task. */
   private matrix(matrix: LocatedObject, exclude: Located | undefined): readonly Item[] {
-    let combinations: readonly Item[] = [{ key: '', keys: [], at: matrix.at, fields: {}, task: undefined }];
+    let combinations: readonly Item[] = [
+      { key: '', keys: [], at: matrix.at, fields: {}, node: { ...matrix, members: new Map() }, task: undefined },
+    ];
     for (const { key: name, keyAt, value } of matrix.members.values()) {
       const values = this.axis(name, value);
       if (values.length === 0) this.problems.push(emptyFanOut(keyAt));
@@ -142,6 +146,7 @@ class ItemReader {
           keys: [...before.keys, item.key],
           at: item.at,
           fields: { ...before.fields, [name]: item.fields?.['value'] ?? item.key },
+          node: withMembers(before.node, singleMember(name, item)),
           task: before.task ?? item.task,
         })),
       );
@@ -165,7 +170,7 @@ class ItemReader {
         this.problems.push(wrongShape(value.at, name, 'a list of words, numbers, true or false'));
         return [];
       }
-      return this.checked(String(value.value), innerPlace(value), { value: value.value });
+      return this.checked(String(value.value), innerPlace(value), { value: value.value }, value);
     });
     return this.distinct(items);
   }
@@ -193,5 +198,10 @@ function covers(fields: JsonObject, wanted: Json): boolean {
 }
 
 function plain(key: string, at: Place): Item {
-  return { key, at, keys: [key], fields: undefined, task: undefined };
+  return { key, at, keys: [key], fields: undefined, node: undefined, task: undefined };
+}
+
+function singleMember(name: string, { key, at, node }: Item): Located {
+  const member = { key: name, keyAt: at, value: node ?? locate(key, at) };
+  return { type: 'object', at, members: new Map([[name, member]]) };
 }

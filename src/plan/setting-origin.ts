@@ -42,16 +42,22 @@ export function settingOrigin(written: Written, steps: readonly string[]): Setti
 function originIn(root: Located, steps: readonly string[], params: Located | undefined): SettingOrigin | undefined {
   const node = nodeAt(root, steps);
   if (node === root && steps.length > 0) return undefined;
-  const at = placeOf(node.at);
-  const parameter = parameterAt(node.at);
+  const use = useOf(node.at);
+  const at = placeOf(use);
+  const parameter = parameterAt(use);
   if (parameter === undefined || params === undefined) return { at };
-  // What a parameter stands for has its place, with all its parts: the steps below it lead into the parameter.
-  const depth = steps.findIndex((_, index) => isSame(nodeAt(root, steps.slice(0, index + 1)).at, node.at)) + 1;
+  // All parts of what a parameter stands for are used at its place: the steps below it lead into the parameter.
+  const depth = steps.findIndex((_, index) => isSame(useOf(nodeAt(root, steps.slice(0, index + 1)).at), use)) + 1;
   const path = [...parameter.split('.'), ...(depth === 0 ? [] : steps.slice(depth))];
   const value = nodeAt(params, path);
   const { source } = value.at;
   const set = source.file === '--set' ? { set: source.text } : { at: placeOf(value.at) };
   return { at, parameter: { path: path.join('.'), ...set } };
+}
+
+/** Where the stage itself says it: the substitution for what was written elsewhere. */
+function useOf(at: Place): Place {
+  return at.usedAt?.at(-1) ?? at;
 }
 
 /** The path in `{"$param": "path"}`, if that is what stands there. */

@@ -1,7 +1,7 @@
 // What one stage of the file may look at for one item: parameters, arguments, the item's fields, its task and its profile.
 // The same for stages that run and for groups; what the group around it knows is handed on.
 import { conditionNotBoolean, unknownProfile, unknownTask, wrongShape } from '../diagnostics/catalogue/parameters.ts';
-import { innerPlace, memberOf, toJson } from '../diagnostics/located-json.ts';
+import { innerPlace, memberOf, toJson, withMembers } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
 import { substitute } from '../expression/substitution.ts';
 import type { Scope } from '../expression/substitution.ts';
@@ -41,7 +41,9 @@ export function stageScope(
 ): StageScope | 'disabled' | undefined {
   const before = problems.length;
   const repeated = item.key !== '';
-  let scope: Scope = repeated ? { ...around.scope, item: { key: item.key, fields: item.fields } } : around.scope;
+  let scope: Scope = repeated
+    ? { ...around.scope, item: { key: item.key, fields: item.fields, node: item.node } }
+    : around.scope;
   const resolve = (node: Located): Located | undefined => substitute(node, scope, problems);
 
   let task = around.task;
@@ -52,11 +54,16 @@ export function stageScope(
   }
   const own = repeated || spec.task !== undefined;
   if (own) {
-    const fields =
-      task === undefined || (repeated && item.task === undefined && spec.task === undefined)
-        ? item.fields
-        : { ...task.settings, ...item.fields };
-    scope = { ...scope, item: { key: repeated ? item.key : (task?.name ?? ''), fields } };
+    const key = repeated ? item.key : (task?.name ?? '');
+    const { fields, node } = item;
+    const ofTask = repeated && item.task === undefined && spec.task === undefined ? undefined : task;
+    scope = {
+      ...scope,
+      item:
+        ofTask === undefined
+          ? { key, fields, node }
+          : { key, fields: { ...ofTask.settings, ...fields }, node: withMembers(ofTask.node, node) },
+    };
   }
   const keys = [...item.keys, ...(task !== undefined && own ? [task.name] : []), ...around.from.keys];
   const profile = profileOf(declarations, spec, around, resolve, problems);
@@ -110,6 +117,6 @@ function isEnabled(
   const node = resolve(enabled);
   if (node === undefined) return false;
   if (node.type === 'boolean') return node.value;
-  problems.push(conditionNotBoolean(enabled.at, JSON.stringify(toJson(node))));
+  problems.push(conditionNotBoolean(node.at, JSON.stringify(toJson(node))));
   return false;
 }
