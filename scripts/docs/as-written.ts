@@ -54,8 +54,15 @@ function workflowSchema(task: JsonObject, profile: JsonObject): JsonObject {
     // A package's kinds are not known here.
     if: { not: { required: ['kinds'] } },
     then: { $ref: '#/$defs/builtInKinds' },
+    allOf: [wholeWorkflow],
   };
 }
+
+/** What the engine asks of the file that it is given and not of those that one includes: an editor tells them by their schema. */
+const wholeWorkflow: JsonObject = {
+  if: { properties: { $schema: { pattern: 'part\\.schema\\.json$' } }, required: ['$schema'] },
+  else: { required: ['name'], if: { not: { required: ['include'] } }, then: { required: ['stages'] } },
+};
 
 function stageSchema(kinds: readonly StageKind[]): JsonObject {
   const names = [...kinds, ...groupKinds].map(({ kind }) => kind);

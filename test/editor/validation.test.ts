@@ -22,7 +22,6 @@ const { roots } = schemaParts('.');
 const ofForm = /^HG(10|111[1-7]|1205|1206|1219|1301|1401|1402)/;
 /** An editor has its own idea of these, or cannot know: each with the reason. */
 const unseen: { readonly [fixture: string]: string } = {
-  'no-stages': 'an included file needs none, and the schema is for both',
   'empty-file': 'an empty file names no schema',
   'not-an-object': 'an array names no schema',
   'byte-order-mark': 'editors take the mark off',
@@ -39,8 +38,12 @@ function schemaNamed(text: string): string {
 }
 
 describe('a workflow that headgate accepts', () => {
-  const shipped = readdirSync('workflows').filter((file) => file.endsWith('.json'));
-  it.each(shipped.map((file) => join('workflows', file)))('%s has no problem in an editor', async (file) => {
+  const shipped = ['workflows', 'workflows/parts'].flatMap((folder) =>
+    readdirSync(folder)
+      .filter((file) => file.endsWith('.json'))
+      .map((file) => join(folder, file)),
+  );
+  it.each(shipped)('%s has no problem in an editor', async (file) => {
     expect(await editorProblems(file, readFileSync(file, 'utf8'))).toEqual([]);
   });
 
@@ -82,6 +85,31 @@ describe('a malformed workflow', () => {
       if (lines.size === 0) expect(found).toEqual([]);
     },
   );
+});
+
+describe('what a whole workflow needs', () => {
+  const file = (schema: string, members: string): string =>
+    `{ "$schema": "../schemas/${schema}.schema.json"${members} }`;
+  const stages = ', "stages": { "a": { "kind": "command", "with": { "argv": ["true"] } } }';
+  const missing = async (text: string): Promise<readonly string[]> =>
+    (await editorProblems(path, text)).map(({ message }) => message);
+
+  it.each([
+    ['a name', stages],
+    ['stages', ', "name": "w"'],
+    ['a name, also where stages may come from another file', ', "include": ["part.json"]'],
+  ])('is %s', async (_, members) => {
+    expect(await missing(file('workflow', members))).toEqual([
+      expect.stringMatching(/Missing property "(name|stages)"/),
+    ]);
+  });
+
+  it('is not asked of a part, which is checked as closely otherwise', async () => {
+    expect(await missing(file('part', ''))).toEqual([]);
+    expect(await missing(file('part', stages))).toEqual([]);
+    expect(await missing(file('workflow', ', "name": "w", "include": ["part.json"]'))).toEqual([]);
+    expect(await missing(file('part', stages.replace('argv', 'arv')))).not.toEqual([]);
+  });
 });
 
 describe('a kind that is not built in', () => {
