@@ -1,6 +1,6 @@
 // A run from the command line: the right sinks, Ctrl-C, the summary at the end. Used by run and resume.
 import type { RunEvent } from '../events/run-events.ts';
-import { deliverOutputs, type Delivered } from '../execute/deliver-outputs.ts';
+import type { Delivered } from '../execute/deliver-outputs.ts';
 import { startRun, type RunOutcome, type RunSettings } from '../execute/run-plan.ts';
 import { localExecutor } from '../executors/local.ts';
 import { foldRun } from '../report/run-report.ts';
@@ -40,6 +40,7 @@ export async function conductRun(
     executor: localExecutor,
     headgate: version,
     options: journaled,
+    deliver: true,
     listeners: [(event) => void events.push(event), sink.onEvent],
     ...manner.value,
     ...continued,
@@ -54,9 +55,7 @@ export async function conductRun(
   }
   const report = foldRun(events);
   if (report === undefined) throw new Error('the journal has no beginning');
-  const files = await deliverOutputs(store, plan, new Map(report.stages.map(({ id, outputs }) => [id, outputs])));
-  await store.stats.save();
-  await onEnd?.(events, files);
-  await printEnd(terminal, options, report, files);
+  await onEnd?.(events, outcome.files);
+  await printEnd(terminal, options, report, outcome.files);
   return outcome.exitCode;
 }

@@ -5,7 +5,6 @@ import type { Sink } from '../console/plain-sink.ts';
 import { countsLine, runSummary } from '../console/run-summary.ts';
 import type { RunId } from '../events/ids.ts';
 import type { RunEvent } from '../events/run-events.ts';
-import { deliverOutputs } from '../execute/deliver-outputs.ts';
 import { startRun, type RunOutcome, type RunSettings } from '../execute/run-plan.ts';
 import { localExecutor } from '../executors/local.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -38,23 +37,21 @@ export async function startWatchedRun(settings: WatchedRunSettings, plan: Plan, 
     executor: localExecutor,
     headgate: version,
     options: await journaledOptions(file, options),
+    deliver: true,
     listeners: [(event) => void events.push(event), sink.onEvent],
   });
-  const ended = handle.finished.then((outcome) => tellEnd(settings, plan, events, outcome));
+  const ended = handle.finished.then((outcome) => tellEnd(settings, events, outcome));
   return { interrupt: handle.interrupt, supersede: handle.supersede, ended };
 }
 
-async function tellEnd(
-  { store, options, sink, colours }: WatchedRunSettings,
-  plan: Plan,
+function tellEnd(
+  { options, sink, colours }: WatchedRunSettings,
   events: readonly RunEvent[],
-  { outcome }: RunOutcome,
-): Promise<void> {
+  { outcome, files }: RunOutcome,
+): void {
   if (outcome === 'superseded') return;
   const report = foldRun(events);
   if (report === undefined) throw new Error('the journal has no beginning');
-  const files = await deliverOutputs(store, plan, new Map(report.stages.map(({ id, outputs }) => [id, outputs])));
-  await store.stats.save();
   if (options.logFormat === 'jsonl') return;
   // A plan whose every stage was done before deserves no tables.
   const quiet = outcome === 'succeeded' && report.stages.every(({ state }) => state !== 'succeeded');

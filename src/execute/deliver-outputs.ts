@@ -23,11 +23,12 @@ const FINAL_KINDS = new Set(['export', 'merge', 'command']);
 const FINAL_TYPES = new Set(['file', 'merged', 'model', 'checkpoint']);
 const EXTENSIONS: { readonly [type: string]: string } = { merged: '.onnx', model: '.onnx', checkpoint: '.safetensors' };
 
-/** @param outputs what each stage that has ended gave. */
+/** @param outputs what each stage that has ended gave. @param stop what is not delivered by then is left out. */
 export async function deliverOutputs(
   store: Store,
   plan: Plan,
   outputs: ReadonlyMap<string, { readonly [port: string]: OutputRecord }>,
+  stop?: AbortSignal,
 ): Promise<readonly Delivered[]> {
   const used = usedPorts(plan);
   const folder = join(store.layout.out, folderName(plan.name));
@@ -37,6 +38,7 @@ export async function deliverOutputs(
     if (!FINAL_KINDS.has(stage.kind) && stage.runsOn !== 'program') continue;
     for (const [port, output] of Object.entries(outputs.get(stage.id) ?? {})) {
       const intermediate = (stage.kind === 'command' || stage.runsOn === 'program') && used.has(`${stage.id}.${port}`);
+      if (stop?.aborted === true) return delivered;
       if (intermediate || !FINAL_TYPES.has(output.type) || !isDigest(output.digest)) continue;
       const name = fileName(stage.id, port, output);
       const path = `${folder}/${name}`;

@@ -19,7 +19,7 @@ import type { KeysInFlight } from './keys-in-flight.ts';
 import { decisionKey } from './override-key.ts';
 import type { Recorder } from './recorder.ts';
 import { needsOf, type Hold, type ResourcePool } from './resources.ts';
-import { RunState } from './run-state.ts';
+import { RunState, type LoopResults } from './run-state.ts';
 import { runStage, type StageRunContext } from './run-stage.ts';
 import { StagesAtWork, type StopSignals, type Superseded } from './stages-at-work.ts';
 
@@ -88,8 +88,9 @@ export class RunLoop {
     return this.atWork.stopAllBut(keep, graceMs);
   }
 
-  counts(): { readonly [state: string]: number } {
-    return this.state.counts();
+  /** What there is of it so far. */
+  results(): LoopResults {
+    return { counts: this.state.counts(), outputs: this.state.outputs() };
   }
 
   private end(why: Ending): void {

@@ -10,6 +10,7 @@ import { systemClock, type Clock } from '../support/clock.ts';
 import type { Digest } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
 import { clearUp } from './clear-up.ts';
+import { deliverOutputs, type Delivered } from './deliver-outputs.ts';
 import type { EmbeddedBackend, Executor } from './ports.ts';
 import { keysInFlightIn } from './keys-in-flight.ts';
 import { openRun } from './open-run.ts';
@@ -33,6 +34,8 @@ export interface RunSettings {
   readonly jobs?: number;
   /** After a failure, runs everything that does not depend on it; by default nothing new starts. */
   readonly keepGoing?: boolean;
+  /** Puts final outputs under names that people know before the run counts as finished: `resume` then knows what is left. */
+  readonly deliver?: boolean;
   /** For jobs whose stage names no `timeout`. */
   readonly defaultTimeoutMs?: number;
   readonly clock?: Clock;
@@ -58,6 +61,8 @@ export interface RunOutcome {
   readonly run: RunId;
   readonly outcome: 'succeeded' | 'failed' | 'stopped' | 'interrupted' | 'superseded';
   readonly exitCode: 0 | 1 | 3 | 130;
+  /** Final outputs, copied to `.headgate/out/`; with `deliver`. */
+  readonly files: readonly Delivered[];
 }
 
 export interface RunHandle {
@@ -114,20 +119,30 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
   if (continues !== undefined && continues.tornBytes > 0) {
     recorder.emit({ type: 'journal-repaired', droppedBytes: continues.tornBytes });
   }
-  let over = false;
+  let [delivering, over] = [false, false];
+  const delivery = new AbortController();
+  let cutShort: LoopEnd | undefined;
+  const cut = (how: LoopEnd): void => {
+    cutShort ??= how;
+    delivery.abort();
+  };
   const finished = loop.run().then(async (end): Promise<RunOutcome> => {
+    delivering = true;
+    const { counts, outputs } = loop.results();
+    const delivers = settings.deliver === true && end !== 'superseded';
+    const files = delivers ? await deliverOutputs(store, plan, outputs, delivery.signal) : [];
     over = true;
-    const result = OUTCOMES[end];
-    recorder.emit({ type: 'run-finished', ...result, milliseconds: Date.now() - startedAt, counts: loop.counts() });
+    const result = OUTCOMES[cutShort ?? end];
+    recorder.emit({ type: 'run-finished', ...result, milliseconds: Date.now() - startedAt, counts });
     closeJournal();
     deafen();
     pool.close();
-    if (end !== 'superseded') await latest.save(); // the run that took over knows better
+    if (result.outcome !== 'superseded') await latest.save(); // the run that took over knows better
     await store.stats.save();
     await store.actions.saveIndex();
     await clearUp(store, settings.executor, continues !== undefined);
     await unlock();
-    return { run, ...result };
+    return { run, ...result, files };
   });
   let [interrupts, supersedes] = [0, 0];
   return {
@@ -139,12 +154,14 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
       if (interrupts > 1) loop.kill();
       else {
         recorder.emit({ type: 'run-interrupted', signal });
-        loop.interrupt();
+        if (delivering) cut('interrupted');
+        else loop.interrupt();
       }
     },
     supersede: (by, keep, graceMs) => {
       if (over) return { kept: [], stopped: [] };
       if (supersedes++ === 0) recorder.emit({ type: 'run-superseded', by });
+      if (delivering) cut('superseded'); // or older files could replace those of the run that takes over
       return loop.supersede(keep, graceMs);
     },
   };
@@ -156,7 +173,7 @@ export function tokenSupply({ jobs, resources }: Pick<RunSettings, 'jobs' | 'res
   return new TokenSupply({ ...resources, cpu, job: jobs ?? Number.MAX_SAFE_INTEGER });
 }
 
-const OUTCOMES: { readonly [end in LoopEnd]: Omit<RunOutcome, 'run'> } = {
+const OUTCOMES: { readonly [end in LoopEnd]: Omit<RunOutcome, 'run' | 'files'> } = {
   done: { outcome: 'succeeded', exitCode: 0 },
   failed: { outcome: 'failed', exitCode: 1 },
   stopped: { outcome: 'stopped', exitCode: 3 },

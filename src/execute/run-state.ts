@@ -36,6 +36,12 @@ interface Entry {
 
 const OPEN: StageView = { is: 'open' };
 
+export interface LoopResults {
+  readonly counts: { readonly [state: string]: number };
+  /** What every stage that has ended well gave. */
+  readonly outputs: ReadonlyMap<StageId, Outputs>;
+}
+
 export class RunState {
   private readonly entries = new Map<StageId, Entry>();
   private readonly dependents = new Map<StageId, StageId[]>();
@@ -127,6 +133,11 @@ export class RunState {
       queue.push(...this.dependentsOf(next));
     }
     return reopened;
+  }
+
+  /** Of every stage that has ended well. */
+  outputs(): ReadonlyMap<StageId, Outputs> {
+    return new Map([...this.entries].flatMap(([id, { view }]) => (view.is === 'done' ? [[id, view.outputs]] : [])));
   }
 
   counts(): { readonly [state: string]: number } {

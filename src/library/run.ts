@@ -3,7 +3,6 @@
 import { journaledOptions } from '../compose/journaled-options.ts';
 import type { RunEvent } from '../events/run-events.ts';
 import type { RunId } from '../events/ids.ts';
-import { deliverOutputs, type Delivered } from '../execute/deliver-outputs.ts';
 import { startRun, type RunHandle, type RunOutcome } from '../execute/run-plan.ts';
 import { localExecutor } from '../executors/local.ts';
 import { foldRun, type RunReport } from '../report/run-report.ts';
@@ -27,8 +26,6 @@ export interface RunOptions extends StageSelection {
 
 export interface RunEnd extends RunOutcome {
   readonly report: RunReport;
-  /** Final outputs, copied to `.headgate/out/`. */
-  readonly files: readonly Delivered[];
 }
 
 /** Every loop over it sees every event from the first on, at its own pace, and ends with the run. */
@@ -66,6 +63,7 @@ export function run(workflow: Workflow, options: RunOptions = {}): Running {
       executor: localExecutor,
       headgate: version,
       options: await journaledOptions(workflow.file, { ...workflow.options, ...choice }),
+      deliver: true,
       listeners: [(event) => log.push(event)],
       ...(jobs === undefined ? {} : { jobs }),
       ...(resources === undefined ? {} : { resources }),
@@ -75,10 +73,7 @@ export function run(workflow: Workflow, options: RunOptions = {}): Running {
     const outcome = await handle.finished;
     const report = foldRun((await readJournal(folder)).events);
     if (report === undefined) throw new Error(`the journal in ${folder} has no beginning`);
-    const outputs = new Map(report.stages.map((stage) => [stage.id, stage.outputs]));
-    const files = await deliverOutputs(store, selection.plan, outputs);
-    await store.stats.save();
-    return { ...outcome, report, files };
+    return { ...outcome, report };
   };
 
   const { signal } = options;
