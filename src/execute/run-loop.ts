@@ -90,7 +90,7 @@ export class RunLoop {
 
   /** What there is of it so far. */
   results(): LoopResults {
-    return { counts: this.state.counts(), outputs: this.state.outputs() };
+    return { counts: this.state.counts(), outputs: this.state.outputs(), programs: this.atWork.programs };
   }
 
   private end(why: Ending): void {
@@ -241,7 +241,7 @@ export class RunLoop {
     hold: Hold,
   ): Promise<StageFailure | undefined> {
     this.state.move(stage.id, 'running');
-    const context = { ...this.settings.context, ...this.atWork.begin(stage.id, key.key) };
+    const context = { ...this.settings.context, ...this.atWork.begin(stage, key.key) };
     const end = await runStage(context, stage, key, inputs, cause, hold);
     this.atWork.end(stage.id);
     switch (end.end) {

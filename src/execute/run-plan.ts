@@ -14,10 +14,11 @@ import { deliverOutputs, type Delivered } from './deliver-outputs.ts';
 import type { EmbeddedBackend, Executor } from './ports.ts';
 import { keysInFlightIn } from './keys-in-flight.ts';
 import { openRun } from './open-run.ts';
-import type { RunListener } from './recorder.ts';
+import type { Recorder, RunListener } from './recorder.ts';
 import { ResourcePool, TokenSupply } from './resources.ts';
 import { RunLoop, type LoopEnd } from './run-loop.ts';
 import type { Superseded } from './stages-at-work.ts';
+import { findStrayWrites, strayWords, type StrayWrites } from './stray-writes.ts';
 
 export interface RunSettings {
   readonly plan: Plan;
@@ -128,7 +129,10 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
   };
   const finished = loop.run().then(async (end): Promise<RunOutcome> => {
     delivering = true;
-    const { counts, outputs } = loop.results();
+    const { counts, outputs, programs } = loop.results();
+    if (end === 'done' || end === 'failed' || end === 'stopped') {
+      for (const stray of await findStrayWrites(store.layout.root, programs)) tellStray(recorder, stray);
+    }
     const delivers = settings.deliver === true && end !== 'superseded';
     const files = delivers ? await deliverOutputs(store, plan, outputs, delivery.signal) : [];
     over = true;
@@ -165,6 +169,13 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
       return loop.supersede(keep, graceMs);
     },
   };
+}
+
+function tellStray(recorder: Recorder, stray: StrayWrites): void {
+  const [stage] = stray.stages;
+  if (stage === undefined) return;
+  const event = { type: 'note', level: 'warning', text: strayWords(stray) } as const;
+  recorder.emit({ type: 'job-reported', stage, event });
 }
 
 /** Tokens for one run, or for all runs of a process that are handed the same supply. */

@@ -8,6 +8,7 @@ import type { StageId } from '../events/ids.ts';
 import type { StageState } from '../events/run-events.ts';
 import type { Plan, PlannedStage, PortRef } from '../plan/plan.ts';
 import { dependenciesOf, readinessOf, type Outputs, type StageView } from './edges.ts';
+import type { Stint } from './stray-writes.ts';
 
 const MOVES: { readonly [state in StageState]: readonly StageState[] } = {
   pending: ['running', 'cached', 'not-taken', 'blocked', 'failed', 'timed-out', 'succeeded'],
@@ -40,6 +41,8 @@ export interface LoopResults {
   readonly counts: { readonly [state: string]: number };
   /** What every stage that has ended well gave. */
   readonly outputs: ReadonlyMap<StageId, Outputs>;
+  /** When which programs ran. */
+  readonly programs: readonly Stint[];
 }
 
 export class RunState {

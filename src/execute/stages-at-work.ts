@@ -1,7 +1,9 @@
 // The stages that a run works on right now, each with the signals that ask it to write a resume state and end, or kill it.
 // Which of them must stop is decided here by key; what stopping means is the job's business.
 import type { StageId } from '../events/ids.ts';
+import type { PlannedStage } from '../plan/plan.ts';
 import type { Digest } from '../support/digest.ts';
+import type { Stint } from './stray-writes.ts';
 
 export interface StopSignals {
   readonly checkpoint: AbortSignal;
@@ -14,6 +16,8 @@ export interface Superseded {
 }
 
 interface AtWork {
+  readonly stage: PlannedStage;
+  readonly fromMs: number;
   readonly key: Digest;
   readonly checkpoint: AbortController;
   readonly kill: AbortController;
@@ -21,17 +25,23 @@ interface AtWork {
 }
 
 export class StagesAtWork {
+  /** The times of programs that are at work no more. */
+  readonly programs: Stint[] = [];
   private readonly stages = new Map<StageId, AtWork>();
 
-  begin(stage: StageId, key: Digest): StopSignals {
+  begin(stage: PlannedStage, key: Digest): StopSignals {
     const [checkpoint, kill] = [new AbortController(), new AbortController()];
-    this.stages.set(stage, { key, checkpoint, kill });
+    this.stages.set(stage.id, { stage, fromMs: Date.now(), key, checkpoint, kill });
     return { checkpoint: checkpoint.signal, kill: kill.signal };
   }
 
-  end(stage: StageId): void {
-    clearTimeout(this.stages.get(stage)?.grace);
-    this.stages.delete(stage);
+  end(id: StageId): void {
+    const work = this.stages.get(id);
+    if (work === undefined) return;
+    clearTimeout(work.grace);
+    this.stages.delete(id);
+    if (work.stage.runsOn === 'command' || work.stage.runsOn === 'program')
+      this.programs.push({ stage: id, fromMs: work.fromMs, toMs: Date.now() });
   }
 
   checkpointAll(): void {
