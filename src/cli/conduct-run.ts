@@ -15,7 +15,7 @@ export type ConductOptions = RunManner & OutputOptions;
 interface Conduct extends Pick<RunSettings, 'continues'> {
   /** Of the run that is gone on with. */
   readonly earlier?: readonly RunEvent[];
-  /** After everything was delivered and before it is told. */
+  /** After everything was delivered and told. */
   readonly onEnd?: (events: readonly RunEvent[], files: readonly Delivered[]) => Promise<void>;
 }
 
@@ -55,7 +55,7 @@ export async function conductRun(
   }
   const report = foldRun(events);
   if (report === undefined) throw new Error('the journal has no beginning');
-  await onEnd?.(events, outcome.files);
   await printEnd(terminal, options, report, outcome.files);
+  await onEnd?.(events, outcome.files);
   return outcome.exitCode;
 }

@@ -1,6 +1,7 @@
-// One call of `run` and what is remembered of it when it found everything cached: which calls are the same, which runs may be
-// remembered at all, and with what they looked at.
+// One call of `run` and what is remembered of it when an equal one would find everything cached: which calls are the same,
+// which runs may be remembered at all, and with what they looked at.
 import { join, relative } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { RunEvent, RunEventBody } from '../events/run-events.ts';
 import { readsEnvironment } from '../execute/job-environment.ts';
 import type { Plan } from '../plan/plan.ts';
@@ -31,45 +32,88 @@ export interface EndedRun {
   readonly files: readonly JsonObject[];
 }
 
-/** Before a run: the program is among what it looks at. */
+/** Before a run: what it looks at beside what the workflow names. */
 export function noteProgram(store: Store, installFolder: string): void {
   for (const file of ['headgate.js', 'worker.js', 'build.json']) store.stats.looks.note(join(installFolder, file));
+  store.stats.looks.note(store.layout.overrides);
 }
 
-/** Remembers a run that restored everything, when all that it looked at can be told from its stamp. */
+/** Remembers a run after which an equal one would restore everything, when all that it looks at can be told from its stamp. */
 export async function rememberCall(call: Call, { plan, store, events, files }: EndedRun): Promise<void> {
   const end = events.at(-1);
   if (end?.type !== 'run-finished' || end.outcome !== 'succeeded') return;
-  if (!events.slice(0, -1).every((event, index) => isRepeatable(event, index))) return;
+  const told = toldAgain(events.slice(0, -1));
+  if (told === undefined) return;
   // Programs of packages are found, and the environment is read, in ways that leave no stamp.
   if (plan.stages.some((stage) => stage.runsOn === 'program' || readsEnvironment(stage))) return;
-  store.stats.looks.note(store.layout.overrides);
-  const looks = store.stats.looks.all();
-  if (looks === undefined) return;
+  const { looks } = store.stats;
+  await wait(looks.settlingMs());
+  const looked = looks.all();
+  if (looked === undefined) return;
   await rememberSettled(store.layout, workflowOf(call), {
     asked: askedBy(call),
-    looks,
+    looks: looked,
     records: store.actions.recalled(),
     objects: store.stats.vouchedObjects(),
-    events: events.slice(0, -1).map(bodyOf),
-    counts: end.counts,
+    events: told,
+    counts: countsOf(told),
     files,
   });
 }
 
-function isRepeatable(event: RunEvent, index: number): boolean {
+/**
+ * What an equal run tells before its end: the same where this one restored everything, and where it worked, that its results
+ * are there. Undefined when anything happened that might happen again, or otherwise.
+ */
+function toldAgain([opening, ...events]: readonly RunEvent[]): readonly RunEventBody[] | undefined {
+  if (opening?.type !== 'run-started') return undefined;
+  const told: RunEventBody[] = [bodyOf(opening)];
+  for (const event of events) {
+    const again = eventAgain(event);
+    if (again === undefined) return undefined;
+    if (again !== 'past') told.push(again);
+  }
+  return told;
+}
+
+/** 'past': it only led to what the stage ended with. */
+function eventAgain(event: RunEvent): RunEventBody | 'past' | undefined {
   switch (event.type) {
-    case 'run-started':
-      return index === 0;
+    case 'stage-started':
+    case 'stage-waiting':
+    case 'stage-retried':
+    case 'job-reported':
+      return 'past';
+    case 'stage-succeeded': {
+      const { run: madeBy, stage, key, outputs, summary, facts } = event;
+      return {
+        type: 'stage-restored',
+        stage,
+        key,
+        outputs,
+        summary,
+        madeBy,
+        ...(facts === undefined ? {} : { facts }),
+      };
+    }
     case 'gate-decided':
       // An override is named with its person and time; the folder of overrides is looked at too.
-      return event.cached;
+      return { type: event.type, stage: event.stage, chosen: event.chosen, verdict: event.verdict, cached: true };
     case 'stage-restored':
     case 'stage-not-taken':
-      return true;
+      return bodyOf(event);
     default:
-      return false;
+      return undefined;
   }
+}
+
+function countsOf(told: readonly RunEventBody[]): { readonly [state: string]: number } {
+  const counts: { [state: string]: number } = {};
+  for (const { type } of told) {
+    const state = type === 'stage-restored' ? 'cached' : type === 'stage-not-taken' ? 'not-taken' : undefined;
+    if (state !== undefined) counts[state] = (counts[state] ?? 0) + 1;
+  }
+  return counts;
 }
 
 function bodyOf({ run: _run, seq: _seq, time: _time, ...body }: RunEvent): RunEventBody {

@@ -84,6 +84,7 @@ async function deliverFile(store: Store, digest: Digest, path: string): Promise<
   await chmod(draft, 0o644);
   await rename(draft, path);
   store.stats.remember(path, stampOf(path), digest);
+  store.stats.looks.noteOwn(path);
   return true;
 }
 

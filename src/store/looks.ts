@@ -1,11 +1,13 @@
 // Everything outside the store that a run looked at to decide what it did: paths with what was there, before it was read. As
 // long as all of it is as it was, the same run decides the same. Remembers; judges nothing.
-import { isSettled, traceOf, type FileStamp } from '../support/file-stamp.ts';
+import { isSettled, settlesInMs, traceOf, type FileStamp } from '../support/file-stamp.ts';
 
 export type Look = readonly [path: string, trace: string];
 
 export class Looks {
   private readonly traces = new Map<string, string>();
+  /** Paths that the run itself wrote, with the time of that. */
+  private readonly own = new Map<string, FileStamp['changedNs']>();
   private unsound = false;
   private readonly now: () => number;
 
@@ -25,9 +27,21 @@ export class Looks {
     else this.add(path, stamp.strict, isSettled(stamp, this.now()));
   }
 
+  /** What the run itself has put at a path just now, whatever was there before. */
+  noteOwn(path: string): void {
+    const { trace, changedNs } = traceOf(path);
+    this.traces.set(path, trace);
+    this.own.set(path, changedNs);
+  }
+
+  /** How long until a change of what the run itself wrote would show. */
+  settlingMs(): number {
+    return Math.max(0, ...[...this.own.values()].map((changedNs) => settlesInMs({ changedNs }, this.now())));
+  }
+
   /** Undefined when a change would not show: something was written just before, or differed from one look to the next. */
   all(): readonly Look[] | undefined {
-    return this.unsound ? undefined : [...this.traces];
+    return this.unsound || this.settlingMs() > 0 ? undefined : [...this.traces];
   }
 
   private add(path: string, trace: string, settled: boolean): void {

@@ -40,6 +40,11 @@ export function isSettled({ changedNs }: Pick<FileStamp, 'changedNs'>, nowMs: nu
   return BigInt(nowMs) * 1_000_000n - changedNs > CLOCK_TICK_NS;
 }
 
+/** How long until it is settled; 0 if it is. */
+export function settlesInMs({ changedNs }: Pick<FileStamp, 'changedNs'>, nowMs: number = Date.now()): number {
+  return isSettled({ changedNs }, nowMs) ? 0 : Number((changedNs + CLOCK_TICK_NS) / 1_000_000n) - nowMs + 2;
+}
+
 function strictText({ size, mtimeNs, ino, ctimeNs }: BigIntStats): string {
   return `${size}:${mtimeNs}:${ino}:${ctimeNs}`;
 }

@@ -1,7 +1,7 @@
-// A run that found everything cached is remembered with all that it looked at, and an equal call is told from that. A planted
+// A run that ended well is remembered with all that it looked at, and an equal call is told from that. A planted
 // name in what is remembered shows which of the two happened; whatever else changed in between must be looked at anew.
 import { createHash } from 'node:crypto';
-import { appendFile, mkdir, readFile, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, readFile, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -54,6 +54,10 @@ const WORKFLOW = {
     },
   },
 };
+/** The stages with records of their own. */
+const WORKING = ['copy', 'count', 'gate', 'published', 'extra'];
+/** A program of the project. */
+const SLOW = './slow.sh';
 const PART = {
   stages: { extra: { kind: 'command', with: { argv: ['true'], outputs: {}, files: ['data/a.txt'] } } },
 };
@@ -82,7 +86,7 @@ async function settle(...options: readonly string[]): Promise<void> {
 }
 
 async function settledFile(): Promise<string | undefined> {
-  const name = (await readdir(at('.headgate/latest'))).find((file) => file.endsWith('.settled'));
+  const name = (await readdir(at('.headgate/latest')).catch(() => [])).find((file) => file.endsWith('.settled'));
   return name === undefined ? undefined : at('.headgate/latest', name);
 }
 
@@ -236,8 +240,48 @@ test('a parameter file with other content is another call, even under the same n
   expect(ranIn(await told('--params', 'params.json'))).toContain('copy succeeded');
 });
 
-test('nothing is remembered of a workflow that reads the environment, nor of a run that did something', async () => {
-  await cli.run('run', 'workflow.json');
+test('a run that worked is remembered too: the first one after it that has nothing to do is told from it', async () => {
+  const done = await told();
+  expect(new Set(ranIn(done))).toEqual(new Set(WORKING.map((id) => `${id} succeeded`)));
+  await plant();
+  const again = await told();
+  expect([again.name, again.exitCode, ranIn(again)]).toEqual([PLANTED, 0, []]);
+  await rm((await settledFile()) ?? '');
+  const anew = await told();
+  expect(anew.name).toBe('settles');
+  const of = ({ stages }: Told) =>
+    Object.fromEntries(stages.map((stage) => [stage.id, { ...stage, startedAt: undefined, milliseconds: undefined }]));
+  expect(of(again)).toEqual(of(anew));
+});
+
+test('after an edit only what follows from it runs, and the run after that is told again', async () => {
+  await settle();
+  await appendFile(at('data/a.txt'), 'more\n');
+  await wait(SETTLING_MS);
+  expect(ranIn(await told())).toContain('copy succeeded');
+  await plant();
+  expect((await told()).name).toBe(PLANTED);
+});
+
+test('a gate that a person overrode while a run worked is not told from that run', async () => {
+  await cli.write('workflow.json', {
+    ...WORKFLOW,
+    stages: { ...WORKFLOW.stages, last: { kind: 'command', after: 'gate:many', with: { argv: [SLOW], outputs: {} } } },
+  });
+  await cli.write('slow.sh', `#!/bin/sh\ncp -r prepared/. .headgate/\n`);
+  await chmod(at('slow.sh'), 0o755);
+  await mkdir(at('prepared/overrides'), { recursive: true });
+  await cli.write('prepared/overrides/x.json', '{}');
+  expect((await cli.run('run', 'workflow.json')).exitCode).toBe(0);
+  await plant();
+  expect((await told()).name).toBe('settles');
+});
+
+test('nothing is remembered of a workflow that reads the environment, nor of a run that failed', async () => {
+  const bad = { kind: 'command', with: { argv: ['false'], outputs: {} } };
+  await cli.write('workflow.json', { name: 'settles', stages: { bad } });
+  await wait(SETTLING_MS);
+  for (let call = 0; call < 2; call++) expect((await cli.run('run', 'workflow.json')).exitCode).toBe(1);
   expect(await settledFile()).toBeUndefined();
   const stage = { kind: 'command', with: { argv: ['true'], outputs: {}, env: { HOME: { from: 'HOME' } } } };
   await cli.write('workflow.json', { name: 'settles', stages: { stage } });
