@@ -18,50 +18,83 @@ export function digestJson(tag: string, version: number, body: Json): Digest {
   return digestBytes(canonicalJson([tag, version, body]));
 }
 
-const CHUNK_BYTES = 1 << 20;
+const CHUNK_BYTES = 1 << 19;
 /** Up to here a file is read at once: the way through the thread pool would take longer than the reading. */
 const SMALL_BYTES = 1 << 16;
+/** Chunks that are read while one is hashed: with one alone hashing would wait for each to come through the event loop. */
+const AHEAD = 3;
 const read = promisify(readCallback);
-/** Buffers to read into, kept, since a megabyte for every small file keeps the collector busy. */
+/** Buffers to read into, kept, since half a megabyte for every small file keeps the collector busy. */
 const idleBuffers: Buffer[] = [];
 
 /** SHA-256 of the content. A pipe that nobody writes to counts as empty instead of holding everything up. */
 export async function digestFile(path: string): Promise<Digest> {
   const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const hash = createHash('sha256');
-  const buffer = idleBuffers.pop() ?? newBuffer();
   try {
-    if (fstatSync(file).size > SMALL_BYTES) await hashAhead(file, hash, buffer);
-    else {
-      for (let count; (count = readSync(file, buffer, 0, CHUNK_BYTES, null)) > 0;)
-        hash.update(buffer.subarray(0, count));
-    }
+    const { size } = fstatSync(file);
+    if (size > SMALL_BYTES) await hashAhead(file, size, hash);
+    else hashNow(file, hash);
     return hash.digest('hex') as Digest;
   } finally {
-    idleBuffers.push(buffer);
     closeSync(file);
   }
 }
 
-/** The next chunk is read while this one is hashed. */
-async function hashAhead(file: number, hash: Hash, first: Buffer): Promise<void> {
-  let [full, free] = [first, idleBuffers.pop() ?? newBuffer()];
-  const second = free;
+function hashNow(file: number, hash: Hash): void {
+  const buffer = takeBuffer();
   try {
-    let { bytesRead: count } = await read(file, full, 0, CHUNK_BYTES, null);
-    while (count > 0) {
-      const next = read(file, free, 0, CHUNK_BYTES, null);
-      hash.update(full.subarray(0, count));
-      ({ bytesRead: count } = await next);
-      [full, free] = [free, full];
-    }
+    for (let count; (count = readSync(file, buffer, 0, CHUNK_BYTES, null)) > 0;) hash.update(buffer.subarray(0, count));
   } finally {
-    idleBuffers.push(second);
+    idleBuffers.push(buffer);
   }
 }
 
-function newBuffer(): Buffer {
-  return Buffer.allocUnsafeSlow(CHUNK_BYTES);
+interface Chunk {
+  readonly buffer: Buffer;
+  readonly count: Promise<number>;
+}
+
+/** @param size what is expected; all there is is read. */
+async function hashAhead(file: number, size: number, hash: Hash): Promise<void> {
+  let position = 0;
+  const readNext = (buffer: Buffer): Chunk => {
+    const count = readWhole(file, buffer, position);
+    count.catch(() => undefined); // told when its turn comes
+    position += CHUNK_BYTES;
+    return { buffer, count };
+  };
+  const queue = Array.from({ length: Math.min(AHEAD, Math.ceil(size / CHUNK_BYTES)) }, () => readNext(takeBuffer()));
+  let free = takeBuffer();
+  try {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+      const count = await next.count;
+      if (count === CHUNK_BYTES) queue.push(readNext(free));
+      else idleBuffers.push(free);
+      hash.update(next.buffer.subarray(0, count));
+      free = next.buffer;
+      if (count < CHUNK_BYTES) break;
+    }
+  } finally {
+    // Nothing may be read into a buffer that another file is using, nor from a file that is closed.
+    await Promise.allSettled(queue.map(({ count }) => count));
+    idleBuffers.push(free, ...queue.map(({ buffer }) => buffer));
+  }
+}
+
+/** Less than a whole chunk only at the end of the file: a file system may give less at once. */
+async function readWhole(file: number, buffer: Buffer, position: number): Promise<number> {
+  let count = 0;
+  while (count < CHUNK_BYTES) {
+    const { bytesRead } = await read(file, buffer, count, CHUNK_BYTES - count, position + count);
+    if (bytesRead === 0) break;
+    count += bytesRead;
+  }
+  return count;
+}
+
+function takeBuffer(): Buffer {
+  return idleBuffers.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES);
 }
 
 export function isDigest(text: string): text is Digest {
