@@ -159,6 +159,13 @@ test('its types check in a strict project that resolves modules as Node does', {
   await writeFile(
     join(root, 'user.ts'),
     `import { loadWorkflow, run, type RunEvent } from 'headgate';
+     import { calibrate, decode, exportQdq, prepare, type Profile, type Tensor } from 'headgate/qat';
+     const profile: Profile = { weights: { bits: 8 }, activations: { bits: 8, unsignedAfterRelu: false } };
+     const image: Tensor = { dtype: 'float32', shape: [1, 3, 8, 8], data: new Float32Array(192) };
+     const quantised = await calibrate(await prepare(decode(new Uint8Array()), { profile }), [image]);
+     const scales: readonly number[] | undefined = (await exportQdq(quantised)).scales[0]?.scale; void scales;
+     // @ts-expect-error a network is no graph
+     await prepare(quantised.network, { profile });
      const loaded = await loadWorkflow('w.json');
      if (loaded.ok) {
        const running = run(loaded.value, { signal: new AbortController().signal });
