@@ -29,22 +29,61 @@ CASES = {
     "w8a16": {"state": "QAT", "batchNorm": "frozen", "profile": {"w": 8, "a": 16}},
     "w4a4": {"state": "QAT", "batchNorm": "frozen", "profile": {"w": 4, "a": 4, "unsigned": True, "firstLast": 8}},
     "w8a8-distill": {"state": "QAT", "batchNorm": "frozen", "profile": {"w": 8, "a": 8}, "tasks": [], "distill": True},
+    "w8a8-kept-bn": {"state": "QAT", "batchNorm": "kept", "profile": {"w": 8, "a": 8}},
+    "w8a8-folded-bn": {"state": "QAT", "batchNorm": "folded", "profile": {"w": 8, "a": 8}},
+    "w8a8-inclusive": {"state": "QAT", "batchNorm": "frozen", "profile": {"w": 8, "a": 8}, "inclusive": True},
+    "w8a8-learned": {"state": "QAT", "batchNorm": "frozen", "profile": {"w": 8, "a": 8}, "learned": True},
+    "w4a4-learned-train-bn": {"state": "QAT", "batchNorm": "train", "profile": {"w": 4, "a": 4, "unsigned": True, "firstLast": 8}, "learned": True},
+    "w8a8-switched-bn": {"state": "QAT", "batchNorm": "train", "profile": {"w": 8, "a": 8}, "switched": True},
+    "float-switched-bn": {"state": "FLOAT", "batchNorm": "train", "switched": True},
 }
 BOUNDARY = ["backbone.block1.pointwise.relu", "backbone.out4.pointwise.relu"]
 
 
 class FakeQuant(torch.autograd.Function):
-    """clip(round(x / scale)) * scale; the gradient passes where round(x / scale) is inside the limits."""
+    """clip(round(x / scale)) * scale; the gradient passes where round(x / scale) is inside the limits, or `margin` beyond."""
 
     @staticmethod
-    def forward(ctx, x, scale, low, high):
+    def forward(ctx, x, scale, low, high, margin=0):
         steps = torch.round(x / scale)
-        ctx.save_for_backward((steps >= low) & (steps <= high))
+        ctx.save_for_backward((steps >= low - margin) & (steps <= high + margin))
         return steps.clamp(low, high) * scale
 
     @staticmethod
     def backward(ctx, dy):
-        return dy * ctx.saved_tensors[0], None, None, None
+        return dy * ctx.saved_tensors[0], None, None, None, None
+
+
+class RoundPass(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x.round()
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy
+
+
+class ScaleGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, by):
+        ctx.by = by
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, dy):
+        return dy * ctx.by, None
+
+
+def learned_step(x, scale, low, high, sharing):
+    """The pseudocode of LSQ's appendix (Esser et al. 2020), differentiated by autograd."""
+    scale = ScaleGradient.apply(scale, (sharing * high) ** -0.5)
+    return RoundPass.apply((x / scale).clamp(low, high)) * scale
+
+
+def square_root(x):
+    """Rounded correctly: float32's own is a unit in the last place off on some processors."""
+    return torch.sqrt(x.double()).float()
 
 
 def limits(bits, unsigned=False):
@@ -63,6 +102,7 @@ class Network:
         self.quantised = case["state"] == "QAT" and scales is not None
         self.profile = case.get("profile", {})
         self.ranges, self.statistics, self.values, self.margin = {}, {}, {}, float("inf")
+        self.learned = {}
 
     def activation(self, name, x, non_negative=True, wide=False):
         self.ranges[name] = x.detach().abs().max().item()
@@ -75,9 +115,16 @@ class Network:
             # A 16-bit step is too small to matter.
             if bits <= 8:
                 self.margin = min(self.margin, ((near - near.floor()) - 0.5).abs().min().item())
-            x = FakeQuant.apply(x, scale, low, high)
+            if self.case.get("learned"):
+                leaf = self.learned[f"activation-scale:{name}"] = self.scales[name].clone().requires_grad_()
+                x = learned_step(x, leaf.double(), low, high, x[0].numel())
+            else:
+                x = FakeQuant.apply(x, scale, low, high, self.margin_of_gradient())
         self.values[name] = x
         return x
+
+    def margin_of_gradient(self):
+        return 1 if self.case.get("inclusive") else 0
 
     def weight(self, name, factor, wide):
         w = self.p[f"{name}.weight"]
@@ -86,7 +133,10 @@ class Network:
         w = w if factor is None else w * factor.reshape(-1, 1, 1, 1)
         bits = max(self.profile["w"], self.profile.get("firstLast", 0) if wide else 0)
         scale = (w.detach().abs().amax((1, 2, 3), keepdim=True) / np.float32(divisor(bits))).clamp(min=LEAST_SCALE)
-        return FakeQuant.apply(w, scale, *limits(bits)).double()
+        if self.case.get("learned"):
+            leaf = self.learned[f"weight-scale:{name}.weight"] = scale.clone().requires_grad_()
+            return learned_step(w, leaf, *limits(bits), w[0].numel()).double()
+        return FakeQuant.apply(w, scale, *limits(bits), self.margin_of_gradient()).double()
 
     def block(self, name, x, stride=1, groups=1, wide_weight=False, wide_output=False):
         bias = self.p.get(f"{name}.bias")
@@ -95,17 +145,21 @@ class Network:
             y = F.conv2d(x, w, bias.double(), stride, (w.shape[2] - 1) // 2, 1, groups)
             return self.activation(f"{name}.relu", F.relu(y), wide=wide_output)
         gamma, beta, mean, variance = (self.p[f"{name}.bn.{part}"] for part in ("gamma", "beta", "mean", "variance"))
-        train = self.case["batchNorm"] == "train" and not any(name.startswith(f"{scope}.") for scope in self.case.get("frozen", []))
-        factor = gamma / torch.sqrt(variance + np.float32(BN_EPSILON)) if self.quantised else None
+        mode = self.case["batchNorm"]
+        if self.quantised and mode == "folded":
+            y = F.conv2d(x, self.weight(name, None, wide_weight), beta.double(), stride, (self.p[f"{name}.weight"].shape[2] - 1) // 2, 1, groups)
+            return self.activation(f"{name}.relu", F.relu(y), wide=wide_output)
+        train = mode in ("train", "kept") and not any(name.startswith(f"{scope}.") for scope in self.case.get("frozen", []))
+        factor = gamma / square_root(variance + np.float32(BN_EPSILON)) if self.quantised and mode != "kept" else None
         w = self.weight(name, factor, wide_weight)
         y = F.conv2d(x, w, None, stride, (w.shape[2] - 1) // 2, 1, groups)
-        if self.quantised and train:
+        if factor is not None and train:
             y = y / factor.double().reshape(-1, 1, 1)
         if bias is not None and (train or not self.quantised):
             y = y + bias.double().reshape(-1, 1, 1)
         if train:
             running = [mean.detach().double().clone(), variance.detach().double().clone()]
-            y = F.batch_norm(y, *running, gamma.double(), beta.double(), True, MOMENTUM, BN_EPSILON)
+            y = F.batch_norm(y, *running, gamma.double(), beta.double(), not self.case.get("switched"), MOMENTUM, BN_EPSILON)
             self.statistics |= {f"{name}.bn.mean": running[0], f"{name}.bn.variance": running[1]}
         elif self.quantised:
             shift = -mean if bias is None else bias + -mean
@@ -163,6 +217,18 @@ def make_parameters():
     return p
 
 
+def folded(p):
+    """Batch norms folded into the weights, which leaves the identity; operation for operation as headgate does."""
+    p = dict(p)
+    for name in [key.removesuffix(".bn.gamma") for key in p if key.endswith(".bn.gamma")]:
+        gamma, beta, mean, variance = (p[f"{name}.bn.{part}"] for part in ("gamma", "beta", "mean", "variance"))
+        factor = gamma / square_root(variance + np.float32(BN_EPSILON))
+        shift = p.get(f"{name}.bias", torch.zeros_like(mean)) - mean
+        p[f"{name}.weight"] = p[f"{name}.weight"] * factor.reshape(-1, 1, 1, 1)
+        p[f"{name}.bn.beta"] = beta + shift * factor
+    return p
+
+
 def scales_of(ranges, profile):
     """A fifth of the range is cut off, so that some activations saturate."""
     scales = {}
@@ -210,7 +276,8 @@ def write(path):
             targets["segmentation"].view(-1)[torch.randperm(100)[:20]] = 255
             if case.get("distill"):
                 targets = {value: calibration.values[value].detach().float() for value in BOUNDARY}
-            network, losses, leaves = step(case, initial, image, targets, scales)
+            start = folded(initial) if case["batchNorm"] == "folded" else initial
+            network, losses, leaves = step(case, start, image, targets, scales)
             if network.margin > TIE_MARGIN:
                 break
         else:
@@ -225,6 +292,9 @@ def write(path):
             put(f"scale.{key}", value.reshape(1))
         for key, value in network.statistics.items():
             put(f"statistic.{key}", value)
+        for key, leaf in network.learned.items():
+            put(key, leaf.reshape(-1))
+            put(f"grad.{key}", leaf.grad.reshape(-1))
         for key, leaf in leaves.items():
             trained = not key.startswith(tuple(f"{scope}." for scope in case.get("frozen", [])))
             if trained and leaf.grad is not None:

@@ -2,14 +2,25 @@
 import type { GradientRule } from './rule.ts';
 import { activationRules } from './rules/activations.ts';
 import { arithmeticRules } from './rules/arithmetic.ts';
-import { batchNormalization, batchNormTrain } from './rules/batch-norm.ts';
+import { batchNormalization, batchNormSwitch, batchNormTrain } from './rules/batch-norm.ts';
 import { convTranspose } from './rules/conv-transpose.ts';
 import { conv } from './rules/conv.ts';
+import { crossEntropy } from './rules/cross-entropy.ts';
+import { dice } from './rules/dice.ts';
+import { softTargets } from './rules/distillation.ts';
+import {
+  binaryCrossEntropy,
+  focal,
+  meanAbsoluteError,
+  meanSquaredError,
+  smoothL1,
+} from './rules/elementwise-losses.ts';
 import { fakeQuant } from './rules/fake-quant.ts';
+import { focalHeatmap } from './rules/focal-heatmap.ts';
 import { functionRules } from './rules/functions.ts';
 import { gatherRules } from './rules/gather.ts';
 import { gridSampleRules } from './rules/grid-sample.ts';
-import { crossEntropy, focalHeatmap, meanSquaredError } from './rules/losses.ts';
+import { learnedFakeQuant } from './rules/learned-fake-quant.ts';
 import { matrixRules } from './rules/matrix.ts';
 import { normalisationRules } from './rules/normalisation.ts';
 import { poolingRules } from './rules/pooling.ts';
@@ -40,10 +51,18 @@ export const gradientRules: ReadonlyMap<string, GradientRule> = new Map<string, 
   ...Object.entries(gatherRules),
   ...Object.entries(rulesWithoutGradient),
   ['headgate.BatchNormTrain', batchNormTrain],
+  ['headgate.BatchNormSwitch', batchNormSwitch],
   ['headgate.FakeQuant', fakeQuant],
+  ['headgate.LearnedFakeQuant', learnedFakeQuant],
   ['headgate.FocalHeatmap', focalHeatmap],
   ['headgate.CrossEntropy', crossEntropy],
   ['headgate.MeanSquaredError', meanSquaredError],
+  ['headgate.MeanAbsoluteError', meanAbsoluteError],
+  ['headgate.SmoothL1', smoothL1],
+  ['headgate.BinaryCrossEntropy', binaryCrossEntropy],
+  ['headgate.Focal', focal],
+  ['headgate.Dice', dice],
+  ['headgate.SoftTargets', softTargets],
 ]);
 
 /** The key of the table. */

@@ -4,7 +4,7 @@
 import { floatOf } from '../onnx/ir.ts';
 import type { FloatTensor } from '../../support/tensor.ts';
 import { floatTensor } from '../../support/tensor.ts';
-import type { LayerUnit } from './network.ts';
+import type { LayerUnit, Unit } from './network.ts';
 import { weightLayout } from './weight-layout.ts';
 
 export type Parameters = ReadonlyMap<string, FloatTensor>;
@@ -38,6 +38,32 @@ export function foldLayer(unit: LayerUnit, parameters: Parameters): FoldedLayer 
   }
   const folded = weight.data.map((value, index) => value * (factors[outputOf(index)] as number));
   return { weight: floatTensor(weight.shape, folded), bias: floatTensor([outputs], foldedBias) };
+}
+
+/**
+ * The scope's parameters with every batch norm folded into its layer, in the form that checkpoints have: batch norms
+ * that are left behind are the identity to the last bit (γ and √(variance + ε) are 1, the mean 0), and β is the bias.
+ */
+export function foldIntoWeights(units: readonly Unit[], parameters: Parameters): Parameters {
+  const folded = new Map(parameters);
+  for (const unit of units) {
+    if (unit.kind !== 'layer' || unit.norm === undefined || !parameters.has(unit.weight)) continue;
+    const { weight, bias } = foldLayer(unit, parameters);
+    const [, gamma, beta, mean, variance] = unit.norm.inputs as [string, string, string, string, string];
+    const filled = (value: number): FloatTensor =>
+      floatTensor(bias.shape, new Float32Array(bias.data.length).fill(value));
+    folded.set(unit.weight, weight).set(beta, bias).set(gamma, filled(1)).set(mean, filled(0));
+    folded.set(variance, filled(identityVariance(floatOf(unit.norm, 'epsilon', 1e-5))));
+    if (unit.bias !== undefined) folded.set(unit.bias, filled(0));
+  }
+  return folded;
+}
+
+/** The variance v whose √(v + ε) is exactly 1 in float32. */
+function identityVariance(epsilon: number): number {
+  const { fround, sqrt } = Math;
+  const near = fround(1 - fround(epsilon));
+  return [near, near + 2 ** -24, near - 2 ** -24].find((v) => fround(sqrt(fround(v + fround(epsilon)))) === 1) ?? near;
 }
 
 /** @throws Error when it is not loaded: a bug, since loading checks for every parameter. */

@@ -55,6 +55,11 @@ export function outputChannelAxis(node: IrNode): 1 | -1 {
   return node.op === 'Conv' || node.op === 'ConvTranspose' ? 1 : -1;
 }
 
+/** Shape that lets a vector over scales broadcast against the weight. */
+export function scaleShape({ axis, scales }: WeightLayout, weightRank: number): readonly number[] {
+  return Array.from({ length: weightRank }, (_, index) => (index === axis ? scales : 1));
+}
+
 /** Shape that lets a vector over output channels broadcast against the layer's output. */
 export function channelColumn(node: IrNode, weightRank: number, channels: number): readonly number[] {
   return outputChannelAxis(node) === -1 ? [channels] : [channels, ...Array.from({ length: weightRank - 2 }, () => 1)];

@@ -4,28 +4,32 @@
 //   FLOAT, frozen     Conv, BatchNormalization, Relu with constants
 //   QAT, trained      fake-quantised weights and activations; batch norm
 //                     'frozen': folded with its saved statistics, in the graph;
+//                     'folded': folded before training: weight and β are all that is left of the layer;
+//                     'kept':   weights quantised as they are, then batch norm on the batch's statistics;
 //                     'train':  reverse-folded: weights quantised with the running factor, the factor divided out again,
 //                               then batch norm on the batch's statistics (Krishnamoorthi 2018, as torch.ao).
 import type { GraphBuilder } from '../onnx/builder.ts';
-import { float, floatOf, int, text } from '../onnx/ir.ts';
+import { float, floatOf } from '../onnx/ir.ts';
 import type { IrNode } from '../onnx/ir.ts';
 import { HEADGATE_DOMAIN } from '../autodiff/rule.ts';
 import type { Placement } from '../quantize/placement.ts';
-import { limits } from '../quantize/scheme.ts';
-import type { Format } from '../quantize/scheme.ts';
 import type { LayerUnit, Network, Unit } from '../network/network.ts';
 import type { Parameters } from '../network/fold.ts';
 import { linearNodes } from '../network/units.ts';
 import { channelColumn, weightLayout } from '../network/weight-layout.ts';
-import type { WeightLayout } from '../network/weight-layout.ts';
-import { emitScale } from './scale-nodes.ts';
+import { fakeQuant, learnedFakeQuant, scaleWeight, weightScale } from './quantiser-nodes.ts';
+import type { StraightThrough } from './quantiser-nodes.ts';
+import { activationScaleSlot, weightScaleSlot } from './scale-slots.ts';
 
 /** How a scope takes part in a training. */
 export interface TrainState {
   readonly state: 'FLOAT' | 'QAT';
   readonly trained: boolean;
-  /** 'train': the batch's own statistics, running ones follow; 'frozen': the saved ones, unchanged. */
-  readonly batchNorm: 'train' | 'frozen';
+  /**
+   * 'train' and 'kept': the batch's own statistics, running ones follow; 'frozen': the saved ones, unchanged; 'folded': none.
+   * γ and β are trained in all but 'folded', where β alone is left.
+   */
+  readonly batchNorm: 'train' | 'kept' | 'frozen' | 'folded';
 }
 
 export interface ForwardParts {
@@ -38,6 +42,9 @@ export interface ForwardParts {
   readonly trained: ReadonlyMap<string, string>;
   /** Running statistics (mean and variance of trained batch norms) → value in the graph. */
   readonly statistics: ReadonlyMap<string, string>;
+  /** A scalar of the graph: 1 from when on batch norms use their running statistics; without it never. */
+  readonly batchNormFrozen?: string;
+  readonly straightThrough?: StraightThrough;
   /** The scale of the quantiser that follows `value`, as a value of the graph; `carried` is what it quantises. */
   scaleFor(emitter: ForwardEmitter, value: string, carried: string): string;
 }
@@ -126,7 +133,7 @@ export class ForwardEmitter {
   private copy(nodes: readonly IrNode[], scope: TrainState): void {
     for (const node of nodes) {
       if (node.op === 'BatchNormalization' && node.domain === '') {
-        const train = scope.trained && scope.batchNorm === 'train';
+        const train = movesStatistics(scope);
         const value = this.batchNorm(node, this.actual(node.inputs[0] as string), train);
         this.names.set(node.outputs[0] as string, value);
         continue;
@@ -159,12 +166,17 @@ export class ForwardEmitter {
       return this.emit('BatchNormalization', inputs, epsilon);
     }
     const operands = [value, this.parameter(gamma), this.parameter(beta)];
-    const options = { outputs: 3, domain: HEADGATE_DOMAIN };
-    const [normalised, batchMean, batchVariance] = this.emitAll('BatchNormTrain', operands, epsilon, options) as [
-      string,
-      string,
-      string,
-    ];
+    const frozen = this.parts.batchNormFrozen;
+    const outputs =
+      frozen === undefined
+        ? this.emitAll('BatchNormTrain', operands, epsilon, { outputs: 3, domain: HEADGATE_DOMAIN })
+        : this.emitAll(
+            'BatchNormSwitch',
+            [...operands, this.parameter(mean), this.parameter(variance), frozen],
+            epsilon,
+            { outputs: 5, domain: HEADGATE_DOMAIN },
+          );
+    const [normalised, batchMean, batchVariance] = outputs as [string, string, string];
     this.batchStatistics.push({ norm, mean: batchMean, variance: batchVariance, observedValue: value });
     return normalised;
   }
@@ -178,33 +190,25 @@ export class ForwardEmitter {
     const column = (value: string): string =>
       this.reshape(value, channelColumn(unit.node, shape.length, layout.outputs));
     const weight = this.parameter(unit.weight);
-    const factor = unit.norm === undefined ? undefined : this.foldFactor(unit.norm);
-    const scaled = factor === undefined ? weight : this.scaleWeight(weight, factor, shape, layout);
-    const quantised = this.fakeQuant(scaled, this.weightScale(scaled, shape, layout, format), format);
-    const value = this.emit(unit.node.op, [this.actual(unit.input), quantised], unit.node.attributes);
     const bias = unit.bias === undefined ? undefined : this.parameter(unit.bias);
-    if (unit.norm !== undefined && factor !== undefined && scope.trained && scope.batchNorm === 'train') {
-      const unscaled = this.emit('Div', [value, column(factor)]);
+    const { norm } = unit;
+    const moves = norm !== undefined && movesStatistics(scope);
+    const whole = norm === undefined || scope.batchNorm === 'folded' || (moves && scope.batchNorm === 'kept');
+    const factor = whole ? undefined : this.foldFactor(norm);
+    const scaled = factor === undefined ? weight : scaleWeight(this, weight, factor, shape, layout);
+    const learned = this.parts.trained.get(weightScaleSlot(unit.weight));
+    const quantised =
+      learned === undefined
+        ? fakeQuant(this, scaled, weightScale(this, scaled, shape, layout, format), format, this.parts.straightThrough)
+        : learnedFakeQuant(this, scaled, learned, format, false);
+    const value = this.emit(unit.node.op, [this.actual(unit.input), quantised], unit.node.attributes);
+    if (moves) {
+      const unscaled = factor === undefined ? value : this.emit('Div', [value, column(factor)]);
       const shifted = bias === undefined ? unscaled : this.emit('Add', [unscaled, column(bias)]);
-      return this.batchNorm(unit.norm, shifted, true);
+      return this.batchNorm(norm, shifted, true);
     }
-    const folded = unit.norm === undefined ? bias : this.foldedBias(unit.norm, factor as string, bias);
+    const folded = norm === undefined ? bias : this.foldedBias(norm, factor, bias);
     return folded === undefined ? value : this.emit('Add', [value, column(folded)]);
-  }
-
-  /** The weight times a factor per output channel. */
-  private scaleWeight(
-    weight: string,
-    factor: string,
-    shape: readonly number[],
-    { axis, scales, outputs }: WeightLayout,
-  ): string {
-    if (outputs === scales) return this.emit('Mul', [weight, this.reshape(factor, along(axis, scales, shape.length))]);
-    // A grouped ConvTranspose: [I, O/group, k…] seen as [group, I/group, O/group, k…], factors as [group, 1, O/group, 1…].
-    const groups = outputs / scales;
-    const grouped = this.reshape(weight, [groups, (shape[0] as number) / groups, ...shape.slice(1)]);
-    const factors = this.reshape(factor, [groups, 1, scales, ...shape.slice(2).map(() => 1)]);
-    return this.reshape(this.emit('Mul', [grouped, factors]), shape);
   }
 
   /** γ/√(running variance + ε), [C]. */
@@ -214,36 +218,26 @@ export class ForwardEmitter {
     return this.emit('Div', [this.parameter(gamma), this.emit('Sqrt', [padded])]);
   }
 
-  private foldedBias(norm: IrNode, factor: string, bias: string | undefined): string {
+  /** β alone where batch norm was folded before training: without a factor. */
+  private foldedBias(norm: IrNode, factor: string | undefined, bias: string | undefined): string {
+    if (factor === undefined) return this.parameter(norm.inputs[2] as string);
     const [, , beta, mean] = norm.inputs as [string, string, string, string];
     const negated = this.emit('Neg', [this.parameter(mean)]);
     const shift = bias === undefined ? negated : this.emit('Add', [bias, negated]);
     return this.emit('Add', [this.parameter(beta), this.emit('Mul', [shift, factor])]);
   }
 
-  /** Per channel, from the weights of this very step. */
-  private weightScale(
-    weight: string,
-    shape: readonly number[],
-    { axis, scales }: WeightLayout,
-    format: Format,
-  ): string {
-    const others = shape.map((_, index) => index).filter((index) => index !== axis);
-    const largest = this.emit('ReduceMax', [this.emit('Abs', [weight]), this.b.int64(others)], { keepdims: int(1) });
-    return emitScale(this, largest, format, along(axis, scales, shape.length));
-  }
-
-  private fakeQuant(value: string, scale: string, format: Format): string {
-    const { qmin, qmax } = limits(format);
-    const options = { outputs: 2, domain: HEADGATE_DOMAIN };
-    const attributes = { qmin: int(qmin), qmax: int(qmax), rounding: text(format.rounding ?? 'divide') };
-    return this.emit('FakeQuant', [value, scale], attributes, options);
-  }
-
   private quantize(value: string, carried: string): void {
     const quantizer = this.parts.placement.activations.get(value);
     if (quantizer === undefined || this.parts.scopes.get(quantizer.scope)?.state !== 'QAT') return;
-    this.names.set(value, this.fakeQuant(carried, this.parts.scaleFor(this, value, carried), quantizer.format));
+    const { format, range } = quantizer;
+    const learned = this.parts.trained.get(activationScaleSlot(range));
+    this.names.set(
+      value,
+      learned === undefined
+        ? fakeQuant(this, carried, this.parts.scaleFor(this, value, carried), format, this.parts.straightThrough)
+        : learnedFakeQuant(this, carried, learned, format, true),
+    );
   }
 
   private reshape(value: string, shape: readonly number[]): string {
@@ -266,7 +260,6 @@ export class ForwardEmitter {
   }
 }
 
-/** A vector over `axis` that broadcasts against a tensor of that rank. */
-function along(axis: number, size: number, rank: number): readonly number[] {
-  return Array.from({ length: rank }, (_, index) => (index === axis ? size : 1));
+function movesStatistics({ trained, batchNorm }: TrainState): boolean {
+  return trained && (batchNorm === 'train' || batchNorm === 'kept');
 }

@@ -1,6 +1,8 @@
 // Optimisers over the flat parameter vector. Learning rate and bias corrections are inputs, so that schedules need no
 // recompilation. AdamW: Loshchilov and Hutter 2019, as torch.optim.AdamW; SGD with momentum: as torch.optim.SGD (weight
-// decay added to the gradient, no dampening, no Nesterov). Weight decay acts only where the mask is 1.
+// decay added to the gradient, no dampening). Weight decay acts only where the mask is 1. Clipping by the global norm is
+// torch.nn.utils.clip_grad_norm_.
+import { int } from '../onnx/ir.ts';
 import type { GraphBuilder } from '../onnx/builder.ts';
 
 export type OptimizerSettings =
@@ -11,7 +13,7 @@ export type OptimizerSettings =
       readonly beta2?: number;
       readonly epsilon?: number;
     }
-  | { readonly kind: 'sgd'; readonly weightDecay: number; readonly momentum: number };
+  | { readonly kind: 'sgd'; readonly weightDecay: number; readonly momentum: number; readonly nesterov?: boolean };
 
 export interface OptimizerInputs {
   readonly parameters: string;
@@ -19,7 +21,7 @@ export interface OptimizerInputs {
   /** First and second moment (AdamW), or momentum and an unused vector (SGD). */
   readonly first: string;
   readonly second: string;
-  /** Scalars: learning rate, 1 − β1ᵗ, 1 − β2ᵗ. */
+  /** The learning rate, a scalar or one for each parameter; scalars 1 − β1ᵗ, 1 − β2ᵗ. */
   readonly learningRate: string;
   readonly correction1: string;
   readonly correction2: string;
@@ -37,9 +39,11 @@ export function emitOptimizer(b: GraphBuilder, settings: OptimizerSettings, i: O
   const decay = b.emit('Mul', [i.decayMask, b.scalar(settings.weightDecay)]);
   if (settings.kind === 'sgd') {
     const gradient = b.emit('Add', [i.gradient, b.emit('Mul', [i.parameters, decay])]);
-    const first = b.emit('Add', [b.emit('Mul', [i.first, b.scalar(settings.momentum)]), gradient]);
+    const momentum = b.scalar(settings.momentum);
+    const first = b.emit('Add', [b.emit('Mul', [i.first, momentum]), gradient]);
+    const direction = settings.nesterov === true ? b.emit('Add', [gradient, b.emit('Mul', [first, momentum])]) : first;
     return {
-      parameters: b.emit('Sub', [i.parameters, b.emit('Mul', [first, i.learningRate])]),
+      parameters: b.emit('Sub', [i.parameters, b.emit('Mul', [direction, i.learningRate])]),
       first,
       second: b.emit('Identity', [i.second]),
     };
@@ -59,6 +63,18 @@ export function emitOptimizer(b: GraphBuilder, settings: OptimizerSettings, i: O
   const bottom = b.emit('Add', [spread, b.scalar(settings.epsilon ?? 1e-8)]);
   const step = b.emit('Div', [b.emit('Mul', [b.emit('Div', [first, i.correction1]), i.learningRate]), bottom]);
   return { parameters: b.emit('Sub', [kept, step]), first, second };
+}
+
+/** The gradient scaled down to `clipNorm` where its Euclidean norm is larger. */
+export function emitClipped(b: GraphBuilder, gradient: string, clipNorm: number): string {
+  const squares = b.emit('ReduceSum', [b.emit('Mul', [gradient, gradient])], { keepdims: int(0) });
+  const norm = b.emit('Add', [b.emit('Sqrt', [squares]), b.scalar(1e-6)]);
+  return b.emit('Mul', [gradient, b.emit('Min', [b.emit('Div', [b.scalar(clipNorm), norm]), b.scalar(1)])]);
+}
+
+/** average ← average + (1 − decay)·(value − average), as torch.optim.swa_utils; `keep` is 1 − decay. */
+export function emitAverage(b: GraphBuilder, average: string, value: string, keep: string): string {
+  return b.emit('Add', [average, b.emit('Mul', [b.emit('Sub', [value, average]), keep])]);
 }
 
 /** 1 − β1ᵗ and 1 − β2ᵗ for step t = 1, 2, … */

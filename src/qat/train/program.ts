@@ -3,27 +3,31 @@
 // parameters are constants of the graph and have no gradient, no moment and no place in the vectors.
 import { GraphBuilder } from '../onnx/builder.ts';
 import { encodeModel } from '../onnx/codec.ts';
+import { int } from '../onnx/ir.ts';
 import type { ValueInfo } from '../onnx/ir.ts';
 import { differentiate, lower } from '../autodiff/differentiate.ts';
 import { BACKBONE } from '../network/network.ts';
-import type { Network } from '../network/network.ts';
+import type { Network, ParameterRole } from '../network/network.ts';
 import type { Parameters } from '../network/fold.ts';
 import { feedsOf, TRAINING_OPSET } from '../network/reference.ts';
 import type { Placement } from '../quantize/placement.ts';
 import type { Range } from '../quantize/checkpoint.ts';
+import { EPSILON } from '../quantize/scheme.ts';
 import { elementCount } from '../../support/tensor.ts';
 import type { DType } from '../../support/tensor.ts';
 import { ActivationScales } from './activation-scales.ts';
 import { ForwardEmitter } from './forward.ts';
 import type { TrainState } from './forward.ts';
 import { emitPack, emitUnpack } from './layout.ts';
+import type { Layout } from './layout.ts';
 import { emitLosses } from './losses.ts';
 import type { LossSpec } from './losses.ts';
-import { emitOptimizer } from './optimizer.ts';
-import type { OptimizerSettings } from './optimizer.ts';
+import { emitAverage, emitClipped, emitOptimizer } from './optimizer.ts';
+import type { OptimizerOutputs, OptimizerSettings } from './optimizer.ts';
+import { isScaleSlot } from './scale-slots.ts';
 import { measureShapes } from './shapes.ts';
-import { decayMaskOf, emitStatistics, layoutState, stateInputs } from './state.ts';
-import type { StateLayouts } from './state.ts';
+import { decayMaskOf, emitStatistics, layoutState, perSlot, stateInputs } from './state.ts';
+import type { ScaleSources, StateLayouts } from './state.ts';
 
 /** A tensor that every step is fed besides images or boundary features. */
 export interface TargetSpec {
@@ -33,16 +37,15 @@ export interface TargetSpec {
   readonly shape: readonly number[];
 }
 
-export interface ProgramRequest {
+export interface ProgramRequest extends ScaleSources {
   readonly network: Network;
   /** Scopes inside the graph. Without the backbone, its boundary tensors are fed. */
   readonly scopes: ReadonlyMap<string, TrainState>;
   readonly placement: Placement;
   /** Parameters of the frozen scopes. */
   readonly constants: Parameters;
-  /** Scales of QAT scopes: 'fixed' keeps them, 'follow' moves min and max by `averagingConstant` each step. */
+  /** Of the activation quantisers: what fixed scales are, and what following ones start from. */
   readonly ranges: ReadonlyMap<string, Range>;
-  readonly activationScales: 'fixed' | 'follow';
   readonly losses: readonly LossSpec[];
   readonly targets: readonly TargetSpec[];
   readonly batch: number;
@@ -51,6 +54,18 @@ export interface ProgramRequest {
   readonly optimizer: OptimizerSettings;
   /** Of running statistics; PyTorch's default is 0.1. */
   readonly momentum: number;
+  /** The mask of the straight-through gradient: PyTorch's, or one step further on both sides. */
+  readonly straightThrough?: 'masked' | 'inclusive';
+  /** Roles of parameters that weight decay acts on; weights alone where it is left out. */
+  readonly decaying?: readonly ParameterRole[];
+  /** Largest Euclidean norm of the whole gradient; no clipping where it is left out. */
+  readonly clipNorm?: number;
+  /** Of learned scales: their learning rate over the parameters'. */
+  readonly scaleRate?: number;
+  /** Keeps averages of parameters and running statistics, this share of them kept each step. */
+  readonly averageDecay?: number;
+  /** Whether the step takes `batchNormFrozen`. */
+  readonly switchesBatchNorm?: boolean;
 }
 
 export interface TrainingProgram extends StateLayouts {
@@ -63,12 +78,15 @@ export interface TrainingProgram extends StateLayouts {
   readonly frozenInitializers: ReadonlyMap<string, string>;
   /** How each scope was emitted. */
   readonly states: ReadonlyMap<string, TrainState>;
+  readonly averageDecay: number | undefined;
 }
 
 /** @throws GradientError when an operator without a gradient lies between a trained parameter and a loss. */
 export async function compileProgram(request: ProgramRequest): Promise<TrainingProgram> {
   const { network, scopes, placement } = request;
-  const layouts = layoutState(network, scopes, placement, request.activationScales);
+  const layouts = layoutState(network, scopes, placement, request);
+  const { averageDecay, switchesBatchNorm = false } = request;
+  const frozen = switchesBatchNorm ? 'batchNormFrozen' : undefined;
   const { parameters, statistics, ranges } = layouts;
   const b = new GraphBuilder('v');
   const trained = emitUnpack(b, parameters, 'parameters');
@@ -78,6 +96,7 @@ export async function compileProgram(request: ProgramRequest): Promise<TrainingP
     ...request,
     trained,
     statistics: running,
+    ...(frozen === undefined ? {} : { batchNormFrozen: frozen }),
     scaleFor: (by, value, carried) => scales.scaleFor(by, value, carried),
   });
   if (scopes.has(BACKBONE)) emitter.emitInput();
@@ -85,7 +104,7 @@ export async function compileProgram(request: ProgramRequest): Promise<TrainingP
   const losses = emitLosses(emitter, request.losses);
 
   const dataInputs = dataInputsOf(request);
-  const inputs = [...dataInputs, ...stateInputs(layouts)];
+  const inputs = [...dataInputs, ...stateInputs(layouts, { averages: averageDecay !== undefined, switchesBatchNorm })];
   const shapes = await measureShapes({ b, nodes: emitter.nodes, inputs });
   lower(b, emitter.nodes, shapes);
   const wanted = [...trained.values()];
@@ -94,31 +113,25 @@ export async function compileProgram(request: ProgramRequest): Promise<TrainingP
     const zeros = new Float32Array(elementCount(shape));
     return gradients.get(trained.get(name) as string) ?? b.constant({ dtype: 'float32', shape, data: zeros });
   });
-  const optimized = emitOptimizer(b, request.optimizer, {
-    parameters: 'parameters',
-    gradient,
-    first: 'first',
-    second: 'second',
-    learningRate: 'learningRate',
-    correction1: 'correction1',
-    correction2: 'correction2',
-    decayMask: b.constant(
-      { dtype: 'float32', shape: [parameters.length], data: decayMaskOf(network, parameters) },
-      'mask',
-    ),
-  });
+  const updated = emitUpdate(b, request, parameters, gradient);
   const named: (readonly [name: string, value: string])[] = [
     ['loss', losses.total],
     ...losses.named,
-    ['parameters.next', optimized.parameters],
-    ['first.next', optimized.first],
-    ['second.next', optimized.second],
+    ['parameters.next', updated.parameters],
+    ['first.next', updated.first],
+    ['second.next', updated.second],
   ];
+  const averaged = [updated.parameters];
   if (statistics.length > 0) {
-    const moved = emitStatistics(b, statistics, running, emitter.batchStatistics, shapes, request.momentum);
+    const moved = emitStatistics(b, statistics, running, emitter.batchStatistics, shapes, request.momentum, frozen);
     named.push(['statistics.next', moved]);
+    averaged.push(moved);
   }
   if (ranges.length > 0) named.push(['ranges.next', scales.emitNext(emitter, ranges)]);
+  if (averageDecay !== undefined) {
+    const values = averaged.length === 1 ? updated.parameters : b.emit('Concat', averaged, { axis: int(0) });
+    named.push(['averages.next', emitAverage(b, 'averages', values, 'averageKeep')]);
+  }
   for (const [name, value] of named) b.emit('Identity', [value], {}, { outputs: [name] });
 
   const outputs = named.map(([name]): ValueInfo => ({ name, dtype: 'float32' }));
@@ -129,7 +142,30 @@ export async function compileProgram(request: ProgramRequest): Promise<TrainingP
     differentiated: parameters.slots.map((slot) => slot.name),
     frozenInitializers: emitter.frozenInitializers,
     states: request.scopes,
+    averageDecay,
   };
+}
+
+/** Clipping, the optimiser's step, and what learned scales need: a learning rate of their own and a floor. */
+function emitUpdate(b: GraphBuilder, request: ProgramRequest, layout: Layout, gradient: string): OptimizerOutputs {
+  const vector = (data: Float32Array, hint: string): string =>
+    b.constant({ dtype: 'float32', shape: [layout.length], data }, hint);
+  const learnsScales = layout.slots.some(({ name }) => isScaleSlot(name));
+  const { clipNorm, scaleRate = 1, decaying = ['weight'] } = request;
+  const rates = perSlot(layout, ({ name }) => (isScaleSlot(name) ? scaleRate : 1));
+  const stepped = emitOptimizer(b, request.optimizer, {
+    parameters: 'parameters',
+    gradient: clipNorm === undefined ? gradient : emitClipped(b, gradient, clipNorm),
+    first: 'first',
+    second: 'second',
+    learningRate: learnsScales ? b.emit('Mul', [vector(rates, 'rates'), 'learningRate']) : 'learningRate',
+    correction1: 'correction1',
+    correction2: 'correction2',
+    decayMask: vector(decayMaskOf(request.network, layout, new Set(decaying)), 'mask'),
+  });
+  if (!learnsScales) return stepped;
+  const floor = perSlot(layout, ({ name }) => (isScaleSlot(name) ? EPSILON : -Infinity));
+  return { ...stepped, parameters: b.emit('Max', [stepped.parameters, vector(floor, 'floor')]) };
 }
 
 function dataInputsOf({ network, scopes, batch, boundaryShapes, targets }: ProgramRequest): readonly ValueInfo[] {

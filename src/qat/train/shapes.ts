@@ -38,9 +38,14 @@ export async function measureShapes({
   lower(probe, network, shapes);
   const lowered = new Set(probe.nodes.flatMap((node) => node.outputs));
   const asked = network.flatMap((node) => node.outputs).filter((name) => lowered.has(name));
-  const outputs = asked.map((name): ValueInfo => ({ name, dtype: 'float32' }));
+  // Shapes, not values, come out: those have one type whatever the values' is, and copy nothing.
+  const outputs = asked.map((name): ValueInfo => {
+    const shape = probe.emit('Shape', [name], {}, { outputs: [`shape.${name}`] });
+    return { name: shape, dtype: 'int64' };
+  });
   const model = encodeModel(probe.finish({ name: 'shapes', opset: TRAINING_OPSET, inputs, outputs }));
-  for (const [name, tensor] of await runOnZeros(model, inputs)) shapes.set(name, tensor.shape);
+  for (const [name, { data }] of await runOnZeros(model, inputs))
+    shapes.set(name.slice('shape.'.length), Array.from(data, Number));
   for (const node of nodes.slice(network.length)) for (const output of node.outputs) shapes.set(output, []);
   return shapes;
 }

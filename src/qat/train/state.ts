@@ -3,14 +3,16 @@
 import type { GraphBuilder } from '../onnx/builder.ts';
 import type { ValueInfo } from '../onnx/ir.ts';
 import type { Network, ParameterRole } from '../network/network.ts';
+import { scaleShape, weightLayout } from '../network/weight-layout.ts';
 import type { Placement } from '../quantize/placement.ts';
 import { elementCount } from '../../support/tensor.ts';
 import type { BatchStatistics, TrainState } from './forward.ts';
 import { emitPack, layoutOf } from './layout.ts';
 import type { Layout, Slot } from './layout.ts';
+import { activationScaleSlot, weightScaleSlot } from './scale-slots.ts';
 
 export interface StateLayouts {
-  /** Weights, biases, γ, β and slopes of the trained scopes. */
+  /** Weights, biases, γ, β and slopes of the trained scopes, and their learned scales. */
   readonly parameters: Layout;
   /** Their running means and variances. */
   readonly statistics: Layout;
@@ -20,32 +22,78 @@ export interface StateLayouts {
 
 const trainableRoles: ReadonlySet<ParameterRole> = new Set(['weight', 'bias', 'gamma', 'beta', 'slope'] as const);
 
+/** Where the scales of trained scopes come from. */
+export interface ScaleSources {
+  /** 'fixed': constants; 'follow': a moving average of the extremes; 'learned': parameters (LSQ). */
+  readonly activationScales: 'fixed' | 'follow' | 'learned';
+  /** 'derived': from the weights of each step; 'learned': parameters (LSQ). */
+  readonly weightScales?: 'derived' | 'learned';
+}
+
 /** Slots in the order of the network's parameters, so that equal requests give equal vectors. */
 export function layoutState(
   network: Network,
   scopes: ReadonlyMap<string, TrainState>,
   placement: Placement,
-  activationScales: 'fixed' | 'follow',
+  { activationScales, weightScales = 'derived' }: ScaleSources,
 ): StateLayouts {
   const trained = (scope: string): boolean => scopes.get(scope)?.trained === true;
+  const gone = foldedAway(network, scopes);
   const slotsOf = (trainable: boolean): readonly Slot[] =>
     network.parameters
-      .filter(({ scope, role }) => trained(scope) && trainableRoles.has(role) === trainable)
+      .filter(({ name, scope, role }) => trained(scope) && !gone.has(name) && trainableRoles.has(role) === trainable)
       .map(({ name, shape }) => ({ name, shape }));
-  const followed =
-    activationScales === 'follow'
-      ? // One scale for several values is not known before all of them are: such scales stay.
-        [...placement.activations.values()].filter(({ scope, range, value }) => trained(scope) && range === value)
-      : [];
+  const activations = [...placement.activations.values()].filter(({ scope }) => trained(scope));
+  const learned: readonly Slot[] = [
+    ...(activationScales === 'learned'
+      ? [...new Set(activations.map(({ range }) => range))].map((range) => ({
+          name: activationScaleSlot(range),
+          shape: [],
+        }))
+      : []),
+    ...(weightScales === 'learned' ? weightScaleSlots(network, placement, trained) : []),
+  ];
+  // One scale that follows the extremes of several values is not known before all of them are: such scales stay.
+  const followed = activationScales === 'follow' ? activations.filter(({ range, value }) => range === value) : [];
   return {
-    parameters: layoutOf(slotsOf(true)),
+    parameters: layoutOf([...slotsOf(true), ...learned]),
     statistics: layoutOf(slotsOf(false)),
     ranges: layoutOf(followed.map(({ value }) => ({ name: value, shape: [2] }))),
   };
 }
 
+function weightScaleSlots(
+  network: Network,
+  placement: Placement,
+  trained: (scope: string) => boolean,
+): readonly Slot[] {
+  return network.units.flatMap((unit) => {
+    if (unit.kind !== 'layer' || !trained(unit.scope) || !placement.weights.has(unit.weight)) return [];
+    const shape = network.graph.initializers.get(unit.weight)?.shape ?? [];
+    return [{ name: weightScaleSlot(unit.weight), shape: scaleShape(weightLayout(unit.node, shape), shape.length) }];
+  });
+}
+
+/** Where batch norm is folded at prepare, the layer has a weight and β left; the rest stands at the identity. */
+function foldedAway(network: Network, scopes: ReadonlyMap<string, TrainState>): ReadonlySet<string> {
+  const gone = new Set<string>();
+  for (const unit of network.units) {
+    if (unit.kind !== 'layer' || unit.norm === undefined || scopes.get(unit.scope)?.batchNorm !== 'folded') continue;
+    const [, gamma, , mean, variance] = unit.norm.inputs as [string, string, string, string, string];
+    for (const name of [unit.bias, gamma, mean, variance]) if (name !== undefined) gone.add(name);
+  }
+  return gone;
+}
+
+export interface MoreState {
+  /** Whether averages of parameters and running statistics are kept. */
+  readonly averages: boolean;
+  /** Whether batch norms can be frozen while the program runs. */
+  readonly switchesBatchNorm: boolean;
+}
+
 /** The program's inputs besides its data: vectors (left out where empty), then scalars. */
-export function stateInputs({ parameters, statistics, ranges }: StateLayouts): readonly ValueInfo[] {
+export function stateInputs({ parameters, statistics, ranges }: StateLayouts, more: MoreState): readonly ValueInfo[] {
   const vector = (name: string, { length }: Layout): readonly ValueInfo[] =>
     length === 0 ? [] : [{ name, dtype: 'float32', shape: [length] }];
   const scalar = (name: string): ValueInfo => ({ name, dtype: 'float32', shape: [] });
@@ -55,28 +103,40 @@ export function stateInputs({ parameters, statistics, ranges }: StateLayouts): r
     ...vector('second', parameters),
     ...vector('statistics', statistics),
     ...vector('ranges', ranges),
+    ...(more.averages ? vector('averages', { slots: [], length: parameters.length + statistics.length }) : []),
     scalar('learningRate'),
     scalar('correction1'),
     scalar('correction2'),
     ...(ranges.length === 0 ? [] : [scalar('averagingConstant')]),
+    ...(more.averages ? [scalar('averageKeep')] : []),
+    ...(more.switchesBatchNorm ? [scalar('batchNormFrozen')] : []),
   ];
 }
 
-/** 1 where weight decay acts: on weights, not on biases, γ and β. */
-export function decayMaskOf(network: Network, layout: Layout): Float32Array {
+/** 1 where weight decay acts: on parameters of the `decaying` roles; never on scales. */
+export function decayMaskOf(network: Network, layout: Layout, decaying: ReadonlySet<ParameterRole>): Float32Array {
   const roles = new Map(network.parameters.map(({ name, role }) => [name, role]));
-  const mask = new Float32Array(layout.length);
+  return perSlot(layout, ({ name }) => {
+    const role = roles.get(name);
+    return role !== undefined && decaying.has(role) ? 1 : 0;
+  });
+}
+
+/** A vector in the layout, of one value for each slot. */
+export function perSlot(layout: Layout, valueOf: (slot: Slot) => number): Float32Array {
+  const vector = new Float32Array(layout.length);
   let offset = 0;
   for (const slot of layout.slots) {
     const size = elementCount(slot.shape);
-    if (roles.get(slot.name) === 'weight') mask.fill(1, offset, offset + size);
+    vector.fill(valueOf(slot), offset, offset + size);
     offset += size;
   }
-  return mask;
+  return vector;
 }
 
 /**
  * running ← (1 − m)·running + m·batch, the variance unbiased (M/(M − 1)), as PyTorch does.
+ * @param frozen a scalar of the graph: 1 where they stand still.
  * @returns the vector of all running statistics; those that no batch norm moved as they came.
  */
 export function emitStatistics(
@@ -86,6 +146,7 @@ export function emitStatistics(
   batches: readonly BatchStatistics[],
   shapes: ReadonlyMap<string, readonly number[]>,
   momentum: number,
+  frozen?: string,
 ): string {
   const next = new Map<string, string>();
   for (const { norm, mean, variance, observedValue } of batches) {
@@ -96,8 +157,11 @@ export function emitStatistics(
       [meanName, mean, 1],
       [varianceName, variance, count / Math.max(count - 1, 1)],
     ] as const) {
-      const kept = b.emit('Mul', [running.get(name) as string, b.scalar(1 - momentum)]);
-      next.set(name, b.emit('Add', [kept, b.emit('Mul', [batch, b.scalar(momentum * factor)])]));
+      const before = running.get(name) as string;
+      const kept = b.emit('Mul', [before, b.scalar(1 - momentum)]);
+      const moved = b.emit('Add', [kept, b.emit('Mul', [batch, b.scalar(momentum * factor)])]);
+      const held = frozen === undefined ? undefined : b.emit('Greater', [frozen, b.scalar(0.5)]);
+      next.set(name, held === undefined ? moved : b.emit('Where', [held, before, moved]));
     }
   }
   return emitPack(b, layout, ({ name }) => next.get(name) ?? (running.get(name) as string));

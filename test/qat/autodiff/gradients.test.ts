@@ -23,17 +23,32 @@ interface GradientCase {
 /** Largest difference over largest reference, for outputs and every gradient. */
 const TOLERANCE = 1e-5;
 
-const golden = readGolden<GradientCase>('gradients.safetensors');
-const floatAttributes: ReadonlySet<string> = new Set(['epsilon']);
+const files = ['gradients.safetensors', 'losses.safetensors'].map((name) => readGolden<GradientCase>(name));
+const golden = {
+  cases: files.flatMap(({ cases }) => cases),
+  tensor: (name: string): Tensor => (files.find((file) => file.has(name)) ?? files[0])?.tensor(name) as Tensor,
+};
+const floatAttributes: ReadonlySet<string> = new Set([
+  'epsilon',
+  'alpha',
+  'beta',
+  'gamma',
+  'smooth',
+  'temperature',
+  'label_smoothing',
+]);
+const floatsAttributes: ReadonlySet<string> = new Set(['class_weights', 'positive_weights']);
 /** Outputs beyond the first, in the operator's order. */
 const extraOutputs: { readonly [rule: string]: readonly string[] } = {
   'headgate.BatchNormTrain': ['mean', 'variance'],
+  'headgate.BatchNormSwitch': ['mean', 'variance', 'usedMean', 'usedVariance'],
   'headgate.FakeQuant': ['steps'],
+  'headgate.LearnedFakeQuant': ['ratio'],
 };
 
 function attributeOf(name: string, value: number | string | readonly number[]): Attribute {
   if (typeof value === 'string') return text(value);
-  if (typeof value !== 'number') return ints(value);
+  if (typeof value !== 'number') return floatsAttributes.has(name) ? { kind: 'floats', value } : ints(value);
   return floatAttributes.has(name) ? float(value) : int(value);
 }
 
@@ -46,7 +61,7 @@ async function run(test: GradientCase, optimisation: Optimisation): Promise<Read
     domain: split < 0 ? '' : test.rule.slice(0, split),
     name: test.name,
     inputs: test.inputs,
-    outputs: ['y', ...extra],
+    outputs: ['y', ...extra.map((name) => `out.${name}`)],
     attributes: Object.fromEntries(
       Object.entries(test.attributes).map(([key, value]) => [key, attributeOf(key, value)]),
     ),
@@ -65,21 +80,21 @@ async function run(test: GradientCase, optimisation: Optimisation): Promise<Read
   const shapes = new Map<string, readonly number[]>();
   for (const input of test.inputs) {
     const tensor = golden.tensor(`${test.name}/in.${input}`);
-    if (test.wanted.includes(input) || tensor.dtype === 'int32') feeds.set(input, tensor);
+    if (test.wanted.includes(input) || tensor.dtype === 'int32' || input === 'frozen') feeds.set(input, tensor);
     else b.initializers.set(input, tensor);
     shapes.set(input, tensor.shape);
   }
   for (const value of ['y', 'z', 'upstream']) shapes.set(value, golden.tensor(`${test.name}/upstream`).shape);
   lower(b, [node, weigh], shapes);
   const gradients = differentiate(b, [node, weigh], shapes, 'z', test.wanted);
-  const asked = new Map([['out', 'y'], ...extra.map((name) => [`extra.${name}`, name] as const)]);
+  const asked = new Map([['out', 'y'], ...extra.map((name) => [`extra.${name}`, `out.${name}`] as const)]);
   for (const [input, gradient] of gradients) asked.set(`grad.${input}`, gradient);
   const results = await runBuilder(b, feeds, [...asked.values()], { optimisation });
   return new Map([...asked].map(([name, value]) => [name, results.get(value) as Tensor]));
 }
 
 function compared(test: GradientCase): readonly string[] {
-  const extra = test.rule === 'headgate.BatchNormTrain' ? ['extra.mean', 'extra.variance'] : [];
+  const extra = test.rule.startsWith('headgate.BatchNorm') ? ['extra.mean', 'extra.variance'] : [];
   return ['out', ...extra, ...test.wanted.map((input) => `grad.${input}`)];
 }
 

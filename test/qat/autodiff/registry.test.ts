@@ -11,7 +11,9 @@ import { tolerances } from './tolerances.ts';
 
 /** Operators of headgate's own, whose cases and tolerance stand in gradients.test.ts. */
 const own = 'headgate.';
-const ownCases = readGolden<{ readonly rule: string }>('gradients.safetensors').cases;
+const ownCases = ['gradients.safetensors', 'losses.safetensors'].flatMap(
+  (file) => readGolden<{ readonly rule: string }>(file).cases,
+);
 const withGradient = [...gradientRules].filter(([, rule]) => rule.kind === 'gradient').map(([name]) => name);
 const standard = withGradient.filter((name) => !name.startsWith(own));
 

@@ -1,6 +1,7 @@
 // One training step of a whole small network against PyTorch: losses, the gradient of every parameter, running statistics;
 // in float, on a frozen backbone, and with fake-quant.
 import { describe, expect, it } from 'vitest';
+import { foldIntoWeights } from '../../../src/qat/network/fold.ts';
 import { BACKBONE } from '../../../src/qat/network/network.ts';
 import { placeQuantizers } from '../../../src/qat/quantize/placement.ts';
 import type { Range } from '../../../src/qat/quantize/checkpoint.ts';
@@ -20,7 +21,10 @@ import { BATCH, BOUNDARY, smallNetwork, targets } from '../networks.ts';
 interface NetworkCase {
   readonly name: string;
   readonly state: 'FLOAT' | 'QAT';
-  readonly batchNorm: 'train' | 'frozen';
+  readonly batchNorm: TrainState['batchNorm'];
+  readonly inclusive?: true;
+  readonly learned?: true;
+  readonly switched?: true;
   readonly profile?: {
     readonly w: number;
     readonly a: number;
@@ -43,6 +47,11 @@ const TOLERANCE = 1e-5;
 const TOLERANCE_16_BITS = 5e-4;
 /** Of the largest gradient of all: below it a reference is zero but for rounding (a bias before training batch norm). */
 const ZERO = 1e-7;
+/**
+ * Of the largest gradient of an activation's scale: each is one number, a sum in which saturated values of either sign nearly
+ * cancel.
+ */
+const TOLERANCE_SCALES = 1e-4;
 const DISTILL_WEIGHT = 2;
 
 /** Momentum 0, decay 0: the momentum buffer after a step is that step's gradient. */
@@ -116,13 +125,22 @@ async function takeStep(test: NetworkCase): Promise<Step> {
       }))
     : [];
   const used = targets.filter(({ name }) => losses.some(({ target }) => target === name));
+  const start = test.batchNorm === 'folded' ? foldIntoWeights(network.units, parameters) : parameters;
+  const weightScales = new Map(
+    [...placement.weights.keys()].flatMap((weight) =>
+      test.learned === true ? [[weight, golden.floats(`${test.name}/weight-scale:${weight}`)] as const] : [],
+    ),
+  );
   const program = await compileProgram({
     network,
     scopes,
     placement,
-    constants: parameters,
+    constants: start,
     ranges,
-    activationScales: 'fixed',
+    activationScales: test.learned === true ? 'learned' : 'fixed',
+    weightScales: test.learned === true ? 'learned' : 'derived',
+    straightThrough: test.inclusive === true ? 'inclusive' : 'masked',
+    switchesBatchNorm: test.switched === true,
     losses,
     targets: [...used, ...boundaryTargets],
     batch: BATCH,
@@ -133,8 +151,12 @@ async function takeStep(test: NetworkCase): Promise<Step> {
   const data = new Map<string, Tensor>(
     program.dataInputs.map(({ name }) => [name, golden.tensor(`${test.name}/${name}`)]),
   );
-  const trainer = await Trainer.start(program, gradientOnly, 1, { parameters, ranges });
-  const values = await trainer.step(data, { learningRate: 0, averagingConstant: 0 });
+  const trainer = await Trainer.start(program, gradientOnly, 1, { parameters: start, ranges, weightScales });
+  const values = await trainer.step(data, {
+    learningRate: 0,
+    averagingConstant: 0,
+    batchNormFrozen: test.switched === true,
+  });
   const { first, statistics } = trainer.state;
   await trainer.release();
   return {
@@ -169,9 +191,14 @@ describe.each(golden.cases)('a training step agrees with PyTorch: $name', (test)
       [...gradients].map(([name, { data }]) => [name, goldenGradient(test, name, data.length)]),
     );
     const floor = ZERO * Math.max(...[...references.values()].map(largest));
+    const scales = [...references].filter(([name]) => name.startsWith('activation-scale:'));
+    const largestScale = Math.max(...scales.map(([, reference]) => largest(reference)));
     for (const [name, { data }] of gradients) {
       const reference = references.get(name) as Float32Array;
-      if (largest(reference) < floor) expect(largest(data), name).toBeLessThanOrEqual(floor);
+      if (name.startsWith('activation-scale:')) {
+        const difference = Math.abs((data[0] as number) - (reference[0] as number));
+        expect(difference / largestScale, name).toBeLessThanOrEqual(TOLERANCE_SCALES);
+      } else if (largest(reference) < floor) expect(largest(data), name).toBeLessThanOrEqual(floor);
       else
         expect(relativeDifference(data, reference), name).toBeLessThanOrEqual(
           test.profile?.a === 16 ? TOLERANCE_16_BITS : TOLERANCE,

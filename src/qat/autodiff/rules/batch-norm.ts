@@ -1,7 +1,10 @@
 // Batch normalisation. In evaluation form an affine map with constant statistics; in training form
-// `headgate.BatchNormTrain(x, gamma, beta) → y, mean, variance` with the batch's own (biased) variance.
+// `headgate.BatchNormTrain(x, gamma, beta) → y, mean, variance` with the batch's own (biased) variance, and
+// `headgate.BatchNormSwitch(x, gamma, beta, mean, variance, frozen) → y, batch mean, batch variance, used mean, used variance`,
+// which normalises with the given statistics where the scalar `frozen` is 1, and as BatchNormTrain where it is 0.
 // dx = γ·invstd/M · (M·dy − Σdy − x̂·Σ(dy·x̂)) with M = N·H·W (Ioffe and Szegedy 2015).
 import { float, floatOf, int, intOf } from '../../onnx/ir.ts';
+import type { IrNode } from '../../onnx/ir.ts';
 import type { GraphBuilder } from '../../onnx/builder.ts';
 import { axesFrom, GradientError, sizeOf } from '../rule.ts';
 import type { GradientRule } from '../rule.ts';
@@ -9,45 +12,94 @@ import type { GradientRule } from '../rule.ts';
 export const batchNormTrain: GradientRule = {
   kind: 'gradient',
   lower: ({ b, node }) => {
-    const [x, gamma, beta] = node.inputs as [string, string, string];
-    // The runtime writes the "running" outputs into the buffers of the running inputs, even of initializers: each must
-    // have a buffer that nothing else reads, and two nodes that common-subexpression elimination cannot merge.
-    const noMean = b.emit('Sub', [gamma, gamma]);
-    const noVariance = b.emit('Sub', [beta, beta]);
-    // momentum 0: the "running" outputs are the batch's own statistics.
-    b.emitAll(
-      'BatchNormalization',
-      [x, gamma, beta, noMean, noVariance],
-      { training_mode: int(1), momentum: float(0), epsilon: float(floatOf(node, 'epsilon', 1e-5)) },
-      { outputs: node.outputs },
-    );
+    emitBatchStatistics(b, node, node.outputs);
   },
   backward: ({ b, node, shapeOf, upstream: [dy] }) => {
     if (dy === undefined) return [];
-    const [x, gamma] = node.inputs as [string, string];
     const [, mean, variance] = node.outputs as [string, string, string];
-    const shape = shapeOf(x);
-    const channels = shape[1] as number;
-    const rank = shape.length;
-    const epsilon = floatOf(node, 'epsilon', 1e-5);
-    const invStd = b.emit('Reciprocal', [b.emit('Sqrt', [b.emit('Add', [variance, b.scalar(epsilon)])])]);
-    const sumDy = channelSum(b, dy, rank);
-    const centred = b.emit('Sub', [channelSum(b, b.emit('Mul', [dy, x]), rank), b.emit('Mul', [mean, sumDy])]);
-    const dGamma = b.emit('Mul', [centred, invStd]);
-    const scale = b.emit('Mul', [gamma, invStd]);
-    const count = b.scalar(sizeOf(shape) / channels);
-    const slope = b.emit('Neg', [b.emit('Div', [b.emit('Mul', [b.emit('Mul', [scale, invStd]), dGamma]), count])]);
-    const offset = b.emit('Neg', [b.emit('Div', [b.emit('Mul', [scale, sumDy]), count])]);
-    const zeros = b.floats(Array.from({ length: channels }, () => 0));
-    const ones = b.floats(Array.from({ length: channels }, () => 1));
-    const exact = { epsilon: float(0) };
-    const dx = b.emit('Add', [
-      b.emit('BatchNormalization', [dy, scale, offset, zeros, ones], exact),
-      b.emit('BatchNormalization', [x, slope, zeros, mean, ones], exact),
-    ]);
-    return [dx, dGamma, sumDy];
+    return throughStatistics({ b, node, shapeOf, dy }, mean, variance);
   },
 };
+
+export const batchNormSwitch: GradientRule = {
+  kind: 'gradient',
+  lower: ({ b, node }) => {
+    const [x, gamma, beta, mean, variance, frozen] = node.inputs as [string, string, string, string, string, string];
+    const [y, batchMean, batchVariance, usedMean, usedVariance] = node.outputs as [
+      string,
+      string,
+      string,
+      string,
+      string,
+    ];
+    emitBatchStatistics(b, node, [b.fresh('unused'), batchMean, batchVariance]);
+    const held = b.emit('Greater', [frozen, b.scalar(0.5)]);
+    b.emit('Where', [held, mean, batchMean], {}, { outputs: [usedMean] });
+    b.emit('Where', [held, variance, batchVariance], {}, { outputs: [usedVariance] });
+    const attributes = { epsilon: float(floatOf(node, 'epsilon', 1e-5)) };
+    b.emit('BatchNormalization', [x, gamma, beta, usedMean, usedVariance], attributes, { outputs: [y] });
+  },
+  backward: ({ b, node, shapeOf, upstream: [dy] }) => {
+    if (dy === undefined) return [];
+    const [, , , usedMean, usedVariance] = node.outputs as [string, string, string, string, string];
+    const moving = b.emit('Sub', [b.scalar(1), node.inputs[5] as string]);
+    return throughStatistics({ b, node, shapeOf, dy }, usedMean, usedVariance, moving);
+  },
+};
+
+/** The runtime's own training form: normalised values, and the batch's mean and biased variance. */
+function emitBatchStatistics(b: GraphBuilder, node: IrNode, outputs: readonly string[]): void {
+  const [x, gamma, beta] = node.inputs as [string, string, string];
+  // The runtime writes the "running" outputs into the buffers of the running inputs, even of initializers: each must
+  // have a buffer that nothing else reads, and two nodes that common-subexpression elimination cannot merge.
+  const noMean = b.emit('Sub', [gamma, gamma]);
+  const noVariance = b.emit('Sub', [beta, beta]);
+  // momentum 0: the "running" outputs are the batch's own statistics.
+  b.emitAll(
+    'BatchNormalization',
+    [x, gamma, beta, noMean, noVariance],
+    { training_mode: int(1), momentum: float(0), epsilon: float(floatOf(node, 'epsilon', 1e-5)) },
+    { outputs },
+  );
+}
+
+interface Through {
+  readonly b: GraphBuilder;
+  readonly node: IrNode;
+  readonly dy: string;
+  shapeOf(value: string): readonly number[];
+}
+
+/** @param moving 1 where the statistics depend on x, 0 where they are constant; always 1 without it. */
+function throughStatistics(
+  { b, node, shapeOf, dy }: Through,
+  mean: string,
+  variance: string,
+  moving?: string,
+): readonly string[] {
+  const [x, gamma] = node.inputs as [string, string];
+  const shape = shapeOf(x);
+  const channels = shape[1] as number;
+  const rank = shape.length;
+  const epsilon = floatOf(node, 'epsilon', 1e-5);
+  const invStd = b.emit('Reciprocal', [b.emit('Sqrt', [b.emit('Add', [variance, b.scalar(epsilon)])])]);
+  const sumDy = channelSum(b, dy, rank);
+  const centred = b.emit('Sub', [channelSum(b, b.emit('Mul', [dy, x]), rank), b.emit('Mul', [mean, sumDy])]);
+  const dGamma = b.emit('Mul', [centred, invStd]);
+  const scale = b.emit('Mul', [gamma, invStd]);
+  const count = b.scalar(sizeOf(shape) / channels);
+  const whereMoving = (value: string): string => (moving === undefined ? value : b.emit('Mul', [value, moving]));
+  const slope = b.emit('Neg', [b.emit('Div', [b.emit('Mul', [b.emit('Mul', [scale, invStd]), dGamma]), count])]);
+  const offset = b.emit('Neg', [b.emit('Div', [b.emit('Mul', [scale, sumDy]), count])]);
+  const zeros = b.floats(Array.from({ length: channels }, () => 0));
+  const ones = b.floats(Array.from({ length: channels }, () => 1));
+  const exact = { epsilon: float(0) };
+  const dx = b.emit('Add', [
+    b.emit('BatchNormalization', [dy, scale, whereMoving(offset), zeros, ones], exact),
+    b.emit('BatchNormalization', [x, whereMoving(slope), zeros, mean, ones], exact),
+  ]);
+  return [dx, dGamma, sumDy];
+}
 
 /** Evaluation form: y = (x − mean)·γ/√(variance + ε) + β, statistics constant. */
 export const batchNormalization: GradientRule = {
