@@ -2,7 +2,8 @@
 // The same check runs on what users bring and on what is read back from the store.
 import { DataError } from './data-error.ts';
 import { boxColumns, boxRow } from './dataset.ts';
-import type { Dataset, Target } from './dataset.ts';
+import type { Dataset, Target, ValuesTarget } from './dataset.ts';
+import { elementCount } from '../support/tensor.ts';
 
 /** @throws DataError naming the first thing that is wrong, with its index. */
 export function checkDataset(dataset: Dataset): Dataset {
@@ -36,6 +37,8 @@ function checkTarget(what: string, dataset: Dataset, target: Target): void {
       return checkMask(what, dataset, target.values, target.classes.length, target.ignore);
     case 'class':
       return checkClasses(what, dataset.count, target.values, target.classes.length);
+    case 'values':
+      return checkValues(what, dataset.count, target);
   }
 }
 
@@ -83,4 +86,16 @@ function checkClasses(what: string, count: number, values: Int32Array, classes: 
   if (values.length !== count) throw new DataError(`${what}: ${values.length} labels for ${count} images`);
   const at = values.findIndex((value) => value < 0 || value >= classes);
   if (at >= 0) throw new DataError(`${what}: image ${at} has class ${values[at]}; there are ${classes}`);
+}
+
+function checkValues(what: string, count: number, { classes, shape, values }: ValuesTarget): void {
+  if ((shape.length !== 1 && shape.length !== 3) || shape[0] !== classes.length) {
+    throw new DataError(
+      `${what} needs [N, ${classes.length}] or [N, ${classes.length}, H, W] values, one channel a class`,
+    );
+  }
+  const each = elementCount(shape);
+  if (values.length !== count * each) throw new DataError(`${what} does not fill [${[count, ...shape].join(', ')}]`);
+  const at = values.findIndex((value) => !Number.isFinite(value));
+  if (at >= 0) throw new DataError(`${what}: image ${Math.floor(at / each)} holds ${values[at]}`);
 }

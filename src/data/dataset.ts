@@ -33,7 +33,18 @@ export interface ClassTarget {
   readonly values: Int32Array;
 }
 
-export type Target = BoxTarget | MaskTarget | ClassTarget;
+/** Numbers to be regressed: a vector per image, or a map such as depth. */
+export interface ValuesTarget {
+  readonly kind: 'values';
+  /** What each channel (the first dimension after the image's) is. */
+  readonly classes: readonly string[];
+  /** Of one image: [C], or [C, H, W]. */
+  readonly shape: readonly number[];
+  /** [N, …shape] */
+  readonly values: Float32Array;
+}
+
+export type Target = BoxTarget | MaskTarget | ClassTarget | ValuesTarget;
 
 export interface Dataset {
   readonly name: string;

@@ -1,6 +1,7 @@
 // The parts that every described data set shares.
 import type { Dataset, Normalisation, Target } from './dataset.ts';
 import { boxColumns } from './dataset.ts';
+import { elementCount } from '../support/tensor.ts';
 import type { JsonReader } from './json-reader.ts';
 
 /** One split of a description, still unread. */
@@ -57,5 +58,7 @@ function limitedTarget({ height, width }: Dataset, target: Target, limit: number
       return { ...target, values: target.values.slice(0, limit * height * width) };
     case 'class':
       return { ...target, values: target.values.slice(0, limit) };
+    case 'values':
+      return { ...target, values: target.values.slice(0, limit * elementCount(target.shape)) };
   }
 }

@@ -95,7 +95,7 @@ interface Sizes {
 
 /** Shared with NPY data sets of users, whose arrays have the same form. */
 export async function readTarget(folder: string, json: JsonReader, { count, height, width }: Sizes): Promise<Target> {
-  const kind = json.at('kind').oneOf(['boxes', 'mask', 'class']);
+  const kind = json.at('kind').oneOf(['boxes', 'mask', 'class', 'values']);
   const file = json.at('file').string();
   const classes = json.at('classes').strings();
   switch (kind) {
@@ -115,26 +115,31 @@ export async function readTarget(folder: string, json: JsonReader, { count, heig
     }
     case 'class':
       return { kind, classes, values: (await readArray(folder, file, 'int32', [count])).data as Int32Array };
+    case 'values': {
+      const { shape, data } = await readArray(folder, file, 'float32', undefined);
+      if (shape[0] !== count) throw new DataError(`${file} holds ${shape[0] ?? 0} rows for ${count} images`);
+      return { kind, classes, shape: shape.slice(1), values: data as Float32Array };
+    }
   }
 }
 
-/** An NPY file of the given type; undefined sizes are free. */
+/** An NPY file of the given type; undefined sizes are free, and so is the whole shape where it is undefined. */
 export async function readArray(
   folder: string,
   file: string,
   dtype: DType,
-  shape: readonly (number | undefined)[],
+  shape: readonly (number | undefined)[] | undefined,
 ): Promise<Tensor> {
   const bytes = await readFile(await inside(folder, file, descriptionFile));
   const read = decodeNpy(bytes);
   if (!read.ok) throw new DataError(`${file} ${read.error}`);
   const { value } = read;
   const fits =
-    value.dtype === dtype &&
-    value.shape.length === shape.length &&
-    shape.every((size, axis) => size === undefined || size === value.shape[axis]);
-  if (!fits) {
-    const wanted = shape.map((size) => size ?? '*').join(', ');
+    shape === undefined ||
+    (value.shape.length === shape.length &&
+      shape.every((size, axis) => size === undefined || size === value.shape[axis]));
+  if (!fits || value.dtype !== dtype) {
+    const wanted = shape?.map((size) => size ?? '*').join(', ') ?? '…';
     throw new DataError(`${file} holds ${value.dtype} [${value.shape.join(', ')}]; ${dtype} [${wanted}] is needed`);
   }
   return value;
@@ -148,5 +153,7 @@ function targetTensor({ count, height, width }: Dataset, target: Target): Tensor
       return { dtype: 'uint8', shape: [count, height, width], data: target.values };
     case 'class':
       return { dtype: 'int32', shape: [count], data: target.values };
+    case 'values':
+      return { dtype: 'float32', shape: [count, ...target.shape], data: target.values };
   }
 }

@@ -3,18 +3,20 @@ import { floatTensor } from '../support/tensor.ts';
 import type { FloatTensor, Tensor } from '../support/tensor.ts';
 import { DataError } from './data-error.ts';
 import { boxRow } from './dataset.ts';
-import type { BoxTarget, ClassTarget, Dataset, MaskTarget, Target } from './dataset.ts';
+import type { BoxTarget, ClassTarget, Dataset, MaskTarget, Target, ValuesTarget } from './dataset.ts';
 
 /** How a task wants a target of the data set (named `target`) laid out. */
 export type TargetRequest =
   | { readonly form: 'heatmap'; readonly target: string; readonly stride: number }
   | { readonly form: 'mask'; readonly target: string; readonly stride: number }
-  | { readonly form: 'class'; readonly target: string };
+  | { readonly form: 'class'; readonly target: string }
+  | { readonly form: 'values'; readonly target: string; readonly stride: number };
 
 /**
  * heatmap: float32 [B, classes, ceil(H/stride), ceil(W/stride)];
  * mask: int32 [B, ceil(H/stride), ceil(W/stride)], every stride-th pixel from 0, ignored pixels keep the ignore value;
- * class: int32 [B].
+ * class: int32 [B];
+ * values: float32 [B, …], of maps every stride-th value from 0.
  */
 export function buildTargets(dataset: Dataset, indices: ArrayLike<number>, request: TargetRequest): Tensor {
   switch (request.form) {
@@ -30,7 +32,47 @@ export function buildTargets(dataset: Dataset, indices: ArrayLike<number>, reque
       );
       return { dtype: 'int32', shape: [indices.length], data };
     }
+    case 'values':
+      return buildValues(indices, valuesTarget(dataset, request.target), request.stride);
   }
+}
+
+/** How a target of its kind is compared where the loss leaves it open. */
+export function requestOf(dataset: Dataset, target: string, stride: number): TargetRequest {
+  switch (findTarget(dataset, target).kind) {
+    case 'boxes':
+      return { form: 'heatmap', target, stride };
+    case 'mask':
+      return { form: 'mask', target, stride };
+    case 'class':
+      return { form: 'class', target };
+    case 'values':
+      return { form: 'values', target, stride };
+  }
+}
+
+export function valuesTarget(dataset: Dataset, name: string): ValuesTarget {
+  const target = findTarget(dataset, name);
+  if (target.kind !== 'values') throw wrongKind(dataset, name, target, 'values');
+  return target;
+}
+
+function buildValues(indices: ArrayLike<number>, target: ValuesTarget, stride: number): FloatTensor {
+  const [channels = 1, height = 1, width = 1] = target.shape;
+  const isMap = target.shape.length === 3;
+  const [rows, columns] = isMap ? [Math.ceil(height / stride), Math.ceil(width / stride)] : [1, 1];
+  const data = new Float32Array(indices.length * channels * rows * columns);
+  let to = 0;
+  for (let place = 0; place < indices.length; place++) {
+    const first = (indices[place] as number) * channels * height * width;
+    for (let channel = 0; channel < channels; channel++) {
+      for (let row = 0; row < rows; row++) {
+        const line = first + (channel * height + row * stride) * width;
+        for (let column = 0; column < columns; column++) data[to++] = target.values[line + column * stride] as number;
+      }
+    }
+  }
+  return floatTensor([indices.length, channels, ...(isMap ? [rows, columns] : [])], data);
 }
 
 export function boxTarget(dataset: Dataset, name: string): BoxTarget {

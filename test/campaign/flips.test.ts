@@ -59,6 +59,7 @@ test('a flipped bit or a cut in a training’s resume state is found, wherever i
     second: vector(),
     statistics: vector(),
     ranges: vector(),
+    averages: vector(),
   };
   const state = { trainer, lossSums: { focal: 0.5 }, epochs: [{ focal: 0.7 }] };
   try {

@@ -2,6 +2,7 @@
 // Data order needs no state: it follows from seed and epoch.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { stateVectors } from '../../qat/train/trainer.ts';
 import type { TrainerState } from '../../qat/train/trainer.ts';
 import { writeFileAtomic } from '../../support/atomic-file.ts';
 import { digestBytes, digestJson } from '../../support/digest.ts';
@@ -19,15 +20,14 @@ export interface ResumeState {
 
 const FILE = 'state.safetensors';
 const FORMAT = 'headgate-resume';
-const vectors = ['parameters', 'first', 'second', 'statistics', 'ranges'] as const;
 
 export async function saveResumeState(folder: string, state: ResumeState): Promise<void> {
   const tensors = new Map(
-    vectors.map((name) => [name, floatTensor([state.trainer[name].length], state.trainer[name])]),
+    stateVectors.map((name) => [name, floatTensor([state.trainer[name].length], state.trainer[name])]),
   );
   const { lossSums, epochs } = state;
   const progress = JSON.stringify({ step: state.trainer.step, lossSums, epochs });
-  const metadata = { format: FORMAT, version: '2', progress, seal: sealOf(tensors, progress) };
+  const metadata = { format: FORMAT, version: '3', progress, seal: sealOf(tensors, progress) };
   await writeFileAtomic(join(folder, FILE), encodeSafetensors({ tensors, metadata }));
 }
 
@@ -47,16 +47,16 @@ export async function loadResumeState(
   // The state is no object of the store: no digest names it, so it carries its own.
   if (metadata['seal'] !== sealOf(tensors, metadata['progress'])) return undefined;
   const progress = progressOf(metadata['progress']);
-  const sound = vectors.every((name) => {
+  const sound = stateVectors.every((name) => {
     const tensor = tensors.get(name);
     return tensor?.dtype === 'float32' && tensor.data.length === like[name].length;
   });
   if (progress === undefined || !sound) return undefined;
-  const vector = (name: (typeof vectors)[number]): Float32Array => tensors.get(name)?.data as Float32Array;
-  const [parameters, first, second] = [vector('parameters'), vector('first'), vector('second')];
-  const [statistics, ranges] = [vector('statistics'), vector('ranges')];
+  const vector = (name: (typeof stateVectors)[number]): Float32Array => tensors.get(name)?.data as Float32Array;
   const { step, ...means } = progress;
-  return { trainer: { step, parameters, first, second, statistics, ranges }, ...means };
+  const [parameters, first, second] = [vector('parameters'), vector('first'), vector('second')];
+  const [statistics, ranges, averages] = [vector('statistics'), vector('ranges'), vector('averages')];
+  return { trainer: { step, parameters, first, second, statistics, ranges, averages }, ...means };
 }
 
 function sealOf(tensors: ReadonlyMap<string, Tensor>, progress = ''): string {

@@ -4,7 +4,9 @@ import type { BootstrapSettings } from '../../qat/metrics/bootstrap.ts';
 import type { Observer } from '../../qat/quantize/observers.ts';
 import type { Profile } from '../../qat/quantize/scheme.ts';
 import type { OptimizerSettings } from '../../qat/train/optimizer.ts';
-import type { Schedule } from '../../qat/train/schedule.ts';
+import type { FreezePoint, Schedule } from '../../qat/train/schedule.ts';
+import type { Augmentation } from '../../data/augment.ts';
+import type { ParameterRole } from '../../qat/network/network.ts';
 
 export interface TaskSettings {
   readonly name: string;
@@ -14,7 +16,7 @@ export interface TaskSettings {
   readonly target: string;
   readonly stride: number;
   readonly classes?: number;
-  readonly loss: { readonly kind: 'focal-heatmap' } | { readonly kind: 'cross-entropy'; readonly ignore?: number };
+  readonly loss: LossSettings;
   readonly metric:
     | {
         readonly kind: 'centre-map';
@@ -26,17 +28,45 @@ export interface TaskSettings {
     | { readonly kind: 'miou' };
 }
 
+export type LossSettings =
+  | { readonly kind: 'focal-heatmap' }
+  | {
+      readonly kind: 'cross-entropy';
+      readonly ignore?: number;
+      readonly classWeights?: readonly number[];
+      readonly labelSmoothing?: number;
+    }
+  | { readonly kind: 'bce'; readonly positiveWeights?: readonly number[] }
+  | { readonly kind: 'focal'; readonly alpha?: number; readonly gamma?: number }
+  | { readonly kind: 'dice'; readonly activation?: 'softmax' | 'sigmoid'; readonly smooth?: number }
+  | { readonly kind: 'l1' | 'mse' }
+  | { readonly kind: 'smooth-l1'; readonly beta?: number }
+  /** The graph comes as the input `loss[<task>]`. */
+  | { readonly kind: 'onnx' };
+
 export interface TrainingSettings {
   readonly epochs: number;
   readonly batch: number;
   readonly learningRate: number;
   readonly schedule: Schedule;
-  readonly optimizer: OptimizerSettings;
+  readonly optimizer: OptimizerSettings & { readonly decays?: readonly ParameterRole[] };
+  /** Largest Euclidean norm of the gradient. */
+  readonly clipNorm?: number;
+  readonly ema?: { readonly decay: number };
+  readonly freezeBatchNormAfter?: FreezePoint;
+  readonly augment?: Augmentation;
 }
 
+/** Distance to a teacher's outputs. */
+export type DistanceSettings = { readonly kind: 'mse' } | { readonly kind: 'kl'; readonly temperature?: number };
+
 export interface TrainSettings {
-  readonly train: readonly ('backbone' | 'head')[];
-  readonly task: TaskSettings;
+  readonly train: readonly ('backbone' | 'head' | 'heads')[];
+  /** Left out where all heads are trained. */
+  readonly task?: TaskSettings;
+  readonly tasks?: readonly TaskSettings[];
+  /** Task → weight of its loss, where all heads are trained. */
+  readonly weights?: { readonly [task: string]: number };
   readonly training: TrainingSettings;
 }
 
@@ -45,6 +75,7 @@ export interface FinetuneSettings {
   readonly training: TrainingSettings;
   /** Weight of the distance to the outputs of the head it started from. */
   readonly distill?: number;
+  readonly distance?: DistanceSettings;
 }
 
 export interface ObserverSettings {
@@ -77,15 +108,24 @@ export interface CalibrateSettings {
 }
 
 export interface QatSettings {
-  readonly scope: 'backbone' | 'head';
+  readonly scope: 'backbone' | 'head' | 'all';
   readonly task?: TaskSettings;
   readonly tasks?: readonly TaskSettings[];
   readonly profile: Profile;
   readonly training: TrainingSettings;
-  readonly activationScales: 'fixed' | 'follow';
+  readonly activationScales: 'fixed' | 'follow' | 'learned';
   readonly averagingConstant: number;
-  readonly bn: 'train' | 'frozen';
-  readonly objective: { readonly tasks?: { readonly [task: string]: number }; readonly distill?: number };
+  readonly freezeObserversAfter?: FreezePoint;
+  readonly weightScales?: 'derived' | 'learned';
+  /** Learning rate of learned scales over that of the weights. */
+  readonly scaleRate?: number;
+  readonly straightThrough?: 'masked' | 'inclusive';
+  readonly bn: 'train' | 'kept' | 'folded' | 'frozen';
+  readonly objective: {
+    readonly tasks?: { readonly [task: string]: number };
+    readonly distill?: number;
+    readonly distance?: DistanceSettings;
+  };
 }
 
 export interface ValidateSettings {

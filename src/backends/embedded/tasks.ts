@@ -1,10 +1,11 @@
 // A task's settings turned into what the kernel and the data layer need: its head's output, target tensors, loss, metric.
-import { buildTargets } from '../../data/targets.ts';
+import { buildTargets, maskTarget, requestOf } from '../../data/targets.ts';
 import type { TargetRequest } from '../../data/targets.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import type { Network, NetworkInterface } from '../../qat/network/network.ts';
 import { NetworkError } from '../../qat/network/network.ts';
-import type { LossSpec } from '../../qat/train/losses.ts';
+import type { LossFormula, LossSpec } from '../../qat/train/losses.ts';
+import type { LossGraph } from '../../qat/train/loss-graph.ts';
 import type { TargetSpec } from '../../qat/train/program.ts';
 import type { Tensor } from '../../support/tensor.ts';
 import { JobError } from './job-error.ts';
@@ -26,14 +27,43 @@ export function targetName(task: TaskSettings): string {
 }
 
 export function targetsFor(dataset: Dataset, task: TaskSettings, indices: ArrayLike<number>): Tensor {
-  return buildTargets(dataset, indices, targetRequest(task));
+  return buildTargets(dataset, indices, targetRequest(dataset, task));
 }
 
-export function lossFor(network: Network, task: TaskSettings, weight: number): LossSpec {
+/** @param graph of a task whose loss is one. */
+export function lossFor(
+  network: Network,
+  dataset: Dataset,
+  task: TaskSettings,
+  weight: number,
+  graph?: LossGraph,
+): LossSpec {
   const common = { output: outputOf(network, task), target: targetName(task), weight };
-  return task.loss.kind === 'focal-heatmap'
-    ? { kind: 'focal-heatmap', ...common }
-    : { kind: 'cross-entropy', ignore: task.loss.ignore ?? 255, ...common };
+  return { ...formulaOf(dataset, task, graph), ...common };
+}
+
+function formulaOf(dataset: Dataset, task: TaskSettings, graph: LossGraph | undefined): LossFormula {
+  const { loss } = task;
+  const labels = labelsOf(dataset, task);
+  switch (loss.kind) {
+    case 'focal-heatmap':
+      return { kind: 'focal-heatmap' };
+    case 'cross-entropy':
+      return { ...loss, ignore: loss.ignore ?? 255 };
+    case 'focal':
+      return { kind: 'focal', alpha: loss.alpha ?? 0.25, gamma: loss.gamma ?? 2, ...labels };
+    case 'dice':
+      return { kind: 'dice', activation: loss.activation ?? 'softmax', smooth: loss.smooth ?? 1, ...labels };
+    case 'smooth-l1':
+      return { kind: 'smooth-l1', beta: loss.beta ?? 1, ...labels };
+    case 'bce':
+    case 'l1':
+    case 'mse':
+      return { ...loss, ...labels };
+    case 'onnx':
+      if (graph === undefined) throw new Error(`the loss of task "${task.name}" was not read`);
+      return { kind: 'graph', graph };
+  }
 }
 
 export function targetSpec(dataset: Dataset, task: TaskSettings, batch: number): TargetSpec {
@@ -62,7 +92,7 @@ export function checkOutputFits(task: TaskSettings, dataset: Dataset, output: re
       remedy,
     });
   }
-  if (output.slice(-2).join() === target.slice(-2).join()) return;
+  if (output.slice(2).join() === target.slice(target.length - output.length + 2).join()) return;
   throw new JobError({
     reason: 'wrong-shape',
     message: `head "${headOf(task)}" gives [${output.slice(1).join(', ')}], target "${task.target}" of data set "${dataset.name}" at stride ${task.stride} is [${target.slice(1).join(', ')}]`,
@@ -83,8 +113,17 @@ function refuseOtherIgnore({ name, loss, target }: TaskSettings, dataset: Datase
   });
 }
 
-function targetRequest(task: TaskSettings): TargetRequest {
-  return task.loss.kind === 'focal-heatmap'
-    ? { form: 'heatmap', target: task.target, stride: task.stride }
-    : { form: 'mask', target: task.target, stride: task.stride };
+function targetRequest(dataset: Dataset, { loss, target, stride }: TaskSettings): TargetRequest {
+  if (loss.kind === 'focal-heatmap') return { form: 'heatmap', target, stride };
+  const request = requestOf(dataset, target, stride);
+  // Said in the words of the data set: cross-entropy compares with class numbers.
+  if (loss.kind === 'cross-entropy' && request.form !== 'class') return { form: 'mask', target, stride };
+  return request;
+}
+
+/** Where the target holds class numbers: which of them do not count. */
+function labelsOf(dataset: Dataset, { target }: TaskSettings): { readonly labels?: { readonly ignore: number } } {
+  const kind = dataset.targets.get(target)?.kind;
+  if (kind === 'mask') return { labels: { ignore: maskTarget(dataset, target).ignore } };
+  return kind === 'class' ? { labels: { ignore: -1 } } : {};
 }

@@ -4,12 +4,14 @@ import type { Network } from '../../qat/network/network.ts';
 import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
 import { valueShapesOf, ForwardRunner, startBackbone } from './forward-runner.ts';
 import type { FrozenBackbone } from './frozen-backbone.ts';
+import type { DistanceSettings } from './settings.ts';
 
 export interface Teacher {
   readonly runner: ForwardRunner;
   /** Values of the float graph whose distance counts. */
   readonly values: readonly string[];
   readonly weight: number;
+  readonly distance: DistanceSettings;
 }
 
 export interface Lesson {
@@ -17,18 +19,19 @@ export interface Lesson {
   readonly network: Network;
   readonly checkpoint: ScopeCheckpoint;
   readonly weight: number;
+  readonly distance?: DistanceSettings | undefined;
 }
 
 /** Teaches boundary features from images. */
 export async function startBackboneTeacher(lesson: Lesson, batch: number): Promise<Teacher> {
-  const { request, network, checkpoint, weight } = lesson;
+  const { request, network, checkpoint, weight, distance = { kind: 'mse' } } = lesson;
   const runner = await startBackbone(network, { state: 'FLOAT', checkpoint }, batch, request.threads);
-  return { runner, values: network.scopes.backbone.boundary, weight };
+  return { runner, values: network.scopes.backbone.boundary, weight, distance };
 }
 
 /** Teaches the head's `output` from the features of the backbone that the taught head stands on. */
 export async function startHeadTeacher(lesson: Lesson, output: string, backbone: FrozenBackbone): Promise<Teacher> {
-  const { request, network, checkpoint, weight } = lesson;
+  const { request, network, checkpoint, weight, distance = { kind: 'mse' } } = lesson;
   const { batch } = backbone;
   const values = [output];
   const runner = await ForwardRunner.start({
@@ -39,5 +42,5 @@ export async function startHeadTeacher(lesson: Lesson, output: string, backbone:
     threads: request.threads,
     boundaryShapes: await valueShapesOf(network, backbone.runner, batch),
   });
-  return { runner, values, weight };
+  return { runner, values, weight, distance };
 }

@@ -3,8 +3,9 @@
 import { trainingBatches } from '../../data/batches.ts';
 import type { Range } from '../../qat/quantize/checkpoint.ts';
 import { compileProgram } from '../../qat/train/program.ts';
-import type { TrainingProgram } from '../../qat/train/program.ts';
-import { learningRateAt } from '../../qat/train/schedule.ts';
+import type { ProgramRequest, TrainingProgram } from '../../qat/train/program.ts';
+import { isFrozenAt, learningRateAt } from '../../qat/train/schedule.ts';
+import type { FreezePoint } from '../../qat/train/schedule.ts';
 import { Trainer } from '../../qat/train/trainer.ts';
 import type { FloatTensor } from '../../support/tensor.ts';
 import { BatchFeeder } from './batch-feeder.ts';
@@ -19,6 +20,8 @@ import type { TrainingRequest } from './training-request.ts';
 export interface TrainingResult {
   readonly parameters: ReadonlyMap<string, FloatTensor>;
   readonly ranges: ReadonlyMap<string, Range>;
+  /** Learned ones; empty where scales are derived from the weights. */
+  readonly weightScales: ReadonlyMap<string, Float32Array>;
   /** Mean losses per epoch. */
   readonly epochs: readonly { readonly [loss: string]: number }[];
   /** The last epoch's mean of the weighted sum of all losses. */
@@ -46,6 +49,7 @@ export async function runTraining(request: TrainingRequest): Promise<TrainingRes
     constants: request.parameters,
     ranges: request.ranges,
     activationScales: request.activationScales,
+    ...programOptions(request),
     losses: feeder.losses,
     targets: feeder.targets,
     batch: training.batch,
@@ -53,7 +57,11 @@ export async function runTraining(request: TrainingRequest): Promise<TrainingRes
     optimizer: training.optimizer,
     momentum: STATISTICS_MOMENTUM,
   });
-  const trainer = await Trainer.start(program, training.optimizer, threads, request);
+  const trainer = await Trainer.start(program, training.optimizer, threads, {
+    parameters: request.parameters,
+    ranges: request.ranges,
+    ...(request.startingWeightScales === undefined ? {} : { weightScales: request.startingWeightScales }),
+  });
   const stepsPerEpoch = trainingBatches(dataset.count, training.batch, seed, 0).length;
   const total = Math.round(stepsPerEpoch * training.epochs);
   const resumed = await loadResumeState(resumeFrom, trainer.state);
@@ -82,8 +90,13 @@ export async function runTraining(request: TrainingRequest): Promise<TrainingRes
         total,
         stepsPerEpoch,
       );
-      const data = await feeder.feed(batches[index] as Uint32Array);
-      const losses = await trainer.step(data, { learningRate, averagingConstant: request.averagingConstant });
+      const data = await feeder.feed(batches[index] as Uint32Array, epoch);
+      const frozen = (point: FreezePoint | undefined): boolean => isFrozenAt(point, trainer.state.step, stepsPerEpoch);
+      const losses = await trainer.step(data, {
+        learningRate,
+        averagingConstant: frozen(request.freezeObserversAfter) ? 0 : request.averagingConstant,
+        batchNormFrozen: frozen(training.freezeBatchNormAfter),
+      });
       for (const [name, value] of losses) {
         if (!Number.isFinite(value)) throw lossNotFinite(name, value, trainer.state.step, epoch);
         sums[name] = (sums[name] ?? 0) + value;
@@ -98,6 +111,7 @@ export async function runTraining(request: TrainingRequest): Promise<TrainingRes
   const result = {
     parameters: trainer.parameters(),
     ranges: trainer.ranges(request.placement),
+    weightScales: trainer.weightScales(request.placement),
     epochs,
     loss: epochs.at(-1)?.['loss'] ?? 0,
     steps: total,
@@ -105,6 +119,25 @@ export async function runTraining(request: TrainingRequest): Promise<TrainingRes
   };
   await trainer.release();
   return result;
+}
+
+/** What the settings ask of the compiled program beyond the plain step. */
+function programOptions({
+  training,
+  weightScales,
+  scaleRate,
+  straightThrough,
+}: TrainingRequest): Partial<ProgramRequest> {
+  const { optimizer, clipNorm, ema, freezeBatchNormAfter } = training;
+  return {
+    ...(weightScales === undefined ? {} : { weightScales }),
+    ...(scaleRate === undefined ? {} : { scaleRate }),
+    ...(straightThrough === undefined ? {} : { straightThrough }),
+    ...(optimizer.decays === undefined ? {} : { decaying: optimizer.decays }),
+    ...(clipNorm === undefined ? {} : { clipNorm }),
+    ...(ema === undefined ? {} : { averageDecay: ema.decay }),
+    ...(freezeBatchNormAfter === undefined ? {} : { switchesBatchNorm: true }),
+  };
 }
 
 async function checkHeadsFit({ request, network, dataset, tasks }: TrainingRequest): Promise<void> {

@@ -7,6 +7,7 @@ import type { Range } from '../../qat/quantize/checkpoint.ts';
 import { placeQuantizers } from '../../qat/quantize/placement.ts';
 import type { Placement } from '../../qat/quantize/placement.ts';
 import type { TrainState } from '../../qat/train/forward.ts';
+import type { FreezePoint } from '../../qat/train/schedule.ts';
 import type { ForwardRunner } from './forward-runner.ts';
 import type { JobContext } from './job-context.ts';
 import type { TaskSettings, TrainingSettings } from './settings.ts';
@@ -31,9 +32,15 @@ export interface TrainingRequest extends Quantisers {
 export interface Quantisers {
   readonly placement: Placement;
   readonly ranges: ReadonlyMap<string, Range>;
-  readonly activationScales: 'fixed' | 'follow';
+  readonly activationScales: 'fixed' | 'follow' | 'learned';
   /** c of `min ← min + c·(cur − min)`; 0 where scales are fixed. */
   readonly averagingConstant: number;
+  readonly freezeObserversAfter?: FreezePoint;
+  readonly weightScales?: 'derived' | 'learned';
+  /** What learned weight scales start from. */
+  readonly startingWeightScales?: ReadonlyMap<string, Float32Array>;
+  readonly scaleRate?: number;
+  readonly straightThrough?: 'masked' | 'inclusive';
 }
 
 /** For float training. */

@@ -14,14 +14,14 @@ import { runTraining } from '../training-loop.ts';
 import { noQuantisers } from '../training-request.ts';
 
 export async function runFinetune(request: JobRequest, context: JobContext): Promise<JobOutcome> {
-  const { task, training, distill = 0 } = settingsOf<FinetuneSettings>(request.settings);
+  const { task, training, distill = 0, distance } = settingsOf<FinetuneSettings>(request.settings);
   const network = await readNetwork(request);
   const dataset = await readDataset(request, 'data[train]', network);
   const head = headOf(task);
   const start = await readCheckpoint(request, network, 'head', head, ['float']);
   const quantised = await readQuantisedBackbone(request, network);
   const backbone = await holdBackbone({ request, network }, 'VALIDATION', quantised, training.batch);
-  const lesson = { request, network, checkpoint: start, weight: distill };
+  const lesson = { request, network, checkpoint: start, weight: distill, distance };
   const teacher = distill > 0 ? await startHeadTeacher(lesson, outputOf(network, task), backbone) : undefined;
   const result = await runTraining({
     request,

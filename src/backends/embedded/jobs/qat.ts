@@ -10,15 +10,16 @@ import { placeQuantizers } from '../../../qat/quantize/placement.ts';
 import type { Placement } from '../../../qat/quantize/placement.ts';
 import type { Profile } from '../../../qat/quantize/scheme.ts';
 import type { TrainState } from '../../../qat/train/forward.ts';
-import { canonicalJson } from '../../../support/canonical-json.ts';
 import { withFault } from '../faults.ts';
 import { proveFrozenBackbone, proveFrozenConstants } from '../freeze-proof.ts';
 import { holdBackbone, readQuantisedBackbone } from '../frozen-backbone.ts';
 import { readCheckpoint, readDataset, readNetwork } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
-import { JobError } from '../job-error.ts';
 import { writeCheckpoint, writeReport } from '../outputs.ts';
-import { checkScales, scopeName, scopeWeightScales } from '../quantised-scope.ts';
+import { commonData } from '../common-data.ts';
+import { qatQuantisers, quantOf, startingParameters, trainedScope } from '../qat-quantisers.ts';
+import { qatTogether } from '../qat-together.ts';
+import { checkScales, scopeName } from '../quantised-scope.ts';
 import { headOf, settingsOf } from '../settings.ts';
 import type { QatSettings, TaskSettings } from '../settings.ts';
 import { outputOf } from '../tasks.ts';
@@ -26,10 +27,10 @@ import { startBackboneTeacher, startHeadTeacher } from '../teachers.ts';
 import type { Lesson } from '../teachers.ts';
 import { runTraining } from '../training-loop.ts';
 import type { TrainingResult } from '../training-loop.ts';
-import type { TrainingRequest } from '../training-request.ts';
 
 export async function runQat(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const settings = settingsOf<QatSettings>(request.settings);
+  if (settings.scope === 'all') return qatTogether(request, context, settings);
   const network = await readNetwork(request);
   const scope = scopeName(settings.scope, settings.task);
   const start = await readCheckpoint(request, network, settings.scope, scope, ['calibrated', 'qat']);
@@ -39,14 +40,11 @@ export async function runQat(request: JobRequest, context: JobContext): Promise<
   if (trained === undefined) return { status: 'interrupted' };
   const { result, placement, backbone } = trained;
 
-  const activations = new Map([...quant.activations, ...result.ranges]);
-  const weights = scopeWeightScales(network, placement, scope, result.parameters);
-  checkScales(context, placement, activations, weights);
+  const finished = trainedScope(network, placement, settings, start, result);
+  checkScales(context, placement, finished.quant.activations, finished.quant.weights);
   const file = await writeCheckpoint(context.outDir, settings.scope, {
     ...start,
-    state: 'qat',
-    parameters: result.parameters,
-    quant: { profile: settings.profile, activations, weights },
+    ...finished,
     ...(backbone === undefined ? {} : { backbone: scopeDigest(backbone) }),
   });
   const { steps, loss, epochs } = result;
@@ -91,7 +89,11 @@ async function trainBackbone(work: Work): Promise<Trained | undefined> {
   const lesson = await lessonOf(work);
   const teacher = lesson === undefined ? undefined : await startBackboneTeacher(lesson, settings.training.batch);
   const result = await runTraining({
-    ...common(work, placement),
+    request,
+    context,
+    network,
+    training: settings.training,
+    ...qatQuantisers(settings, placement, [work.quant]),
     scopes: new Map<string, TrainState>([
       [BACKBONE, { state: 'QAT', trained: true, batchNorm: settings.bn }],
       ...[...heads.keys()].map((head): [string, TrainState] => [
@@ -99,7 +101,10 @@ async function trainBackbone(work: Work): Promise<Trained | undefined> {
         { state: 'FLOAT', trained: false, batchNorm: 'frozen' },
       ]),
     ]),
-    parameters: new Map([...start.parameters, ...[...heads.values()].flatMap((head) => [...head.parameters])]),
+    parameters: new Map([
+      ...startingParameters(network, settings, start),
+      ...[...heads.values()].flatMap((head) => [...head.parameters]),
+    ]),
     tasks: tasks.map((task) => ({ task, weight: weights[task.name] ?? 0 })),
     dataset,
     ...(teacher === undefined ? {} : { teacher }),
@@ -136,9 +141,13 @@ async function trainHead(work: Work): Promise<Trained | undefined> {
   const lesson = await lessonOf(work);
   const teacher = lesson === undefined ? undefined : await startHeadTeacher(lesson, outputOf(network, task), backbone);
   const result = await runTraining({
-    ...common(work, placement),
+    request,
+    context,
+    network,
+    training: settings.training,
+    ...qatQuantisers(settings, placement, [work.quant]),
     scopes: new Map([[scope, { state: 'QAT', trained: true, batchNorm: settings.bn }]]),
-    parameters: start.parameters,
+    parameters: startingParameters(network, settings, start),
     tasks: [{ task, weight: 1 }],
     dataset,
     backbone: backbone.runner,
@@ -149,52 +158,15 @@ async function trainHead(work: Work): Promise<Trained | undefined> {
   return { result, placement, backbone: checkpoint };
 }
 
-function common(
-  { request, context, settings, network, quant }: Work,
-  placement: Placement,
-): Omit<TrainingRequest, 'scopes' | 'parameters' | 'tasks' | 'dataset'> {
-  const fixed = settings.activationScales === 'fixed';
-  return {
-    request,
-    context,
-    network,
-    placement,
-    ranges: quant.activations,
-    activationScales: settings.activationScales,
-    averagingConstant: fixed ? 0 : settings.averagingConstant,
-    training: settings.training,
-  };
-}
-
-/** averaging_constant moves a loaded range; on an empty observer it would take the first batch whole, so it is refused. */
-function quantOf(start: ScopeCheckpoint, profile: Profile): QuantState {
-  if (start.quant === undefined || start.quant.activations.size === 0)
-    throw new LoadError(`scope "${start.scope}" holds no observed ranges: calibrate it before QAT`);
-  if (canonicalJson(start.quant.profile) !== canonicalJson(profile)) {
-    throw new LoadError(
-      `scope "${start.scope}" was calibrated with profile ${canonicalJson(start.quant.profile)}, QAT asks for ${canonicalJson(profile)}`,
-    );
-  }
-  return start.quant;
-}
-
-/** Several objective tasks share their images: one forward of the backbone serves all of them. */
-function commonData(request: JobRequest, tasks: readonly TaskSettings[]): string {
-  if (tasks.length <= 1) return 'data[train]';
-  const ports = tasks.map((task) => `data[${task.name}.train]`);
-  const digests = new Set(ports.map((port) => request.inputs[port]?.digest));
-  if (digests.size > 1)
-    throw new JobError({
-      reason: 'data',
-      message: 'the tasks of the objective have different training sets',
-      remedy: 'Give the backbone one training set that holds the targets of all of them.',
-    });
-  return ports[0] as string;
-}
-
 /** The float scope to stay near; undefined where the objective does not ask for it. */
 async function lessonOf({ request, settings, network, scope }: Work): Promise<Lesson | undefined> {
   const weight = settings.objective.distill ?? 0;
   if (weight === 0) return undefined;
-  return { request, network, checkpoint: await readCheckpoint(request, network, 'teacher', scope, ['float']), weight };
+  return {
+    request,
+    network,
+    checkpoint: await readCheckpoint(request, network, 'teacher', scope, ['float']),
+    weight,
+    distance: settings.objective.distance,
+  };
 }

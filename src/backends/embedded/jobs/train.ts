@@ -13,12 +13,16 @@ import { readCheckpoint, readDataset, readNetwork } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { writeCheckpoint, writeReport } from '../outputs.ts';
 import { headOf, settingsOf } from '../settings.ts';
-import type { TrainSettings } from '../settings.ts';
+import type { TaskSettings, TrainSettings } from '../settings.ts';
+import { trainTogether } from '../train-together.ts';
 import { runTraining } from '../training-loop.ts';
 import { noQuantisers } from '../training-request.ts';
 
 export async function runTrain(request: JobRequest, context: JobContext): Promise<JobOutcome> {
-  const { train, task, training } = settingsOf<TrainSettings>(request.settings);
+  const settings = settingsOf<TrainSettings>(request.settings);
+  if (settings.train.includes('heads')) return trainTogether(request, context, settings);
+  const { train, training } = settings;
+  const task = settings.task as TaskSettings;
   const network = await readNetwork(request);
   const dataset = await readDataset(request, 'data[train]', network);
   const head = headOf(task);

@@ -1,0 +1,64 @@
+// What QAT starts from and how its scales behave, for one scope and for several at once.
+import { canonicalJson } from '../../support/canonical-json.ts';
+import { LoadError } from '../../qat/quantize/checkpoint.ts';
+import type { QuantState, ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
+import type { Placement } from '../../qat/quantize/placement.ts';
+import type { Profile } from '../../qat/quantize/scheme.ts';
+import { foldIntoWeights } from '../../qat/network/fold.ts';
+import type { Parameters } from '../../qat/network/fold.ts';
+import type { Network } from '../../qat/network/network.ts';
+import { scopeWeightScales } from './quantised-scope.ts';
+import type { QatSettings } from './settings.ts';
+import type { TrainingResult } from './training-loop.ts';
+import type { Quantisers } from './training-request.ts';
+
+export function qatQuantisers(settings: QatSettings, placement: Placement, starts: readonly QuantState[]): Quantisers {
+  const { activationScales, averagingConstant, freezeObserversAfter, weightScales, scaleRate, straightThrough } =
+    settings;
+  return {
+    placement,
+    ranges: new Map(starts.flatMap(({ activations }) => [...activations])),
+    activationScales,
+    averagingConstant: activationScales === 'follow' ? averagingConstant : 0,
+    startingWeightScales: new Map(starts.flatMap(({ weights }) => [...weights])),
+    ...(freezeObserversAfter === undefined ? {} : { freezeObserversAfter }),
+    ...(weightScales === undefined ? {} : { weightScales }),
+    ...(scaleRate === undefined ? {} : { scaleRate }),
+    ...(straightThrough === undefined ? {} : { straightThrough }),
+  };
+}
+
+/** Parameters as QAT starts from them: with batch norm folded away where that is asked for. */
+export function startingParameters(network: Network, { bn }: QatSettings, { parameters }: ScopeCheckpoint): Parameters {
+  return bn === 'folded' ? foldIntoWeights(network.units, parameters) : parameters;
+}
+
+/** The scope after its training: what was not trained as it started, scales learned or of the weights that are saved. */
+export function trainedScope(
+  network: Network,
+  placement: Placement,
+  settings: QatSettings,
+  start: ScopeCheckpoint,
+  result: TrainingResult,
+): Required<Pick<ScopeCheckpoint, 'state' | 'parameters' | 'quant'>> {
+  const before = startingParameters(network, settings, start);
+  const parameters = new Map([...before].map(([name, tensor]) => [name, result.parameters.get(name) ?? tensor]));
+  const activations = new Map(
+    [...(start.quant?.activations ?? [])].map(([value, range]) => [value, result.ranges.get(value) ?? range]),
+  );
+  const derived = scopeWeightScales(network, placement, start.scope, parameters);
+  const weights = new Map([...derived].map(([weight, scales]) => [weight, result.weightScales.get(weight) ?? scales]));
+  return { state: 'qat', parameters, quant: { profile: settings.profile, activations, weights } };
+}
+
+/** averaging_constant moves a loaded range; on an empty observer it would take the first batch whole, so it is refused. */
+export function quantOf(start: ScopeCheckpoint, profile: Profile): QuantState {
+  if (start.quant === undefined || start.quant.activations.size === 0)
+    throw new LoadError(`scope "${start.scope}" holds no observed ranges: calibrate it before QAT`);
+  if (canonicalJson(start.quant.profile) !== canonicalJson(profile)) {
+    throw new LoadError(
+      `scope "${start.scope}" was calibrated with profile ${canonicalJson(start.quant.profile)}, QAT asks for ${canonicalJson(profile)}`,
+    );
+  }
+  return start.quant;
+}

@@ -1,0 +1,74 @@
+// Joint QAT: the backbone and all heads in one graph, fake-quantised and trained on the weighted sum of the heads' losses.
+// Nothing is frozen, so there is nothing to prove: the rival that the strategy is compared with.
+import type { JobRequest } from '../../events/job-protocol.ts';
+import { BACKBONE } from '../../qat/network/network.ts';
+import { LoadError, scopeDigest } from '../../qat/quantize/checkpoint.ts';
+import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
+import { placeQuantizers } from '../../qat/quantize/placement.ts';
+import type { TrainState } from '../../qat/train/forward.ts';
+import { commonData } from './common-data.ts';
+import { readCheckpoint, readDataset, readNetwork } from './inputs.ts';
+import type { JobContext, JobOutcome } from './job-context.ts';
+import { writeCheckpoint, writeReport } from './outputs.ts';
+import { qatQuantisers, quantOf, startingParameters, trainedScope } from './qat-quantisers.ts';
+import { checkScales } from './quantised-scope.ts';
+import { headOf } from './settings.ts';
+import type { QatSettings } from './settings.ts';
+import { runTraining } from './training-loop.ts';
+
+/** Outputs: `backbone`, and `head[<task>]` for every task of the objective, made for that backbone. */
+export async function qatTogether(
+  request: JobRequest,
+  context: JobContext,
+  settings: QatSettings,
+): Promise<JobOutcome> {
+  const network = await readNetwork(request);
+  const { tasks = [], objective, profile, training, bn } = settings;
+  const trunk = await readCheckpoint(request, network, 'backbone', BACKBONE, ['calibrated', 'qat']);
+  const starts = new Map<string, ScopeCheckpoint>([['backbone', trunk]]);
+  for (const task of tasks) {
+    const port = `heads[${task.name}]`;
+    const head = await readCheckpoint(request, network, port, headOf(task), ['calibrated', 'qat']);
+    if (head.backbone !== scopeDigest(trunk))
+      throw new LoadError(`head "${head.scope}" was calibrated on another backbone: calibrate it on this one`);
+    starts.set(`head[${task.name}]`, head);
+  }
+  const scopes = [...starts.values()];
+  const placement = placeQuantizers(network, new Map(scopes.map(({ scope }) => [scope, profile])));
+  const dataset = await readDataset(request, commonData(request, tasks), network);
+  const result = await runTraining({
+    request,
+    context,
+    network,
+    scopes: new Map(
+      scopes.map(({ scope }): [string, TrainState] => [scope, { state: 'QAT', trained: true, batchNorm: bn }]),
+    ),
+    ...qatQuantisers(
+      settings,
+      placement,
+      scopes.map((start) => quantOf(start, profile)),
+    ),
+    parameters: new Map(scopes.flatMap((start) => [...startingParameters(network, settings, start)])),
+    tasks: tasks.map((task) => ({ task, weight: objective.tasks?.[task.name] ?? 1 })),
+    dataset,
+    training,
+  });
+  if (result === undefined) return { status: 'interrupted' };
+  const outputs: { [port: string]: string } = {};
+  let backbone: ScopeCheckpoint | undefined;
+  for (const [port, start] of starts) {
+    const { backbone: _, ...rest } = start;
+    const made = trainedScope(network, placement, settings, start, result);
+    checkScales(context, placement, made.quant.activations, made.quant.weights);
+    const trained: ScopeCheckpoint = {
+      ...rest,
+      ...made,
+      ...(backbone === undefined ? {} : { backbone: scopeDigest(backbone) }),
+    };
+    backbone ??= trained;
+    outputs[port] = await writeCheckpoint(context.outDir, start.scope, trained);
+  }
+  const { steps, loss, epochs } = result;
+  outputs['report'] = await writeReport(context, 'training', { steps, epochs });
+  return { status: 'succeeded', outputs, summary: { scopes: scopes.map(({ scope }) => scope), steps, loss } };
+}
