@@ -1,4 +1,5 @@
 // The port types and settings that several kinds share. Nothing here belongs to one kind alone.
+import { isJsonObject } from '../support/json.ts';
 import type { JsonObject } from '../support/json.ts';
 import type {
   Finding,
@@ -6,6 +7,7 @@ import type {
   InputPort,
   OutputPort,
   PortType,
+  Ports,
   ResolvedTask,
   StageContext,
 } from './stage-kind.ts';
@@ -32,15 +34,37 @@ export function input(name: string, type: PortType, help: string, arity: InputPo
 /** What a job needs to know of a task: its head, target, loss and metric, but not how other stages train it. */
 export function taskSettings({ name, settings }: ResolvedTask): JsonObject {
   const { head, target, stride, classes, loss, metric } = settings;
+  const { file: _file, ...formula } = isJsonObject(loss) ? loss : {};
   return {
     name,
     head: head ?? name,
     target: target ?? null,
     stride: stride ?? 1,
     ...(classes === undefined ? {} : { classes }),
-    loss: loss ?? null,
+    // The file's contents are an input; where it lies is no setting.
+    loss: loss === undefined ? null : formula,
     metric: metric ?? null,
   };
+}
+
+/** A loss that is a file is an input of the job, `loss[<task>]`. */
+export function lossFiles(
+  tasks: readonly ResolvedTask[],
+): readonly { readonly name: string; readonly path: string; readonly at: readonly string[] }[] {
+  return tasks.flatMap(({ name, settings: { loss } }) =>
+    isJsonObject(loss) && loss['kind'] === 'onnx' && typeof loss['file'] === 'string'
+      ? [{ name: `loss[${name}]`, path: loss['file'], at: [] }]
+      : [],
+  );
+}
+
+/** The training data of tasks that share a step. */
+export function trainData(names: readonly string[]): NonNullable<Ports['data']> {
+  return names.map((task) => ({
+    port: names.length > 1 ? `data[${task}.train]` : 'data[train]',
+    task,
+    split: 'train' as const,
+  }));
 }
 
 /** The profile without what only gates and people read. */

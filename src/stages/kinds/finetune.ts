@@ -1,7 +1,16 @@
 // `finetune`: trains a float head on the features of the frozen, fake-quantised backbone until it has adapted.
 import schema from '../../../schemas/stages/finetune.schema.json' with { type: 'json' };
 import { jsonModule } from '../../support/json-module.ts';
-import { checkpoint, input, modelPort, needsTask, quantizedStates, reportPort, taskSettings } from '../port-types.ts';
+import {
+  checkpoint,
+  input,
+  lossFiles,
+  modelPort,
+  needsTask,
+  quantizedStates,
+  reportPort,
+  taskSettings,
+} from '../port-types.ts';
 import type { StageKind } from '../stage-kind.ts';
 
 export const finetune: StageKind = {
@@ -20,9 +29,11 @@ export const finetune: StageKind = {
     outputs: [{ name: 'head', type: checkpoint('head', ['float']), help: 'the adapted float head' }, reportPort],
     data: [{ port: 'data[train]', task: task?.name ?? '', split: 'train' as const }],
   }),
+  files: ({ task }) => (task === undefined ? [] : lossFiles([task])),
   jobSettings: ({ settings, task }) => ({
     training: settings['training'] ?? {},
     distill: settings['distill'] ?? 0,
+    ...(settings['distance'] === undefined ? {} : { distance: settings['distance'] }),
     ...(task === undefined ? {} : { task: taskSettings(task) }),
   }),
 };

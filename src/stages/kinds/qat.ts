@@ -8,13 +8,16 @@ import {
   checkpoint,
   freezesTheOther,
   input,
+  lossFiles,
   modelPort,
   needsProfile,
   needsTask,
   profileSettings,
   quantizedStates,
   reportPort,
+  scopesIn,
   taskSettings,
+  trainData,
 } from '../port-types.ts';
 import type { Finding, InputPort, Ports, ResolvedTask, StageContext, StageKind } from '../stage-kind.ts';
 
@@ -25,24 +28,43 @@ export const qat: StageKind = {
   runsOn: 'embedded',
   seeded: true,
   check: (context) => [
-    ...needsTask(context, 'qat'),
+    ...(scopeOf(context) === 'all' ? [] : needsTask(context, 'qat')),
     ...needsProfile(context, 'qat'),
-    ...freezesTheOther(context.settings),
+    ...(scopeOf(context) === 'all' ? freezesNothing(context) : freezesTheOther(context.settings)),
+    ...checkLearned(context),
     ...checkObjective(context),
   ],
   ports: (context) => {
     const scope = scopeOf(context);
     return {
-      inputs: scope === 'backbone' ? backboneInputs(context) : headInputs(context),
+      inputs:
+        scope === 'all' ? allInputs(context) : scope === 'backbone' ? backboneInputs(context) : headInputs(context),
       outputs: [
-        { name: scope, type: checkpoint(scope, ['qat']), help: `the trained ${scope} with its scales` },
+        ...(scope === 'all' ? ['backbone' as const] : [scope]).map((name) => ({
+          name,
+          type: checkpoint(name, ['qat']),
+          help: `the trained ${name} with its scales`,
+        })),
+        ...(scope === 'all' ? objectiveTasks(context) : []).map(({ name }) => ({
+          name: `head[${name}]`,
+          type: checkpoint('head', ['qat']),
+          help: `the trained head of task "${name}" with its scales`,
+        })),
         reportPort,
       ],
       data: dataOf(context),
     };
   },
+  files: (context) =>
+    lossFiles(
+      scopeOf(context) === 'head' ? (context.task === undefined ? [] : [context.task]) : objectiveTasks(context),
+    ),
   jobSettings: (context) => {
-    const { training, activationScales, averagingConstant, bn } = context.settings;
+    const { training, activationScales, averagingConstant, bn, straightThrough, weightScales } = context.settings;
+    const { scaleRate, freezeObserversAfter } = context.settings;
+    const learns = activationScales === 'learned' || weightScales === 'learned';
+    const follows = activationScales !== 'fixed' && activationScales !== 'learned';
+    const { distance } = objectiveOf(context);
     const scope = scopeOf(context);
     return {
       scope,
@@ -50,11 +72,19 @@ export const qat: StageKind = {
       training: training ?? {},
       activationScales: activationScales ?? null,
       // A fixed scale does not read how fast it would follow.
-      averagingConstant: activationScales === 'fixed' ? 0 : (averagingConstant ?? null),
+      averagingConstant: follows ? (averagingConstant ?? null) : 0,
+      ...(follows && freezeObserversAfter !== undefined ? { freezeObserversAfter } : {}),
+      straightThrough: straightThrough ?? null,
+      weightScales: weightScales ?? null,
+      ...(learns ? { scaleRate: scaleRate ?? null } : {}),
       bn: bn ?? null,
-      objective: { tasks: objectiveWeights(context), distill: distillOf(context) },
+      objective: {
+        tasks: objectiveWeights(context),
+        distill: distillOf(context),
+        ...(distance === undefined ? {} : { distance }),
+      },
       ...(context.task === undefined ? {} : { task: taskSettings(context.task) }),
-      ...(scope === 'backbone' ? { tasks: objectiveTasks(context).map(taskSettings) } : {}),
+      ...(scope !== 'head' ? { tasks: objectiveTasks(context).map(taskSettings) } : {}),
     };
   },
 };
@@ -73,6 +103,48 @@ function backboneInputs(context: StageContext): readonly InputPort[] {
   ];
 }
 
+function allInputs(context: StageContext): readonly InputPort[] {
+  return [
+    modelPort,
+    input('backbone', checkpoint('backbone', quantizedStates), 'the calibrated backbone'),
+    {
+      ...input('heads', checkpoint('head', quantizedStates), 'the calibrated heads', 'collect'),
+      keys: objectiveTasks(context).map(({ name }) => name),
+    },
+  ];
+}
+
+function freezesNothing({ settings }: StageContext): readonly Finding[] {
+  if (scopesIn(settings, 'freeze').length === 0) return [];
+  return [{ path: ['freeze'], message: 'with scope "all" nothing is frozen', help: 'leave "freeze" out' }];
+}
+
+function checkLearned({ settings, profile }: StageContext): readonly Finding[] {
+  const learned = ['activationScales', 'weightScales'].find((name) => settings[name] === 'learned');
+  const powers = learned !== undefined && profile?.['powerOfTwoScales'] === true;
+  const unfolded = settings['weightScales'] === 'learned' && settings['bn'] === 'kept';
+  return [
+    ...(powers
+      ? [
+          {
+            path: [learned],
+            message: 'learned scales are no powers of two, which the profile asks for',
+            help: 'let scales follow, or leave "powerOfTwoScales" out of the profile',
+          },
+        ]
+      : []),
+    ...(unfolded
+      ? [
+          {
+            path: ['bn'],
+            message: 'learned weight scales are those of folded weights, which "kept" does not have',
+            help: 'choose train, folded or frozen',
+          },
+        ]
+      : []),
+  ];
+}
+
 function headInputs(context: StageContext): readonly InputPort[] {
   return [
     modelPort,
@@ -88,14 +160,10 @@ function teacherPort(context: StageContext, scope: 'backbone' | 'head', help: st
 }
 
 function dataOf(context: StageContext): NonNullable<Ports['data']> {
-  const tasks = scopeOf(context) === 'backbone' ? objectiveTasks(context) : [];
+  const tasks = scopeOf(context) === 'head' ? [] : objectiveTasks(context);
   // With one task, or none (distillation alone), the stage's own data; the port then carries no task's name.
   const names = tasks.length > 1 ? tasks.map((task) => task.name) : [tasks[0]?.name ?? context.task?.name ?? ''];
-  return names.map((task) => ({
-    port: names.length > 1 ? `data[${task}.train]` : 'data[train]',
-    task,
-    split: 'train' as const,
-  }));
+  return trainData(names);
 }
 
 function checkObjective(context: StageContext): readonly Finding[] {
@@ -103,7 +171,7 @@ function checkObjective(context: StageContext): readonly Finding[] {
   const weights = objectiveOf(context)['tasks'];
   if (weights === undefined || !isJsonObject(weights)) return [];
   const unknown = Object.keys(weights).filter((name) => !known.includes(name));
-  const idle = distillOf(context) === 0 && objectiveTasks(context).length === 0;
+  const idle = (scopeOf(context) === 'all' || distillOf(context) === 0) && objectiveTasks(context).length === 0;
   return [
     ...unknown.map((name) => ({
       path: ['objective', 'tasks', name],
@@ -116,8 +184,9 @@ function checkObjective(context: StageContext): readonly Finding[] {
   ];
 }
 
-function scopeOf({ settings }: StageContext): 'backbone' | 'head' {
-  return settings['scope'] === 'head' ? 'head' : 'backbone';
+function scopeOf({ settings }: StageContext): 'backbone' | 'head' | 'all' {
+  const { scope } = settings;
+  return scope === 'head' || scope === 'all' ? scope : 'backbone';
 }
 
 function objectiveOf({ settings }: StageContext): JsonObject {
@@ -132,6 +201,8 @@ function distillOf(context: StageContext): number {
 /** Only weights above 0; the stage's own task where the workflow says nothing. */
 function objectiveWeights(context: StageContext): JsonObject {
   const { tasks } = objectiveOf(context);
+  if (!isJsonObject(tasks) && scopeOf(context) === 'all')
+    return Object.fromEntries(context.tasks.map(({ name }) => [name, 1]));
   if (tasks === undefined || !isJsonObject(tasks)) return context.task === undefined ? {} : { [context.task.name]: 1 };
   return Object.fromEntries(Object.entries(tasks).filter(([, weight]) => typeof weight === 'number' && weight > 0));
 }

@@ -1,17 +1,21 @@
 // `train`: trains float scopes; a scope that is not listed comes in and is frozen.
 import schema from '../../../schemas/stages/train.schema.json' with { type: 'json' };
+import { isJsonObject } from '../../support/json.ts';
+import type { JsonObject } from '../../support/json.ts';
 import { jsonModule } from '../../support/json-module.ts';
 import {
   checkpoint,
   input,
+  lossFiles,
   modelPort,
   needsTask,
   reportPort,
   scopesIn,
   sortedScopes,
   taskSettings,
+  trainData,
 } from '../port-types.ts';
-import type { StageKind } from '../stage-kind.ts';
+import type { Finding, Ports, ResolvedTask, StageContext, StageKind } from '../stage-kind.ts';
 
 const scopes = ['backbone', 'head'] as const;
 
@@ -21,8 +25,10 @@ export const train: StageKind = {
   settingsSchema: jsonModule(schema),
   runsOn: 'embedded',
   seeded: true,
-  check: (context) => needsTask(context, 'train'),
-  ports: ({ settings, task }) => {
+  check: (context) => (together(context) ? checkTogether(context) : needsTask(context, 'train')),
+  ports: (context) => {
+    if (together(context)) return portsTogether(context);
+    const { settings, task } = context;
     const trained = scopesIn(settings, 'train');
     return {
       inputs: [
@@ -42,9 +48,77 @@ export const train: StageKind = {
       data: [{ port: 'data[train]', task: task?.name ?? '', split: 'train' as const }],
     };
   },
-  jobSettings: ({ settings, task }) => ({
-    train: sortedScopes(settings, 'train'),
-    training: settings['training'] ?? {},
-    ...(task === undefined ? {} : { task: taskSettings(task) }),
-  }),
+  files: (context) =>
+    lossFiles(together(context) ? tasksOf(context) : context.task === undefined ? [] : [context.task]),
+  jobSettings: (context) => {
+    const { settings, task } = context;
+    return {
+      train: sortedScopes(settings, 'train'),
+      training: settings['training'] ?? {},
+      ...(together(context)
+        ? { tasks: tasksOf(context).map(taskSettings), weights: weightsOf(context) }
+        : task === undefined
+          ? {}
+          : { task: taskSettings(task) }),
+    };
+  },
 };
+
+/** Whether all heads are trained in one step. */
+function together({ settings }: StageContext): boolean {
+  return scopesIn(settings, 'train').includes('heads');
+}
+
+function checkTogether(context: StageContext): readonly Finding[] {
+  const known = context.tasks.map(({ name }) => name);
+  const weights = isJsonObject(context.settings['tasks']) ? context.settings['tasks'] : {};
+  return [
+    ...Object.keys(weights)
+      .filter((name) => !known.includes(name))
+      .map((name) => ({
+        path: ['tasks', name],
+        message: `task "${name}" is not declared`,
+        help: `tasks: ${known.join(', ')}`,
+      })),
+    ...(scopesIn(context.settings, 'train').includes('head')
+      ? [{ path: ['train'], message: '"heads" already trains every head', help: 'leave "head" out' }]
+      : []),
+  ];
+}
+
+function weightsOf(context: StageContext): JsonObject {
+  const { tasks } = context.settings;
+  return isJsonObject(tasks) ? tasks : Object.fromEntries(context.tasks.map(({ name }) => [name, 1]));
+}
+
+function tasksOf(context: StageContext): readonly ResolvedTask[] {
+  return context.tasks.filter(({ name }) => Object.hasOwn(weightsOf(context), name));
+}
+
+function portsTogether(context: StageContext): Ports {
+  const float = (scope: 'backbone' | 'head') => checkpoint(scope, ['float']);
+  const keys = tasksOf(context).map(({ name }) => name);
+  const backbone = scopesIn(context.settings, 'train').includes('backbone');
+  const starts = context.given.includes('heads')
+    ? [{ ...input('heads', float('head'), "weights to start from instead of the model's own", 'collect'), keys }]
+    : [];
+  return {
+    inputs: [
+      modelPort,
+      backbone
+        ? input('backbone', float('backbone'), "weights to start from instead of the model's own", 'optional')
+        : input('backbone', float('backbone'), 'the frozen backbone'),
+      ...starts,
+    ],
+    outputs: [
+      ...(backbone ? [{ name: 'backbone', type: float('backbone'), help: 'the trained backbone' }] : []),
+      ...keys.map((name) => ({
+        name: `head[${name}]`,
+        type: float('head'),
+        help: `the trained head of task "${name}"`,
+      })),
+      reportPort,
+    ],
+    data: trainData(keys),
+  };
+}
