@@ -140,6 +140,13 @@ def switched(cases):
         extra = {"mean": x.double().mean((0, 2, 3)), "variance": x.double().var((0, 2, 3), unbiased=False)}
         function = lambda x, gamma, beta, mean, variance, frozen: F.batch_norm(x, mean.clone(), variance.clone(), gamma, beta, training=frozen.item() == 0, eps=1e-5)
         cases.add(f"batch-norm-switch-{int(frozen)}", "headgate.BatchNormSwitch", inputs, function, wanted=["x", "gamma", "beta"], attributes={"epsilon": 1e-5}, extra=extra)
+    for epsilon in (1e-5, 1e-1):
+        # What is normalised is divided by a factor per channel, as in reverse folding; a negative one too.
+        inputs = {"x": normal(4, 3, 5, 6, mean=0.5), "gamma": normal(3, mean=1, std=0.3), "beta": normal(3), "factor": torch.tensor([0.5, -1.5, 3.0])}
+        divided = inputs["x"].double() / inputs["factor"].double().reshape(3, 1, 1)
+        extra = {"mean": divided.mean((0, 2, 3)), "variance": divided.var((0, 2, 3), unbiased=False)}
+        function = lambda x, gamma, beta, factor, e=epsilon: F.batch_norm(x / factor.reshape(3, 1, 1), None, None, gamma, beta, training=True, eps=e)
+        cases.add(f"batch-norm-divided-{epsilon}", "headgate.BatchNormTrainDivided", inputs, function, attributes={"epsilon": epsilon}, extra=extra)
 
 
 def updates():

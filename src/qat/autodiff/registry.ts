@@ -2,7 +2,7 @@
 import type { GradientRule } from './rule.ts';
 import { activationRules } from './rules/activations.ts';
 import { arithmeticRules } from './rules/arithmetic.ts';
-import { batchNormalization, batchNormSwitch, batchNormTrain } from './rules/batch-norm.ts';
+import { batchNormalization, batchNormSwitch, batchNormTrain, batchNormTrainDivided } from './rules/batch-norm.ts';
 import { convTranspose } from './rules/conv-transpose.ts';
 import { conv } from './rules/conv.ts';
 import { crossEntropy } from './rules/cross-entropy.ts';
@@ -51,6 +51,7 @@ export const gradientRules: ReadonlyMap<string, GradientRule> = new Map<string, 
   ...Object.entries(gatherRules),
   ...Object.entries(rulesWithoutGradient),
   ['headgate.BatchNormTrain', batchNormTrain],
+  ['headgate.BatchNormTrainDivided', batchNormTrainDivided],
   ['headgate.BatchNormSwitch', batchNormSwitch],
   ['headgate.FakeQuant', fakeQuant],
   ['headgate.LearnedFakeQuant', learnedFakeQuant],

@@ -181,6 +181,22 @@ export class ForwardEmitter {
     return normalised;
   }
 
+  /** Batch norm in training form of `value` over a factor per channel, in one node: its gradient takes two passes less. */
+  private dividedBatchNorm(norm: IrNode, value: string, factor: string): string {
+    const [, gamma, beta] = norm.inputs as [string, string, string];
+    const operands = [value, this.parameter(gamma), this.parameter(beta), factor];
+    const epsilon = { epsilon: float(floatOf(norm, 'epsilon', 1e-5)) };
+    const options = { outputs: 4, domain: HEADGATE_DOMAIN };
+    const [y, mean, variance, divided] = this.emitAll('BatchNormTrainDivided', operands, epsilon, options) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    this.batchStatistics.push({ norm, mean, variance, observedValue: divided });
+    return y;
+  }
+
   /** @returns the value of the layer's linear part. */
   private qatLayer(unit: LayerUnit, scope: TrainState): string {
     const format = this.parts.placement.weights.get(unit.weight)?.format;
@@ -203,6 +219,8 @@ export class ForwardEmitter {
         : learnedFakeQuant(this, scaled, learned, format, false);
     const value = this.emit(unit.node.op, [this.actual(unit.input), quantised], unit.node.attributes);
     if (moves) {
+      if (factor !== undefined && bias === undefined && this.parts.batchNormFrozen === undefined)
+        return this.dividedBatchNorm(norm, value, factor);
       const unscaled = factor === undefined ? value : this.emit('Div', [value, column(factor)]);
       const shifted = bias === undefined ? unscaled : this.emit('Add', [unscaled, column(bias)]);
       return this.batchNorm(norm, shifted, true);

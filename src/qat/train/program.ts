@@ -6,6 +6,7 @@ import { encodeModel } from '../onnx/codec.ts';
 import { int } from '../onnx/ir.ts';
 import type { ValueInfo } from '../onnx/ir.ts';
 import { differentiate, lower } from '../autodiff/differentiate.ts';
+import { mergeMasks } from '../autodiff/merge-masks.ts';
 import { BACKBONE } from '../network/network.ts';
 import type { Network, ParameterRole } from '../network/network.ts';
 import type { Parameters } from '../network/fold.ts';
@@ -109,6 +110,7 @@ export async function compileProgram(request: ProgramRequest): Promise<TrainingP
   lower(b, emitter.nodes, shapes);
   const wanted = [...trained.values()];
   const gradients = differentiate(b, emitter.nodes, shapes, losses.total, wanted);
+  mergeMasks(b);
   const gradient = emitPack(b, parameters, ({ name, shape }) => {
     const zeros = new Float32Array(elementCount(shape));
     return gradients.get(trained.get(name) as string) ?? b.constant({ dtype: 'float32', shape, data: zeros });

@@ -41,6 +41,7 @@ const floatsAttributes: ReadonlySet<string> = new Set(['class_weights', 'positiv
 /** Outputs beyond the first, in the operator's order. */
 const extraOutputs: { readonly [rule: string]: readonly string[] } = {
   'headgate.BatchNormTrain': ['mean', 'variance'],
+  'headgate.BatchNormTrainDivided': ['mean', 'variance', 'divided'],
   'headgate.BatchNormSwitch': ['mean', 'variance', 'usedMean', 'usedVariance'],
   'headgate.FakeQuant': ['steps'],
   'headgate.LearnedFakeQuant': ['ratio'],

@@ -1,7 +1,9 @@
 // Batch normalisation. In evaluation form an affine map with constant statistics; in training form
 // `headgate.BatchNormTrain(x, gamma, beta) → y, mean, variance` with the batch's own (biased) variance, and
 // `headgate.BatchNormSwitch(x, gamma, beta, mean, variance, frozen) → y, batch mean, batch variance, used mean, used variance`,
-// which normalises with the given statistics where the scalar `frozen` is 1, and as BatchNormTrain where it is 0.
+// which normalises with the given statistics where the scalar `frozen` is 1, and as BatchNormTrain where it is 0, and
+// `headgate.BatchNormTrainDivided(x, gamma, beta, factor) → y, mean, variance, u` of u = x / factor, per channel: the division
+// has no gradient pass of its own, it goes into that of the normalisation.
 // dx = γ·invstd/M · (M·dy − Σdy − x̂·Σ(dy·x̂)) with M = N·H·W (Ioffe and Szegedy 2015).
 import { float, floatOf, int, intOf } from '../../onnx/ir.ts';
 import type { IrNode } from '../../onnx/ir.ts';
@@ -18,6 +20,38 @@ export const batchNormTrain: GradientRule = {
     if (dy === undefined) return [];
     const [, mean, variance] = node.outputs as [string, string, string];
     return throughStatistics({ b, node, shapeOf, dy }, mean, variance);
+  },
+};
+
+export const batchNormTrainDivided: GradientRule = {
+  kind: 'gradient',
+  lower: ({ b, node, shapeOf }) => {
+    const [x, gamma, , factor] = node.inputs as [string, string, string, string];
+    const [y, mean, variance, divided] = node.outputs as [string, string, string, string];
+    const [channels = 0] = shapeOf(gamma);
+    const column = b.reshape(factor, [channels, 1, 1]);
+    b.emit('Div', [x, column], {}, { outputs: [divided] });
+    emitBatchStatistics(b, { ...node, inputs: [divided, ...node.inputs.slice(1)] }, [y, mean, variance]);
+  },
+  backward: ({ b, node, shapeOf, upstream: [dy] }) => {
+    if (dy === undefined) return [];
+    const [, mean, variance, divided] = node.outputs as [string, string, string, string];
+    const [x, gamma, beta, factor] = node.inputs as [string, string, string, string];
+    const inner = { ...node, inputs: [divided, gamma, beta] };
+    const shapes = (value: string): readonly number[] => shapeOf(value === divided ? x : value);
+    const through = normalisationSlopes({ b, node: inner, shapeOf: shapes, dy }, mean, variance);
+    // With du the gradient of u: Σdu = 0 and so Σ(du·u) = Σ(du·(u − mean)) = scale·Σ(dy·(u − mean))·ε/(variance + ε).
+    const epsilon = b.scalar(floatOf(node, 'epsilon', 1e-5));
+    const left = b.emit('Mul', [b.emit('Mul', [through.invStd, through.invStd]), epsilon]);
+    const sum = b.emit('Mul', [b.emit('Mul', [through.scale, through.centred]), left]);
+    const over = (value: string): string => b.emit('Div', [value, factor]);
+    const dx = affineSum(b, dy, divided, mean, {
+      channels: through.channels,
+      scale: over(through.scale),
+      offset: over(through.offset),
+      slope: over(through.slope),
+    });
+    return [dx, through.dGamma, through.sumDy, b.emit('Neg', [over(sum)])];
   },
 };
 
@@ -77,6 +111,30 @@ function throughStatistics(
   variance: string,
   moving?: string,
 ): readonly string[] {
+  const { channels, scale, slope, offset, dGamma, sumDy } = normalisationSlopes(
+    { b, node, shapeOf, dy },
+    mean,
+    variance,
+  );
+  const whereMoving = (value: string): string => (moving === undefined ? value : b.emit('Mul', [value, moving]));
+  const parts = { channels, scale, offset: whereMoving(offset), slope: whereMoving(slope) };
+  return [affineSum(b, dy, node.inputs[0] as string, mean, parts), dGamma, sumDy];
+}
+
+interface Slopes {
+  readonly channels: number;
+  /** All [C]: dx = scale·dy + offset + slope·(x − mean). */
+  readonly scale: string;
+  readonly offset: string;
+  readonly slope: string;
+  readonly invStd: string;
+  /** Σ(dy·(x − mean)) */
+  readonly centred: string;
+  readonly dGamma: string;
+  readonly sumDy: string;
+}
+
+function normalisationSlopes({ b, node, shapeOf, dy }: Through, mean: string, variance: string): Slopes {
   const [x, gamma] = node.inputs as [string, string];
   const shape = shapeOf(x);
   const channels = shape[1] as number;
@@ -88,17 +146,26 @@ function throughStatistics(
   const dGamma = b.emit('Mul', [centred, invStd]);
   const scale = b.emit('Mul', [gamma, invStd]);
   const count = b.scalar(sizeOf(shape) / channels);
-  const whereMoving = (value: string): string => (moving === undefined ? value : b.emit('Mul', [value, moving]));
   const slope = b.emit('Neg', [b.emit('Div', [b.emit('Mul', [b.emit('Mul', [scale, invStd]), dGamma]), count])]);
   const offset = b.emit('Neg', [b.emit('Div', [b.emit('Mul', [scale, sumDy]), count])]);
+  return { channels, scale, offset, slope, invStd, centred, dGamma, sumDy };
+}
+
+/** scale·dy + offset + slope·(x − mean) per channel, in two passes of the runtime's evaluation form. */
+function affineSum(
+  b: GraphBuilder,
+  dy: string,
+  x: string,
+  mean: string,
+  { channels, scale, offset, slope }: Pick<Slopes, 'channels' | 'scale' | 'offset' | 'slope'>,
+): string {
   const zeros = b.floats(Array.from({ length: channels }, () => 0));
   const ones = b.floats(Array.from({ length: channels }, () => 1));
   const exact = { epsilon: float(0) };
-  const dx = b.emit('Add', [
-    b.emit('BatchNormalization', [dy, scale, whereMoving(offset), zeros, ones], exact),
-    b.emit('BatchNormalization', [x, whereMoving(slope), zeros, mean, ones], exact),
+  return b.emit('Add', [
+    b.emit('BatchNormalization', [dy, scale, offset, zeros, ones], exact),
+    b.emit('BatchNormalization', [x, slope, zeros, mean, ones], exact),
   ]);
-  return [dx, dGamma, sumDy];
 }
 
 /** Evaluation form: y = (x − mean)·γ/√(variance + ε) + β, statistics constant. */
