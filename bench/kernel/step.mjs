@@ -1,0 +1,155 @@
+// A training step, headgate beside PyTorch: float and QAT, on three networks, at one and two threads. Every arm is a process
+// of its own that keeps its session; they take a few steps in turns, so that what else the machine does meets all alike.
+//
+//   HEADGATE_PYTHON=…/python node bench/kernel/step.mjs [--rounds 7] [--steps 4] [--threads 1,2] [--networks U-Net-like]
+//                                                       [--phases follow,fixed] [--save]
+//
+// The Python is one with torch. With --save: docs/results/kernel-step.json and kernel-step.md.
+import { spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseArgs } from 'node:util';
+import { importTypeScript } from '../../scripts/import-typescript.mjs';
+import { root } from '../../scripts/places.mjs';
+import { median } from '../engine/stats.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '7' },
+    steps: { type: 'string', default: '4' },
+    threads: { type: 'string', default: '1,2' },
+    networks: { type: 'string' },
+    phases: { type: 'string', default: 'follow,fixed' },
+    arm: { type: 'string' },
+    save: { type: 'boolean', default: false },
+  },
+});
+
+if (options.arm !== undefined) {
+  const { runArm } = await importTypeScript(join(root, 'bench/kernel/step-arm.ts'));
+  await runArm(JSON.parse(options.arm));
+  process.exit(0);
+}
+
+const python = process.env.HEADGATE_PYTHON ?? 'python3';
+const { networks } = await importTypeScript(join(root, 'bench/kernel/networks.ts'));
+const wanted = options.networks?.split(',') ?? networks.map(({ name }) => name);
+const phases = options.phases.split(',');
+
+class Arm {
+  constructor(command, args, first) {
+    this.child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.lines = createInterface({ input: this.child.stdout })[Symbol.asyncIterator]();
+    if (first !== undefined) this.child.stdin.write(`${JSON.stringify(first)}\n`);
+  }
+
+  async answer() {
+    const { value, done } = await this.lines.next();
+    if (done) throw new Error('an arm of the race ended early');
+    return JSON.parse(value);
+  }
+
+  take(steps) {
+    this.child.stdin.write(`${JSON.stringify({ steps })}\n`);
+    return this.answer();
+  }
+
+  end() {
+    this.child.stdin.end();
+  }
+}
+
+function startArm(tool, network, state, phase, threads) {
+  if (tool === 'PyTorch') {
+    return new Arm(python, [join(root, 'bench/kernel/torch_step.py')], { network, state, phase, threads });
+  }
+  const request = JSON.stringify({ network: network.name, state, phase, threads });
+  return new Arm(process.execPath, [join(root, 'bench/kernel/step.mjs'), '--arm', request]);
+}
+
+const rows = [];
+let version;
+for (const network of networks.filter(({ name }) => wanted.includes(name))) {
+  for (const threads of options.threads.split(',').map(Number)) {
+    const field = [];
+    for (const tool of ['headgate', 'PyTorch']) {
+      field.push({ tool, label: 'float', arm: startArm(tool, network, 'FLOAT', 'follow', threads) });
+      for (const phase of phases) {
+        field.push({ tool, label: `QAT ${phase}`, arm: startArm(tool, network, 'QAT', phase, threads) });
+      }
+    }
+    for (const entry of field) {
+      const first = await entry.arm.answer();
+      version = first.version ?? version;
+      Object.assign(entry, { compileMs: first.compileMs, times: [] });
+      await entry.arm.take(2);
+    }
+    for (let round = 0; round < +options.rounds; round++) {
+      for (const entry of field) {
+        const { ms, mebibytes } = await entry.arm.take(+options.steps);
+        entry.times.push(ms / +options.steps);
+        entry.mebibytes = mebibytes;
+      }
+    }
+    for (const { tool, label, times, compileMs, mebibytes, arm } of field) {
+      arm.end();
+      rows.push({
+        network: network.name,
+        threads,
+        tool,
+        label,
+        ms: median(times),
+        least: Math.min(...times),
+        most: Math.max(...times),
+        compileMs,
+        mebibytes,
+      });
+      console.error(
+        `${network.name}, ${threads} threads, ${tool}, ${label}: ${median(times).toFixed(1)} ms, ${Math.round(mebibytes)} MiB`,
+      );
+    }
+  }
+}
+const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, PyTorch ${version}`;
+const command = `node bench/kernel/step.mjs ${process.argv
+  .slice(2)
+  .filter((word) => word !== '--save')
+  .join(' ')}`.trim();
+const text = page();
+console.log(text);
+if (options.save) {
+  const out = join(root, 'docs/results');
+  writeFileSync(join(out, 'kernel-step.json'), `${JSON.stringify({ machine, command, rows }, null, 1)}\n`);
+  writeFileSync(join(out, 'kernel-step.md'), text);
+}
+
+function find(row, change) {
+  return rows.find(({ network, threads, tool, label }) => {
+    const key = { network: row.network, threads: row.threads, tool: row.tool, label: row.label, ...change };
+    return network === key.network && threads === key.threads && tool === key.tool && label === key.label;
+  });
+}
+
+function page() {
+  const lines = [
+    '| network | threads | step | headgate | PyTorch | headgate over PyTorch | headgate over its float step | PyTorch over its float step | peak, headgate | peak, PyTorch |',
+    `|${' --- |'.repeat(10)}`,
+  ];
+  for (const row of rows.filter(({ tool }) => tool === 'headgate')) {
+    const peer = find(row, { tool: 'PyTorch' });
+    const [float, peerFloat] = [find(row, { label: 'float' }), find(peer, { label: 'float' })];
+    lines.push(
+      `| ${row.network} | ${row.threads} | ${row.label} | ${row.ms.toFixed(1)} ms | ${peer.ms.toFixed(1)} ms | ${(row.ms / peer.ms).toFixed(2)} | ${(row.ms / float.ms).toFixed(2)} | ${(peer.ms / peerFloat.ms).toFixed(2)} | ${Math.round(row.mebibytes)} MiB | ${Math.round(peer.mebibytes)} MiB |`,
+    );
+  }
+  return [
+    '# A training step beside PyTorch',
+    '',
+    `Made by \`${command}\` on ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC; ${machine}.`,
+    '',
+    ...lines,
+    '',
+  ].join('\n');
+}
