@@ -82,8 +82,8 @@ function depthwiseSeparable(w: number): RaceNetwork {
   return { name: 'depthwise-separable', input: [3, 64, 64], batch: 32, classes: CLASSES, stride: 4, layers };
 }
 
-/** Three stages of two basic blocks (He and others 2015, the CIFAR form), a dense output at stride 4. */
-function resnetLike(w: number): RaceNetwork {
+/** Three stages of basic blocks (He and others 2015, the CIFAR form), a dense output at stride 4. */
+function resnetLike(w: number, blocks = 2, batch = 32): RaceNetwork {
   const m = new Layers();
   let [value, channels] = [m.conv('image', 3, w), w];
   for (const [outputs, first] of [
@@ -91,7 +91,7 @@ function resnetLike(w: number): RaceNetwork {
     [2 * w, 2],
     [4 * w, 2],
   ] as const) {
-    for (const stride of [first, 1]) {
+    for (const stride of [first, ...Array.from({ length: blocks - 1 }, () => 1)]) {
       const inner = m.conv(m.conv(value, channels, outputs, { stride }), outputs, outputs, { relu: false });
       const same = stride === 1 && channels === outputs;
       const shortcut = same ? value : m.conv(value, channels, outputs, { kernel: 1, stride, relu: false });
@@ -100,7 +100,7 @@ function resnetLike(w: number): RaceNetwork {
     }
   }
   const layers = m.output(value, channels, CLASSES);
-  return { name: 'ResNet-like', input: [3, 32, 32], batch: 32, classes: CLASSES, stride: 4, layers };
+  return { name: 'ResNet-like', input: [3, 32, 32], batch, classes: CLASSES, stride: 4, layers };
 }
 
 /** Two levels down by max pooling and up by doubling, with joins (Ronneberger and others 2015). */
@@ -118,6 +118,12 @@ function unetLike(w: number): RaceNetwork {
 }
 
 export const networks: readonly RaceNetwork[] = [depthwiseSeparable(16), resnetLike(16), unetLike(16)];
+
+/** For compiling alone: over 200 nodes of the float graph. */
+export const deep: RaceNetwork = { ...resnetLike(8, 10, 2), name: 'deep ResNet-like' };
+
+/** For many steps. */
+export const small: RaceNetwork = { ...resnetLike(4, 1, 4), name: 'small ResNet-like' };
 
 export const OUTPUT = 'output';
 

@@ -1,5 +1,5 @@
 // Headgate's side of the race: compiles one network's training program and takes steps when told. One line of JSON in, one
-// out: {"steps": n} → {"ms": milliseconds}, {"peak": true} → {"mebibytes": peak resident memory}.
+// out: {"steps": n} → {"ms": milliseconds, "mebibytes": peak resident memory, "now": resident memory}.
 //
 //   arm(network, { state: "FLOAT" | "QAT", scales: "fixed" | "follow", threads })
 import { createInterface } from 'node:readline';
@@ -12,7 +12,7 @@ import type { OptimizerSettings } from '../../src/qat/train/optimizer.ts';
 import { Trainer } from '../../src/qat/train/trainer.ts';
 import type { FloatTensor, Tensor } from '../../src/support/tensor.ts';
 import { Random } from '../../src/support/random.ts';
-import { graphOf, networks, OUTPUT } from './networks.ts';
+import { deep, graphOf, networks, OUTPUT, small } from './networks.ts';
 
 export interface Arm {
   readonly network: string;
@@ -29,14 +29,15 @@ const RATES = { learningRate: 1e-3, averagingConstant: 0.01 };
 /** Answers on standard output until standard input ends. */
 export async function runArm({ network: name, state, phase, threads }: Arm): Promise<void> {
   const started = performance.now();
-  const { program, data, ...initial } = await prepareProgram(name, state, phase);
+  const { program, data, nodes, ...initial } = await prepareProgram(name, state, phase);
   const trainer = await Trainer.start(program, optimizer, threads, initial);
-  answer({ ready: true, compileMs: performance.now() - started });
+  answer({ ready: true, compileMs: performance.now() - started, nodes });
   for await (const line of createInterface({ input: process.stdin })) {
     const { steps = 0 } = JSON.parse(line) as { steps?: number };
     const before = performance.now();
     for (let step = 0; step < steps; step++) await trainer.step(data, RATES);
-    answer({ ms: performance.now() - before, mebibytes: process.resourceUsage().maxRSS / 1024 });
+    const ms = performance.now() - before;
+    answer({ ms, mebibytes: process.resourceUsage().maxRSS / 1024, now: process.memoryUsage().rss / 2 ** 20 });
   }
 }
 
@@ -45,7 +46,7 @@ function answer(message: object): void {
 }
 
 export async function prepareProgram(name: string, state: Arm['state'], phase: Arm['phase']) {
-  const race = networks.find((candidate) => candidate.name === name);
+  const race = [...networks, deep, small].find((candidate) => candidate.name === name);
   if (race === undefined) throw new Error(`no network "${name}"`);
   const graph = graphOf(race);
   const network = networkOf(graph);
@@ -93,5 +94,5 @@ export async function prepareProgram(name: string, state: Arm['state'], phase: A
       },
     ],
   ]);
-  return { program, parameters, ranges, data };
+  return { program, parameters, ranges, data, nodes: graph.nodes.length };
 }
