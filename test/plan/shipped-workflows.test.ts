@@ -8,12 +8,23 @@ import type { LoadOptions } from '../../src/plan/load-workflow.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import { idsOf, stageOf } from './plan-of.ts';
 
-const workflows = readdirSync('workflows').filter((file) => file.endsWith('.json'));
+interface Written {
+  readonly include?: readonly string[];
+  readonly params: { readonly trainingTask?: string };
+  readonly tasks: object;
+}
+
+const written = (file: string): Written => JSON.parse(readFileSync(join('workflows', file), 'utf8')) as Written;
+
+/** Those that follow the strategy. */
+const workflows = readdirSync('workflows').filter(
+  (file) => file.endsWith('.json') && written(file).include?.includes('parts/strategy.json') === true,
+);
 const paramsFiles = readdirSync('workflows/params').map((file) => join('workflows/params', file));
 
 /** A folder in which every file exists that the workflows name by default. */
 const root = mkdtempSync(join(tmpdir(), 'headgate-plan-'));
-mkdirSync(root, { recursive: true });
+mkdirSync(join(root, 'data/camvid'), { recursive: true });
 writeFileSync(join(root, 'model.onnx'), '');
 
 async function load(file: string, options: LoadOptions = {}): Promise<Plan> {
@@ -22,15 +33,15 @@ async function load(file: string, options: LoadOptions = {}): Promise<Plan> {
   return plan.value;
 }
 
-function profilesOf(file: string): readonly string[] {
-  const { include } = JSON.parse(readFileSync(join('workflows', file), 'utf8')) as { include: readonly string[] };
-  expect(include).toEqual(['parts/strategy.json']);
-  const parts = readFileSync('workflows/parts/profiles.json', 'utf8');
-  return Object.keys((JSON.parse(parts) as { profiles: object }).profiles);
-}
+const profiles = Object.keys(
+  (JSON.parse(readFileSync('workflows/parts/profiles.json', 'utf8')) as { profiles: object }).profiles,
+);
 
 describe.each(workflows)('workflows/%s', (file) => {
-  it.each(profilesOf(file))('plans with profile %s', async (profile) => {
+  const tasks = Object.fromEntries(Object.keys(written(file).tasks).map((task) => [task, 1]));
+  const trainingTask = written(file).params.trainingTask ?? 'segmentation';
+
+  it.each(profiles)('plans with profile %s', async (profile) => {
     await load(file, { set: [`profile=${profile}`] });
   });
 
@@ -39,7 +50,7 @@ describe.each(workflows)('workflows/%s', (file) => {
     ['finetune.onExhausted=last'],
     ['integer.stopShort=true'],
     ['objective.distill=0.5'],
-    ['objective.tasks={"detection":1,"segmentation":1}'],
+    [`objective.tasks=${JSON.stringify(tasks)}`],
   ])('plans with %s', async (setting) => {
     await load(file, { set: [setting] });
   });
@@ -61,9 +72,8 @@ describe.each(workflows)('workflows/%s', (file) => {
   it('trains the backbone for the tasks of the objective, by default for its own', async () => {
     const objectiveOf = async (set: readonly string[]): Promise<unknown> =>
       stageOf(await load(file, { set }), 'base/backbone/qat/train').settings['objective'];
-    expect(await objectiveOf([])).toEqual({ tasks: { segmentation: 1 }, distill: 0 });
-    const both = { detection: 1, segmentation: 1 };
-    expect(await objectiveOf([`objective.tasks=${JSON.stringify(both)}`])).toEqual({ tasks: both, distill: 0 });
+    expect(await objectiveOf([])).toEqual({ tasks: { [trainingTask]: 1 }, distill: 0 });
+    expect(await objectiveOf([`objective.tasks=${JSON.stringify(tasks)}`])).toEqual({ tasks, distill: 0 });
   });
 });
 
