@@ -17,9 +17,9 @@ export function checkFits(
 ): void {
   if (checkpoint.scope !== scope)
     throw new LoadError(`input "${port}" holds scope "${checkpoint.scope}", but "${scope}" is loaded here`);
-  if (checkpoint.graph !== graphDigest(network.graph)) {
+  if (checkpoint.graph !== graphDigest(network, scope)) {
     throw new LoadError(
-      `input "${port}" was made for another model graph (${checkpoint.graph.slice(0, 12)}, here ${graphDigest(network.graph).slice(0, 12)})${foldingReason(checkpoint, network)}`,
+      `input "${port}" was made for another model graph (${checkpoint.graph.slice(0, 12)}, here ${graphDigest(network, scope).slice(0, 12)})${foldingReason(checkpoint, network)}`,
     );
   }
   if (!states.includes(checkpoint.state)) {

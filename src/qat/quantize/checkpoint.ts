@@ -6,8 +6,9 @@ import type { Digest } from '../../support/digest.ts';
 import type { Json } from '../../support/json.ts';
 import { floatTensor, tensorBytes } from '../../support/tensor.ts';
 import type { FloatTensor, Tensor } from '../../support/tensor.ts';
-import type { Attribute, GraphIr, IrNode, IrTensor } from '../onnx/ir.ts';
+import type { Attribute, IrNode, IrTensor } from '../onnx/ir.ts';
 import type { Network } from '../network/network.ts';
+import { ancestorsOf, assignScopes } from '../network/scopes.ts';
 import type { Profile } from './scheme.ts';
 
 export type ScopeState = 'float' | 'calibrated' | 'qat';
@@ -33,7 +34,7 @@ const transformations: ReadonlySet<string> = new Set<Transformation>(['cross-lay
 export interface ScopeCheckpoint {
   readonly scope: string;
   readonly state: ScopeState;
-  /** Digest of the float graph's structure that the tensors belong to. */
+  /** Digest of the float graph's structure that the tensors belong to: of this scope and what it stands on. */
   readonly graph: Digest;
   readonly parameters: ReadonlyMap<string, FloatTensor>;
   readonly quant?: QuantState;
@@ -54,6 +55,8 @@ export class LoadError extends Error {
 }
 
 const FORMAT = 'headgate-checkpoint';
+/** 2: `graph` is a digest of the scope's own part of the graph; in 1 it was one of the whole. */
+const VERSION = '2';
 
 /** Tensors `parameter.<name>`, `activation.<value>.min|max|scale` ([1]) and `weight.<name>.scale` ([O]). */
 export function encodeCheckpoint(checkpoint: ScopeCheckpoint): NamedTensors {
@@ -70,7 +73,7 @@ export function encodeCheckpoint(checkpoint: ScopeCheckpoint): NamedTensors {
     tensors,
     metadata: {
       format: FORMAT,
-      version: '1',
+      version: VERSION,
       scope,
       state,
       graph,
@@ -84,9 +87,9 @@ export function encodeCheckpoint(checkpoint: ScopeCheckpoint): NamedTensors {
 /** @throws LoadError when the tensors are not a checkpoint. */
 export function decodeCheckpoint({ tensors, metadata }: NamedTensors): ScopeCheckpoint {
   const { format, version, scope, state, graph, backbone, profile } = metadata;
-  if (format !== FORMAT || version !== '1' || scope === undefined || graph === undefined || !isState(state)) {
+  if (format !== FORMAT || version !== VERSION || scope === undefined || graph === undefined || !isState(state)) {
     throw new LoadError(
-      `the file is not a headgate checkpoint of version 1 (format "${format ?? ''}", version "${version ?? ''}")`,
+      `the file is not a headgate checkpoint of version ${VERSION} (format "${format ?? ''}", version "${version ?? ''}")`,
     );
   }
   const parameters = new Map<string, FloatTensor>();
@@ -158,17 +161,26 @@ export function scopeDigest(checkpoint: ScopeCheckpoint): Digest {
   return digestJson('headgate-scope', 1, [metadata['scope'] ?? '', metadata['profile'] ?? '', rows]);
 }
 
-/** Digest of what a checkpoint must fit: nodes, attributes and the parameters' shapes, not their values. */
-export function graphDigest(graph: GraphIr): Digest {
-  const nodes = graph.nodes.map((node): Json => [
+/**
+ * Digest of what a scope's checkpoint must fit: nodes, attributes and the parameters' shapes, not their values, of the scope
+ * and of what it stands on. Other heads are no part of it, so that one can be added beside checkpoints that stay as they are.
+ */
+export function graphDigest({ graph, scopes }: Pick<Network, 'graph' | 'scopes'>, scope: string): Digest {
+  const scopeOf = assignScopes(graph, scopes);
+  const counted = new Set([scope, ...ancestorsOf(scopes, scope)]);
+  const nodes = graph.nodes.filter((node) => counted.has(scopeOf.get(node) ?? ''));
+  const read = new Set(nodes.flatMap((node) => node.inputs));
+  const structure = nodes.map((node): Json => [
     node.domain,
     node.op,
     [...node.inputs],
     [...node.outputs],
     attributesJson(node),
   ]);
-  const shapes = [...graph.initializers].map(([name, tensor]): Json => [name, tensor.dtype, [...tensor.shape]]);
-  return digestJson('headgate-graph', 1, [nodes, shapes]);
+  const shapes = [...graph.initializers]
+    .filter(([name]) => read.has(name))
+    .map(([name, tensor]): Json => [name, tensor.dtype, [...tensor.shape]]);
+  return digestJson('headgate-graph', 2, [structure, shapes]);
 }
 
 /** In order of name, floats as float32: what a graph looks like after it was written and read. */
@@ -198,5 +210,5 @@ export function initialCheckpoint(network: Network, scope: string): ScopeCheckpo
       throw new LoadError(`parameter "${parameter.name}" is ${tensor.dtype}; headgate trains float32 models`);
     parameters.set(parameter.name, floatTensor(tensor.shape, tensor.data as Float32Array));
   }
-  return { scope, state: 'float', graph: graphDigest(network.graph), parameters };
+  return { scope, state: 'float', graph: graphDigest(network, scope), parameters };
 }

@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { networkOf } from '../../../src/qat/network/network.ts';
 import { int } from '../../../src/qat/onnx/ir.ts';
+import type { GraphIr } from '../../../src/qat/onnx/ir.ts';
 import {
   decodeCheckpoint,
   encodeCheckpoint,
@@ -50,11 +51,11 @@ describe('a checkpoint', () => {
   });
 
   it.each<readonly [string, (encoded: NamedTensors) => NamedTensors, RegExp]>([
-    ['another format', ({ tensors }) => ({ tensors, metadata: {} }), /not a headgate checkpoint of version 1/],
+    ['another format', ({ tensors }) => ({ tensors, metadata: {} }), /not a headgate checkpoint of version 2/],
     [
       'another version',
-      ({ tensors, metadata }) => ({ tensors, metadata: { ...metadata, version: '2' } }),
-      /version "2"/,
+      ({ tensors, metadata }) => ({ tensors, metadata: { ...metadata, version: '1' } }),
+      /version "1"/,
     ],
     [
       'an unknown state',
@@ -138,26 +139,41 @@ describe('the digest of a scope', () => {
 });
 
 describe('the digest of a graph', () => {
+  const digestOf = (changed: GraphIr, scope: string) => graphDigest({ graph: changed, scopes: network.scopes }, scope);
+  const graph = smallGraph();
+  const altered = (output: string): GraphIr => ({
+    ...graph,
+    nodes: graph.nodes.map((node) =>
+      node.outputs.includes(output) ? { ...node, attributes: { ...node.attributes, group: int(3) } } : node,
+    ),
+  });
+
   it('moves with structure and shapes, not with the parameters’ values', () => {
-    const graph = smallGraph();
-    const [first, ...others] = graph.nodes;
-    if (first === undefined) throw new Error('no node');
     const zeroed = new Map(
       [...graph.initializers].map(([name, tensor]) => [
         name,
         { ...tensor, data: tensor.data.slice().fill(0 as never) },
       ]),
     );
-    expect(graphDigest({ ...graph, initializers: zeroed })).toBe(graphDigest(graph));
-    expect(
-      graphDigest({ ...graph, nodes: [{ ...first, attributes: { ...first.attributes, group: int(3) } }, ...others] }),
-    ).not.toBe(graphDigest(graph));
-    expect(graphDigest({ ...graph, nodes: others })).not.toBe(graphDigest(graph));
+    expect(digestOf({ ...graph, initializers: zeroed }, 'backbone')).toBe(digestOf(graph, 'backbone'));
+    expect(digestOf(altered('backbone.stem.conv'), 'backbone')).not.toBe(digestOf(graph, 'backbone'));
+    const [name, tensor] = [...graph.initializers].find(([weight]) => weight === 'backbone.stem.weight') ?? [];
+    if (name === undefined || tensor === undefined) throw new Error('no stem');
+    const reshaped = new Map([...graph.initializers, [name, { ...tensor, shape: [...tensor.shape, 1] }]]);
+    expect(digestOf({ ...graph, initializers: reshaped }, 'backbone')).not.toBe(digestOf(graph, 'backbone'));
+  });
+
+  it('moves with the scope and what it stands on, not with another head', () => {
+    const head = altered('detection.hidden.conv');
+    expect(digestOf(head, 'detection')).not.toBe(digestOf(graph, 'detection'));
+    expect(digestOf(head, 'segmentation')).toBe(digestOf(graph, 'segmentation'));
+    expect(digestOf(head, 'backbone')).toBe(digestOf(graph, 'backbone'));
+    expect(digestOf(altered('backbone.stem.conv'), 'detection')).not.toBe(digestOf(graph, 'detection'));
   });
 
   it('is carried by every scope’s first checkpoint, which holds the model’s own parameters', () => {
     const float = initialCheckpoint(network, 'segmentation');
-    expect(float).toMatchObject({ scope: 'segmentation', state: 'float', graph: graphDigest(network.graph) });
+    expect(float).toMatchObject({ scope: 'segmentation', state: 'float', graph: graphDigest(network, 'segmentation') });
     expect([...float.parameters.keys()]).toEqual(
       network.parameters.filter(({ scope }) => scope === 'segmentation').map(({ name }) => name),
     );
