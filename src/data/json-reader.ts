@@ -63,6 +63,10 @@ export class JsonReader {
     return found;
   }
 
+  isText(): boolean {
+    return typeof this.value === 'string';
+  }
+
   isNumber(): boolean {
     return typeof this.value === 'number';
   }

@@ -21,7 +21,8 @@ export const dataset: StageKind = {
   }),
   jobSettings: (context) => {
     const { folder: _folder, ...source } = sourceOf(context);
-    return { source };
+    const derive = context.settings['derive'];
+    return { source, ...(isJsonObject(derive) && Object.keys(derive).length > 0 ? { derive } : {}) };
   },
   files: (context) => {
     const { folder } = sourceOf(context);

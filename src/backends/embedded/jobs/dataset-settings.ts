@@ -1,4 +1,5 @@
 // The settings of the `dataset` stage as the job reads them (schemas/stages/dataset.schema.json says the same).
+import type { ClassGroup, DerivedTarget } from '../../../data/derived-targets.ts';
 import { splitNames } from '../../../data/fashion-scenes.ts';
 import type { SceneSettings, SplitName } from '../../../data/fashion-scenes.ts';
 import { JsonReader } from '../../../data/json-reader.ts';
@@ -8,6 +9,7 @@ export interface DatasetSettings {
   readonly source: ScenesSource | DescribedSource;
   /** In a fixed order, whatever order the workflow has. */
   readonly splits: readonly SplitSettings[];
+  readonly derive: readonly DerivedTarget[];
 }
 
 export interface ScenesSource {
@@ -36,7 +38,9 @@ const mostImages = 10_000_000;
 
 /** @throws DataError when the settings do not follow the schema. */
 export function readDatasetSettings(settings: JsonObject): DatasetSettings {
-  const json = new JsonReader(settings, 'dataset settings').at('source');
+  const whole = new JsonReader(settings, 'dataset settings');
+  const derive = whole.has('derive') ? whole.at('derive').entries().map(readDerived) : [];
+  const json = whole.at('source');
   const kind = json.at('kind').oneOf(['fashion-scenes', 'image-folder', 'npy']);
   const scenes = kind === 'fashion-scenes';
   json.onlyKeys(
@@ -49,7 +53,19 @@ export function readDatasetSettings(settings: JsonObject): DatasetSettings {
     .map((name) => readSplit(name, declared.at(name), scenes));
   if (splits.length === 0) throw declared.wrong(`at least one of ${splitNames.join(', ')}`);
   const folder = json.has('folder') ? { folder: json.at('folder').string() } : {};
-  return { source: scenes ? { ...readScenes(json), ...folder } : { kind, ...readDescribed(json), ...folder }, splits };
+  const source = scenes ? { ...readScenes(json), ...folder } : { kind, ...readDescribed(json), ...folder };
+  return { source, splits, derive };
+}
+
+function readDerived([name, json]: readonly [string, JsonReader]): DerivedTarget {
+  json.onlyKeys(['from', 'classes']);
+  return { name, from: json.at('from').string(), classes: json.at('classes').items().map(readGroup) };
+}
+
+function readGroup(json: JsonReader): ClassGroup {
+  json.onlyKeys(['name', 'of']);
+  const of = json.at('of');
+  return { name: json.at('name').string(), of: of.isText() ? of.oneOf<'others'>(['others']) : of.strings() };
 }
 
 function readScenes(json: JsonReader): ScenesSource {

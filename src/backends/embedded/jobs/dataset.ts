@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { DataError } from '../../../data/data-error.ts';
 import type { Dataset } from '../../../data/dataset.ts';
+import { withDerivedTargets } from '../../../data/derived-targets.ts';
+import type { DerivedTarget } from '../../../data/derived-targets.ts';
 import { loadFashionMnist } from '../../../data/fashion-mnist.ts';
 import { SceneComposer, defaultSceneSettings, splitItems } from '../../../data/fashion-scenes.ts';
 import type { SceneSettings } from '../../../data/fashion-scenes.ts';
@@ -15,7 +17,7 @@ import type { JobRequest } from '../../../events/job-protocol.ts';
 import type { JsonObject } from '../../../support/json.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { readDatasetSettings } from './dataset-settings.ts';
-import type { DescribedSource, ScenesSource, SplitSettings } from './dataset-settings.ts';
+import type { DatasetSettings, DescribedSource, ScenesSource, SplitSettings } from './dataset-settings.ts';
 
 /** Scenes between two looks at the clock and at the engine's wish to stop. */
 const scenesPerStep = 500;
@@ -24,13 +26,13 @@ const scenesPerStep = 500;
 export async function runDataset(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const settings = readDatasetSettings(request.settings);
   return settings.source.kind === 'fashion-scenes'
-    ? makeScenes(settings.source, settings.splits, request, context)
-    : makeDescribed(settings.source, settings.splits, request, context);
+    ? makeScenes(settings.source, settings, request, context)
+    : makeDescribed(settings.source, settings, request, context);
 }
 
 async function makeScenes(
   source: ScenesSource,
-  splits: readonly SplitSettings[],
+  { splits, derive }: DatasetSettings,
   request: JobRequest,
   context: JobContext,
 ): Promise<JobOutcome> {
@@ -48,7 +50,7 @@ async function makeScenes(
   const scene: SceneSettings = { ...defaultSceneSettings, ...source.scene };
   const total = splits.reduce((sum, split) => sum + (split.count ?? 0), 0);
   const pace = new Pace(total, context);
-  const made = new Made();
+  const made = new Made(derive);
   for (const split of splits) {
     const composer = new SceneComposer(splitItems(data, split.name), split.name, split.count ?? 0, request.seed, scene);
     while (composer.done < composer.count) {
@@ -65,13 +67,13 @@ async function makeScenes(
 
 async function makeDescribed(
   source: DescribedSource,
-  splits: readonly SplitSettings[],
+  { splits, derive }: DatasetSettings,
   request: JobRequest,
   context: JobContext,
 ): Promise<JobOutcome> {
   const folder = request.inputs['folder']?.path ?? source.folder;
   if (folder === undefined) throw new DataError("the job has no input 'folder'");
-  const made = new Made();
+  const made = new Made(derive);
   for (const [index, split] of splits.entries()) {
     if (context.interrupted()) return { status: 'interrupted' };
     const options = { kind: source.kind, folder, description: source.description, split: split.from };
@@ -91,8 +93,14 @@ class Made {
   private readonly seen = new SeenImages();
   private readonly outputs: { [port: string]: string } = {};
   private readonly counts: { [split: string]: JsonObject } = {};
+  private readonly derive: readonly DerivedTarget[];
 
-  async add(context: JobContext, split: SplitSettings, dataset: Dataset): Promise<void> {
+  constructor(derive: readonly DerivedTarget[]) {
+    this.derive = derive;
+  }
+
+  async add(context: JobContext, split: SplitSettings, composed: Dataset): Promise<void> {
+    const dataset = withDerivedTargets(composed, this.derive);
     await mkdir(context.outDir, { recursive: true });
     await writePackedDataset(join(context.outDir, split.name), dataset);
     for (const text of this.seen.add(split.name, dataset)) context.emit({ type: 'note', level: 'warning', text });
