@@ -27,6 +27,7 @@ const ROLE_ORDER = [
   'finetuned',
   'calibrated',
   'qat',
+  'released',
   'merged',
   'integer',
 ];

@@ -67,6 +67,11 @@ export function trainData(names: readonly string[]): NonNullable<Ports['data']> 
   }));
 }
 
+/** The name of the task's head in the model. */
+export function headOfTask({ name, settings }: ResolvedTask): string {
+  return typeof settings['head'] === 'string' ? settings['head'] : name;
+}
+
 /** The profile without what only gates and people read. */
 export function profileSettings(context: StageContext): JsonObject {
   const { onLow: _onLow, qat: _qat, summary: _summary, ...format } = context.profile ?? {};

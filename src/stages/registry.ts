@@ -1,4 +1,5 @@
 // Every stage kind by its name. A new kind is a new file under `kinds/` and a line here.
+import { addHead } from './kinds/add-head.ts';
 import { analyze } from './kinds/analyze.ts';
 import { best } from './kinds/best.ts';
 import { calibrate } from './kinds/calibrate.ts';
@@ -11,6 +12,7 @@ import { importKind } from './kinds/import.ts';
 import { merge } from './kinds/merge.ts';
 import { model } from './kinds/model.ts';
 import { qat } from './kinds/qat.ts';
+import { release } from './kinds/release.ts';
 import { select } from './kinds/select.ts';
 import { stop } from './kinds/stop.ts';
 import { train } from './kinds/train.ts';
@@ -21,6 +23,8 @@ const kinds = [
   dataset,
   model,
   importKind,
+  release,
+  addHead,
   train,
   calibrate,
   qat,

@@ -30,6 +30,7 @@ describe('the merge job', () => {
       'backbone.safetensors',
       'detection.safetensors',
       'graph.onnx',
+      'merged.json',
       'segmentation.safetensors',
     ]);
     const proofs = done.events.flatMap((event) => (event.type === 'proof' ? [event.proof.name] : []));

@@ -47,6 +47,17 @@ export function removeProject(root: string): Promise<void> {
   return rm(root, { recursive: true, force: true });
 }
 
+/** Which of the tiny data's pixels are taken, as add-head.json derives it from its own. */
+const OCCUPANCY: JsonObject = {
+  occupancy: {
+    from: 'mask',
+    classes: [
+      { name: 'free', of: [MASK_CLASSES[0]] },
+      { name: 'occupied', of: 'others' },
+    ],
+  },
+};
+
 /** Every branch that trains: the thresholds send the backbone to QAT, the heads to finetuning and QAT. */
 const SMALL: JsonObject = {
   batch: 16,
@@ -60,6 +71,7 @@ const SMALL: JsonObject = {
     detection: { float: { epochs: 8, learningRate: 0.02 }, finetune: { epochs: 16 }, qat: { epochs: 24 } },
     segmentation: { float: { epochs: 8, learningRate: 0.02 }, finetune: { epochs: 16 }, qat: { epochs: 24 } },
   },
+  occupancy: { float: { epochs: 8, learningRate: 0.02 }, finetune: { epochs: 2 }, qat: { epochs: 2 } },
   calibration: { batches: 2 },
   thresholds: { accept: 1000, fixed: 1000, qat: 1, admit: 1, head: 1000, finetuned: 1, integer: 1 },
   proof: { probe: 16 },
@@ -79,7 +91,8 @@ export async function writeWorkflow(root: string, name: string, params: JsonObje
   };
   const { scenes, net } = workflow.stages;
   if (scenes === undefined) throw new Error(`${name} has no stage "scenes"`);
-  scenes.with = { source };
+  const { derive } = scenes.with;
+  scenes.with = { source, ...(derive === undefined ? {} : { derive: OCCUPANCY }) };
   if (net !== undefined) {
     net.with['input'] = [1, SIZE, SIZE];
     net.with['heads'] = {

@@ -26,6 +26,7 @@ const paramsFiles = readdirSync('workflows/params').map((file) => join('workflow
 const root = mkdtempSync(join(tmpdir(), 'headgate-plan-'));
 mkdirSync(join(root, 'data/camvid'), { recursive: true });
 writeFileSync(join(root, 'model.onnx'), '');
+mkdirSync(join(root, '.headgate/out/fashion-scenes/merge.merged'), { recursive: true });
 
 async function load(file: string, options: LoadOptions = {}): Promise<Plan> {
   const plan = await loadWorkflow(join('workflows', file), { root, ...options });
@@ -150,6 +151,56 @@ describe('workflows/fashion-scenes.json', () => {
     expect(changed.every((id) => /^(base\/backbone|head\[\w+\])\/(calibrate|qat|qat-fixed|analyze)/.test(id))).toBe(
       true,
     );
+  });
+});
+
+describe('workflows/add-head.json', () => {
+  const file = 'add-head.json';
+
+  it.each(profiles)('plans with profile %s', async (profile) => {
+    await load(file, { set: [`profile=${profile}`] });
+  });
+
+  it('trains, finetunes and quantises the new head only, and never the backbone', async () => {
+    const working = (await load(file)).stages.filter(({ kind }) =>
+      ['train', 'finetune', 'calibrate', 'qat'].includes(kind),
+    );
+    expect(working.length).toBeGreaterThan(4);
+    for (const { id, task, inputs, outputs } of working) {
+      expect(task, id).toBe('occupancy');
+      // Where the ladder hands it on, under the name of a selection.
+      expect(JSON.stringify(inputs['backbone']), id).toMatch(/"stage":"(release|head\[occupancy\]\/calibrated)"/);
+      const made = outputs.map(({ name }) => name);
+      expect(made, id).toContain('head');
+      expect(made, id).not.toContain('backbone');
+    }
+  });
+
+  it('merges what the release gives with the new head, beside the release itself', async () => {
+    const { inputs } = stageOf(await load(file), 'merge');
+    expect(inputs['release']).toEqual({ shape: 'one', from: { stage: 'release', port: 'merged' } });
+    expect(inputs['backbone']).toEqual({ shape: 'one', from: { stage: 'release', port: 'backbone' } });
+    expect(inputs['heads']).toMatchObject({
+      items: [
+        { key: 'detection', from: { stage: 'release', port: 'head[detection]' } },
+        { key: 'segmentation', from: { stage: 'release', port: 'head[segmentation]' } },
+        { key: 'occupancy' },
+      ],
+    });
+  });
+
+  it('takes a head that was trained elsewhere from a file, and trains it no more', async () => {
+    const plan = await load(file, { set: ['head.onnx=model.onnx'] });
+    expect(idsOf(plan)).not.toContain('float-head[occupancy]');
+    expect(stageOf(plan, 'float[occupancy]').inputs['head']).toEqual({
+      shape: 'one',
+      from: { stage: 'wider', port: 'head[occupancy]' },
+    });
+    expect(stageOf(plan, 'wider').settings['heads']).toEqual({ occupancy: { kind: 'onnx', inputs: {} } });
+  });
+
+  it('says where no release is', async () => {
+    await expect(load(file, { set: ['release.folder=nowhere'] })).rejects.toThrow(/"?nowhere"?/);
   });
 });
 

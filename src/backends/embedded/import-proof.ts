@@ -1,5 +1,5 @@
-// The import proof: the model as headgate spells it gives what the file gives, on one image of noise and on every output.
-// Both run unoptimised. Not for weights that replace the file's own.
+// The import proof: a model, or a head, as headgate spells it gives what its file gives, on noise and on every output. Both
+// run unoptimised. Not for weights that replace the file's own.
 import type { GraphIr } from '../../qat/onnx/ir.ts';
 import { encodeModel } from '../../qat/onnx/codec.ts';
 import { createSession } from '../../qat/runtime/onnxruntime.ts';
@@ -27,18 +27,35 @@ export async function proveImport(
   const sizes = (input?.shape ?? []).map((size, axis) => (typeof size === 'string' && axis === 0 ? 1 : size));
   if (input === undefined || others.length > 0 || sizes.length === 0 || sizes.some((size) => typeof size === 'string'))
     return undefined;
+  const noise = noiseFor([[input.name, sizes.map(Number)]]);
+  const [image] = [...noise.values()] as [Tensor];
+  const own =
+    normalised.inputs[0]?.shape?.slice(1).join() === image.shape.slice(1).join() ? image : channelsFirst(image);
+  const after = await outputsOf(encodeModel(normalised), new Map([[input.name, own]]));
+  const names = decoded.outputs.map((output) => output.name);
+  return proveAlike(names, await outputsOf(file, noise), after);
+}
+
+/** Values between 0 and 1, the same each time. */
+export function noiseFor(inputs: Iterable<readonly [string, readonly number[]]>): ReadonlyMap<string, Tensor> {
   const random = new Random(1);
-  const shape = sizes.map(Number);
-  const noise = Float32Array.from({ length: elementCount(shape) }, () => random.uniform());
-  const image: Tensor = { dtype: 'float32', shape, data: noise };
-  const own = normalised.inputs[0]?.shape?.slice(1).join() === shape.slice(1).join() ? image : channelsFirst(image);
-  const before = await outputsOf(file, input.name, image);
-  const after = await outputsOf(encodeModel(normalised), input.name, own);
+  const tensors = [...inputs].map(([name, shape]): [string, Tensor] => {
+    const data = Float32Array.from({ length: elementCount(shape) }, () => random.uniform());
+    return [name, { dtype: 'float32', shape, data }];
+  });
+  return new Map(tensors);
+}
+
+/** @throws JobError naming the output. */
+export function proveAlike(
+  names: readonly string[],
+  before: ReadonlyMap<string, Tensor>,
+  after: ReadonlyMap<string, Tensor>,
+): ImportProof {
   let [values, difference] = [0, 0];
-  for (const [name, left] of before) {
-    const right = after.get(name);
-    if (right?.data.length !== left.data.length)
-      throw differs(name, `[${left.shape.join(', ')}]`, `[${right?.shape.join(', ') ?? 'nothing'}]`);
+  for (const name of names) {
+    const [left, right] = [before.get(name), after.get(name)];
+    if (left === undefined || left.data.length !== right?.data.length) throw differs(name, formOf(left), formOf(right));
     const [a, b] = [Array.from(left.data, Number), Array.from(right.data, Number)];
     const magnitude = a.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     for (const [index, value] of a.entries()) {
@@ -51,9 +68,13 @@ export async function proveImport(
   return { values, difference };
 }
 
-async function outputsOf(model: Uint8Array, input: string, image: Tensor): Promise<ReadonlyMap<string, Tensor>> {
+/** Run unoptimised. */
+export async function outputsOf(
+  model: Uint8Array,
+  feeds: ReadonlyMap<string, Tensor>,
+): Promise<ReadonlyMap<string, Tensor>> {
   const session = await createSession(model, { threads: 1, optimisation: 'disabled' });
-  const outputs = await session.run(new Map([[input, image]]));
+  const outputs = await session.run(feeds);
   await session.release();
   return outputs;
 }
@@ -68,6 +89,10 @@ function channelsFirst({ shape, data }: Tensor): Tensor {
     return from[(image * h * w + pixel) * c + channel] as number;
   });
   return { dtype: 'float32', shape: [n, c, h, w], data: moved };
+}
+
+function formOf(tensor: Tensor | undefined): string {
+  return tensor === undefined ? 'nothing' : `[${tensor.shape.join(', ')}]`;
 }
 
 function differs(output: string, before: string, after: string): JobError {

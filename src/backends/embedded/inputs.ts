@@ -25,7 +25,12 @@ export async function readNetwork(request: JobRequest): Promise<Network> {
 
 /** Whatever it holds: `readCheckpoint` is for one that will be used. @throws LoadError when it cannot be read. */
 export async function readCheckpointFile(path: string): Promise<ScopeCheckpoint> {
-  const decoded = decodeSafetensors(await readFile(path));
+  return decodeCheckpointFile(await readFile(path));
+}
+
+/** @throws LoadError when it cannot be read. */
+export function decodeCheckpointFile(bytes: Uint8Array): ScopeCheckpoint {
+  const decoded = decodeSafetensors(bytes);
   if (!decoded.ok) throw new LoadError(`the checkpoint cannot be read: ${decoded.error}`);
   return decodeCheckpoint(decoded.value);
 }

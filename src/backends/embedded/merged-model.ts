@@ -1,18 +1,22 @@
-// The `merged` artifact: a folder with the float graph and one checkpoint per scope. Reading it checks that every head was
-// made on this very backbone.
-import { readFile } from 'node:fs/promises';
+// The `merged` artifact: a folder with the float graph, one checkpoint per scope, and the list of them (merged-manifest.ts).
+// Reading it checks that all is as it was written and that every head was made on this very backbone.
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BACKBONE, headNames, networkOf } from '../../qat/network/network.ts';
 import type { Network } from '../../qat/network/network.ts';
 import { activationScale, placementFor } from '../../qat/network/reference.ts';
 import type { ScopeForward } from '../../qat/network/reference.ts';
-import { decodeModel } from '../../qat/onnx/codec.ts';
-import { scopeDigest } from '../../qat/quantize/checkpoint.ts';
+import { decodeModel, encodeModel } from '../../qat/onnx/codec.ts';
+import { encodeCheckpoint, scopeDigest } from '../../qat/quantize/checkpoint.ts';
 import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
-import { readCheckpointFile } from './inputs.ts';
+import { writeFileAtomic } from '../../support/atomic-file.ts';
+import { encodeSafetensors } from '../../support/safetensors.ts';
+import { decodeCheckpointFile } from './inputs.ts';
 import { JobError } from './job-error.ts';
-import { writeCheckpoint, writeModel } from './outputs.ts';
 import { checkFits } from './load-order.ts';
+import { fileIn, GRAPH, MANIFEST, manifestOf, readMergedFiles, scopeFileOf } from './merged-manifest.ts';
+import type { MergedFiles } from './merged-manifest.ts';
+import { writeJson } from './outputs.ts';
 
 export interface MergedModel {
   readonly network: Network;
@@ -25,15 +29,28 @@ export async function writeMerged(
   network: Network,
   scopes: ReadonlyMap<string, ScopeCheckpoint>,
 ): Promise<void> {
-  await writeModel(folder, 'graph.onnx', network.graph);
-  for (const [scope, checkpoint] of scopes) await writeCheckpoint(folder, scope, checkpoint);
+  const files = new Map([[GRAPH, encodeModel(network.graph)]]);
+  for (const [scope, checkpoint] of scopes)
+    files.set(scopeFileOf(scope), encodeSafetensors(encodeCheckpoint(checkpoint)));
+  await writeFiles(folder, files);
+  await writeJson(folder, MANIFEST, manifestOf(files));
 }
 
+export async function writeFiles(folder: string, files: ReadonlyMap<string, Uint8Array>): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (const [file, bytes] of files) await writeFileAtomic(join(folder, file), bytes);
+}
+
+/** @throws JobError 'merged-model' when a file is not the one that was written. */
 export async function readMerged(folder: string): Promise<MergedModel> {
-  const network = networkOf(decodeModel(await readFile(join(folder, 'graph.onnx'))));
+  return mergedIn(await readMergedFiles(folder));
+}
+
+export function mergedIn(files: MergedFiles): MergedModel {
+  const network = networkOf(decodeModel(fileIn(files, GRAPH)));
   const scopes = new Map<string, ScopeForward>();
   for (const scope of [BACKBONE, ...headNames(network)]) {
-    const checkpoint = await readCheckpointFile(join(folder, `${scope}.safetensors`));
+    const checkpoint = decodeCheckpointFile(fileIn(files, scopeFileOf(scope)));
     checkFits(checkpoint, network, scope, scope, ['calibrated', 'qat']);
     scopes.set(scope, { state: 'VALIDATION', checkpoint });
   }

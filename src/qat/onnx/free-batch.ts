@@ -9,12 +9,13 @@ import { RuntimeError } from '../runtime/onnxruntime.ts';
 import { UnsupportedModelError } from './unsupported-model.ts';
 import { zerosForInputs } from './zero-inputs.ts';
 
-/** Graphs with several inputs, or with free sizes besides the batch, come back as they are. */
+/** Graphs whose inputs have other batches than the first, or free sizes besides it, come back as they are. */
 export async function freeBatch(graph: GraphIr): Promise<GraphIr> {
-  const [input, ...others] = graph.inputs;
-  const [batch, ...sizes] = input?.shape ?? [];
-  if (input === undefined || batch === undefined || others.length > 0 || sizes.some((size) => typeof size !== 'number'))
-    return graph;
+  const batch = graph.inputs[0]?.shape?.[0];
+  const alike = graph.inputs.every(
+    ({ shape = [] }) => shape[0] === batch && shape.slice(1).every((size) => typeof size === 'number'),
+  );
+  if (batch === undefined || !alike) return graph;
   if (typeof batch === 'string' && !graph.nodes.some((node) => node.op === 'Shape')) return graph;
   const free = typeof batch === 'number' ? await freeReshapes(graph, batch) : graph;
   const derived = shapeComputations(free);
@@ -32,7 +33,7 @@ export async function freeBatch(graph: GraphIr): Promise<GraphIr> {
     ...free,
     nodes: withoutUnread(nodes, new Set(derived), named),
     initializers: edit.initializers,
-    inputs: [{ ...input, shape: ['N', ...sizes] }],
+    inputs: graph.inputs.map((input) => ({ ...input, shape: ['N', ...(input.shape ?? []).slice(1)] })),
     outputs: graph.outputs.map((output) =>
       output.shape?.[0] === batch && typeof batch === 'number'
         ? { ...output, shape: ['N', ...output.shape.slice(1)] }

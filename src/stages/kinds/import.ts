@@ -2,7 +2,7 @@
 import schema from '../../../schemas/stages/import.schema.json' with { type: 'json' };
 import { isJsonObject } from '../../support/json.ts';
 import { jsonModule } from '../../support/json-module.ts';
-import { checkpoint, reportPort } from '../port-types.ts';
+import { checkpoint, headOfTask, reportPort } from '../port-types.ts';
 import type { OutputPort, StageContext, StageKind } from '../stage-kind.ts';
 
 export const importKind: StageKind = {
@@ -12,10 +12,10 @@ export const importKind: StageKind = {
   runsOn: 'embedded',
   check: (context) =>
     context.tasks
-      .filter((task) => !headNames(context).includes(headOf(task)))
+      .filter((task) => !headNames(context).includes(headOfTask(task)))
       .map((task) => ({
         path: ['heads'],
-        message: `task "${task.name}" has no head "${headOf(task)}" here`,
+        message: `task "${task.name}" has no head "${headOfTask(task)}" here`,
         help: `heads: ${headNames(context).join(', ')}`,
       })),
   ports: (context) => ({
@@ -33,7 +33,7 @@ export const importKind: StageKind = {
   }),
   jobSettings: ({ settings, tasks }) => {
     const { onnx: _onnx, weights: _weights, ...rest } = settings;
-    return { ...rest, tasks: tasks.map((task) => ({ name: task.name, head: headOf(task) })) };
+    return { ...rest, tasks: tasks.map((task) => ({ name: task.name, head: headOfTask(task) })) };
   },
   files: ({ settings }) =>
     ['onnx', 'weights'].flatMap((name) => {
@@ -44,8 +44,4 @@ export const importKind: StageKind = {
 
 function headNames({ settings }: StageContext): readonly string[] {
   return isJsonObject(settings['heads']) ? Object.keys(settings['heads']) : [];
-}
-
-function headOf({ name, settings }: StageContext['tasks'][number]): string {
-  return typeof settings['head'] === 'string' ? settings['head'] : name;
 }

@@ -17,6 +17,7 @@ export const merge: StageKind = {
         ...input('heads', checkpoint('head', quantizedStates), 'the heads with their scales', 'collect'),
         keys: tasks.map((task) => task.name),
       },
+      input('release', { artifact: 'merged' }, 'a released model that this one must hold unchanged', 'optional'),
     ],
     outputs: [{ name: 'merged', type: { artifact: 'merged' }, help: 'the merged model' }, reportPort],
     data: tasks.map((task) => ({ port: `data[${task.name}.gate]`, task: task.name, split: 'gate' as const })),

@@ -1,6 +1,6 @@
 // The `merge` job: one backbone with all heads, and the merge proof: every tensor of every scope is the artifact's, on the
 // gate images every output of the merged forward equals, bit for bit, that of backbone and head run separately, and the
-// backbone's nodes stand in the merged graph once.
+// backbone's nodes stand in the merged graph once. What it adds to a released model leaves that as it was (release-proof.ts).
 import { join } from 'node:path';
 import type { JobRequest } from '../../../events/job-protocol.ts';
 import { BACKBONE, headNames } from '../../../qat/network/network.ts';
@@ -14,14 +14,17 @@ import { proveKept } from '../freeze-proof.ts';
 import { readCheckpoint, readDataset, readNetwork } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { JobError } from '../job-error.ts';
-import { checkSameBackbone, proveBoundary, readMerged, writeMerged } from '../merged-model.ts';
+import { readMergedFiles } from '../merged-manifest.ts';
+import { checkSameBackbone, mergedIn, proveBoundary, writeMerged } from '../merged-model.ts';
 import { writeReport } from '../outputs.ts';
 import { compareForwards, describeDifference, forwardOf } from '../probe.ts';
+import { proveReleaseKept } from '../release-proof.ts';
 import { headOf, settingsOf } from '../settings.ts';
 import type { TaskSettings, WholeModelSettings } from '../settings.ts';
 
 export async function runMerge(request: JobRequest, context: JobContext): Promise<JobOutcome> {
-  const { batch, probe, tasks } = settingsOf<WholeModelSettings>(request.settings);
+  const settings = settingsOf<WholeModelSettings>(request.settings);
+  const { batch, probe, tasks } = settings;
   const network = await readNetwork(request);
   const scopes = new Map<string, ScopeForward>();
   scopes.set(BACKBONE, {
@@ -44,11 +47,13 @@ export async function runMerge(request: JobRequest, context: JobContext): Promis
     network,
     new Map([...scopes].map(([scope, forward]) => [scope, forward.checkpoint])),
   );
-  const merged = await readMerged(join(context.outDir, 'merged'));
+  const files = await readMergedFiles(join(context.outDir, 'merged'));
+  const merged = mergedIn(files);
   const held = new Map([...merged.scopes].map(([scope, forward]) => [scope, withFault(request, forward)]));
   proveKept(context, scopes, held);
   const boundary = proveBoundary(network, (scopes.get(BACKBONE) as ScopeForward).checkpoint, held);
 
+  const release = await proveReleaseKept({ request, context, settings, files, merged: { network, scopes: held } });
   const units = provedOnce(network, held, batch);
   const all = await startAll(network, held, tasks, batch, request.threads);
   const together = forwardOf(network, all);
@@ -98,11 +103,16 @@ export async function runMerge(request: JobRequest, context: JobContext): Promis
       text: `${boundary.size} boundary scales equal in artifact and merged model, owned by the backbone (${[...boundary.values()].map((scale) => scale.toPrecision(6)).join(', ')}); ${units} backbone layers, each stored and run once`,
     },
   });
-  const report = await writeReport(context, 'merge', { backboneLayers: units, heads: proofs });
+  const report = await writeReport(context, 'merge', {
+    digest: files.digest,
+    backboneLayers: units,
+    heads: proofs,
+    ...(release === undefined ? {} : { release }),
+  });
   return {
     status: 'succeeded',
     outputs: { merged: 'merged', report },
-    summary: { heads: tasks.map(headOf), backboneLayers: units },
+    summary: { heads: tasks.map(headOf), backboneLayers: units, digest: files.digest },
   };
 }
 

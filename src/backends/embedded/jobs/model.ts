@@ -2,7 +2,7 @@
 import type { JobRequest } from '../../../events/job-protocol.ts';
 import { networkOf } from '../../../qat/network/network.ts';
 import { buildDepthwiseSeparable } from '../../../qat/models/depthwise-separable.ts';
-import type { HeadSettings } from '../../../qat/models/depthwise-separable.ts';
+import type { HeadSettings } from '../../../qat/models/heads.ts';
 import { elementCount } from '../../../support/tensor.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { writeModel } from '../outputs.ts';
