@@ -128,6 +128,16 @@ export interface QatSettings {
   };
 }
 
+export type SelfTestName =
+  | 'validation-twice'
+  | 'state-order'
+  | 'float-identity'
+  | 'fake-quant'
+  | 'zero-learning-rate'
+  | 'freeze-proof'
+  | 'load-order'
+  | 'export';
+
 export interface ValidateSettings {
   readonly task: TaskSettings;
   readonly quantized: readonly ('backbone' | 'head')[];
@@ -135,6 +145,7 @@ export interface ValidateSettings {
   readonly batch: number;
   /** Left out: no replicates. */
   readonly bootstrap?: BootstrapSettings;
+  readonly selfTests?: readonly SelfTestName[];
   readonly role?: string;
 }
 

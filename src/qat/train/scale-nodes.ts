@@ -23,10 +23,12 @@ export function emitScale(emitter: NodeEmitter, largest: string, format: Format,
     shape.length === 0 ? b.scalar(EPSILON) : b.floats(floor, shape),
   ]);
   if (format.powerOfTwo !== true) return scale;
-  // The smallest of all powers that are not below it: by comparison, since a logarithm in float32 may miss by one.
+  // The smallest of all powers that are not below it: by comparison, since a logarithm in float32 may miss by one. Powers below
+  // become p / 0. In float32 throughout, since every value of a training graph's forward is one.
   const column = emitter.emit('Reshape', [scale, b.int64([-1, 1])]);
-  const enough = emitter.emit('LessOrEqual', [column, b.floats(POWERS, [1, POWERS.length])]);
-  const candidates = emitter.emit('Where', [enough, b.floats(POWERS, [1, POWERS.length]), b.scalar(Infinity)]);
+  const powers = b.floats(POWERS, [1, POWERS.length]);
+  const below = emitter.emit('Sign', [emitter.emit('Relu', [emitter.emit('Sub', [column, powers])])]);
+  const candidates = emitter.emit('Div', [powers, emitter.emit('Sub', [b.scalar(1), below])]);
   const smallest = emitter.emit('ReduceMin', [candidates, b.int64([1])], { keepdims: int(0) });
   return emitter.emit('Reshape', [smallest, b.int64(shape)]);
 }

@@ -1,5 +1,6 @@
 // `validate`: measures a task on one split — of scopes put together, of the merged model, or of the exported one.
 import schema from '../../../schemas/stages/validate.schema.json' with { type: 'json' };
+import { byCodeUnit } from '../../support/canonical-json.ts';
 import { isJsonObject } from '../../support/json.ts';
 import type { JsonObject } from '../../support/json.ts';
 import { jsonModule } from '../../support/json-module.ts';
@@ -9,11 +10,12 @@ import {
   modelPort,
   needsTask,
   quantizedStates,
+  reportPort,
   scopesIn,
   sortedScopes,
   taskSettings,
 } from '../port-types.ts';
-import type { InputPort, StageContext, StageKind } from '../stage-kind.ts';
+import type { Finding, InputPort, StageContext, StageKind } from '../stage-kind.ts';
 
 export const validate: StageKind = {
   kind: 'validate',
@@ -31,6 +33,7 @@ export const validate: StageKind = {
           },
         ]
       : []),
+    ...checkSelfTests(context),
     ...(wholeModel(context) !== undefined && scopesIn(context.settings, 'quantized').length > 0
       ? [
           {
@@ -46,6 +49,7 @@ export const validate: StageKind = {
     outputs: [
       { name: 'metrics', type: { artifact: 'metrics' }, help: 'the metrics' },
       { name: 'details', type: { artifact: 'file' }, help: 'numbers per image' },
+      ...(selfTestsOf(context.settings).length > 0 ? [reportPort] : []),
     ],
     data: [{ port: `data[${splitOf(context)}]`, task: context.task?.name ?? '', split: splitOf(context) }],
   }),
@@ -54,6 +58,7 @@ export const validate: StageKind = {
     runtime: settings['runtime'] ?? null,
     batch: settings['batch'] ?? null,
     bootstrap: bootstrapOf(settings),
+    ...(selfTestsOf(settings).length > 0 ? { selfTests: [...selfTestsOf(settings)] } : {}),
     ...(task === undefined ? {} : { task: taskSettings(task) }),
   }),
 };
@@ -79,6 +84,29 @@ function inputsOf(context: StageContext): readonly InputPort[] {
 function bootstrapOf({ bootstrap }: JsonObject): JsonObject {
   const { count = 500, seed = 0, block = 1 } = isJsonObject(bootstrap) ? bootstrap : {};
   return count === 0 ? { count, seed: 0, block: 1 } : { count, seed, block };
+}
+
+/** In an order of their own, so that the order written enters no key. */
+function selfTestsOf({ selfTests }: JsonObject): readonly string[] {
+  return Array.isArray(selfTests) ? selfTests.map(String).sort(byCodeUnit) : [];
+}
+
+function checkSelfTests(context: StageContext): readonly Finding[] {
+  const { settings } = context;
+  const whole = wholeModel(context);
+  const written = Array.isArray(settings['selfTests']) ? settings['selfTests'] : [];
+  return written.flatMap((name, index): readonly Finding[] => {
+    const refuse = (message: string, help: string): readonly Finding[] => [
+      { path: ['selfTests', index], message: `self-test "${String(name)}" ${message}`, help },
+    ];
+    if (whole === 'exported') return refuse('looks at checkpoints', 'ask a stage for it that is given scopes');
+    if (name === 'export' && whole !== 'merged')
+      return refuse('exports all heads together', 'give the stage the input "merged"');
+    const trains = name === 'zero-learning-rate' || name === 'fake-quant';
+    if (trains && whole === undefined && !scopesIn(settings, 'quantized').includes('backbone'))
+      return refuse('needs a quantised backbone', 'add "backbone" to "quantized"');
+    return [];
+  });
 }
 
 function wholeModel({ given }: StageContext): 'merged' | 'exported' | undefined {

@@ -88,6 +88,10 @@ describe('the training forward', () => {
     ['w8a16', w8a16],
     ['w8a8', w8a8],
     ['w4a4', w4a4],
+    ['w8a16 rounded as PyTorch does', { ...w8a16, rounding: 'inverse-multiply' }],
+    ['w4a4 rounded as PyTorch does', { ...w4a4, rounding: 'inverse-multiply' }],
+    ['w8a8 with scales of powers of two', { ...w8a8, powerOfTwoScales: true }],
+    ['w4a4 with scales of powers of two', { ...w4a4, powerOfTwoScales: true }],
   ] as const)('is the deployed form in state QAT where biases stay float: %s', async (_, profile) => {
     const scopes = quantisedScopes(await calibrate(network, profile));
     const only = new Set(['image', ...network.units.map((unit) => unit.output)]);

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import type { JobRequest } from '../../../events/job-protocol.ts';
 import { bootstrapReplicates } from '../../../qat/metrics/bootstrap.ts';
 import { BACKBONE, interfaceOf } from '../../../qat/network/network.ts';
-import type { NetworkInterface } from '../../../qat/network/network.ts';
+import type { Network, NetworkInterface } from '../../../qat/network/network.ts';
 import type { ScopeForward } from '../../../qat/network/reference.ts';
 import { decodeModel } from '../../../qat/onnx/codec.ts';
 import { LoadError, scopeDigest } from '../../../qat/quantize/checkpoint.ts';
@@ -15,9 +15,10 @@ import type { JobContext, JobOutcome } from '../job-context.ts';
 import { JobError } from '../job-error.ts';
 import { measure } from '../measure.ts';
 import { readMerged } from '../merged-model.ts';
-import { writeJson } from '../outputs.ts';
+import { writeJson, writeReport } from '../outputs.ts';
 import { exportedForwardOf, forwardOf } from '../probe.ts';
 import type { Forward } from '../probe.ts';
+import { runSelfTests } from '../self-tests/run-self-tests.ts';
 import { headOf, settingsOf } from '../settings.ts';
 import type { ValidateSettings } from '../settings.ts';
 import type { Measurement } from '../task-metric.ts';
@@ -28,13 +29,15 @@ interface Ready {
   readonly network: NetworkInterface;
   readonly forward: Forward;
   readonly states: { readonly [scope: string]: string };
+  /** What self-tests look at; none of an exported file. */
+  readonly loaded?: { readonly network: Network; readonly scopes: ReadonlyMap<string, ScopeForward> };
   release(): Promise<void>;
 }
 
 export async function runValidate(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const settings = settingsOf<ValidateSettings>(request.settings);
   const { task, batch } = settings;
-  const { network, forward, states, release } = await ready(request, settings);
+  const { network, forward, states, loaded, release } = await ready(request, settings);
   const dataset = await readDataset(request, dataPort(request), network);
   const measured = await measure(context, { task, dataset, output: outputOf(network, task), batch }, forward);
   await release();
@@ -66,10 +69,17 @@ export async function runValidate(request: JobRequest, context: JobContext): Pro
     task: task.name,
     images: perImage,
   });
+  const { selfTests = [] } = settings;
+  const findings =
+    selfTests.length === 0 || loaded === undefined
+      ? undefined
+      : await runSelfTests(selfTests, { request, context, task, dataset, batch, ...loaded });
+  const report =
+    findings === undefined ? {} : { report: await writeReport(context, 'self-tests', { selfTests: findings }) };
   context.emit({ type: 'metrics', at: request.stage, values });
   return {
     status: 'succeeded',
-    outputs: { metrics: file, details },
+    outputs: { metrics: file, details, ...report },
     summary: { task: task.name, primary, value: values[primary] ?? 0, states },
   };
 }
@@ -110,6 +120,7 @@ async function ready(request: JobRequest, settings: ValidateSettings): Promise<R
     network,
     states: Object.fromEntries([...used].map(([scope, { state }]) => [scope, state])),
     forward: forwardOf(network, runner),
+    loaded: { network, scopes: request.inputs['merged'] === undefined ? used : scopes },
     release: () => runner.release(),
   };
 }
