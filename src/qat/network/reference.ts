@@ -16,7 +16,7 @@ import { emitSteps } from '../quantize/steps.ts';
 import { emitLinear } from './emit-layer.ts';
 import { ancestorsOf, BACKBONE, boundaryOf } from './network.ts';
 import type { LayerUnit, Network, Unit } from './network.ts';
-import { nodesOf } from './units.ts';
+import { linearNodes, nodesOf } from './units.ts';
 
 export const TRAINING_OPSET = 18;
 
@@ -33,7 +33,7 @@ export interface ReferenceRequest {
   readonly batch: number;
   /** Shapes of boundary tensors [C, H, W], needed when their scope is left out. */
   readonly boundaryShapes?: ReadonlyMap<string, readonly number[]>;
-  /** For sensitivity analysis: only the quantisers of these values (layers by their output) are on; biases stay float. */
+  /** For sensitivity analysis: only these quantisers (a weight's, a value's, by name) are on; biases stay float. */
   readonly only?: ReadonlySet<string>;
 }
 
@@ -114,11 +114,17 @@ class ReferenceEmitter {
   emit(unit: Unit): void {
     const forward = this.scopes.get(unit.scope);
     if (forward === undefined) return;
-    const off = this.only?.has(unit.output) === false;
-    if (unit.kind === 'plain' || forward.state === 'FLOAT' || off) {
+    if (unit.kind === 'plain' || forward.state === 'FLOAT') {
       this.copy(nodesOf(unit), forward);
       this.quantize(unit.output, this.actual(unit.output));
-    } else this.deployed(unit, forward);
+      return;
+    }
+    if (this.only?.has(unit.weight) === false) this.copy(linearNodes(unit), forward);
+    else this.deployed(unit, forward);
+    this.quantize(unit.linear, this.actual(unit.linear));
+    if (unit.activation === undefined) return;
+    this.copy(unit.activation.nodes, forward);
+    this.quantize(unit.output, this.actual(unit.output));
   }
 
   private copy(nodes: readonly IrNode[], forward: ScopeForward): void {
@@ -149,10 +155,6 @@ class ReferenceEmitter {
       bias: this.b.constant({ dtype: 'float32', shape: [layer.bias.length], data: layer.bias }, 'b'),
     });
     this.names.set(unit.linear, value);
-    this.quantize(unit.linear, value);
-    if (unit.activation === undefined) return;
-    this.copy(unit.activation.nodes, forward);
-    this.quantize(unit.output, this.actual(unit.output));
   }
 
   /** Alone on its grid, its input float: there is no accumulator grid for the bias, which stays float. */

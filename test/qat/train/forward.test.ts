@@ -9,7 +9,7 @@ import { compileProgram } from '../../../src/qat/train/program.ts';
 import { Trainer } from '../../../src/qat/train/trainer.ts';
 import type { Tensor } from '../../../src/support/tensor.ts';
 import { calibrate, floatScopes, quantisedScopes, runReference, scopeNames } from '../checkpoints.ts';
-import { BATCH, OUTPUTS, parametersOf, randomBatch, smallNetwork, w4a4, w8a16, w8a8 } from '../networks.ts';
+import { BATCH, mixed, OUTPUTS, parametersOf, randomBatch, smallNetwork, w4a4, w8a16, w8a8 } from '../networks.ts';
 
 /**
  * Root mean square distances over an output's own spread. With float biases the two forwards are equal to the bit where this
@@ -88,9 +88,13 @@ describe('the training forward', () => {
     ['w8a16', w8a16],
     ['w8a8', w8a8],
     ['w4a4', w4a4],
+    ['exceptions by layer', mixed],
   ] as const)('is the deployed form in state QAT where biases stay float: %s', async (_, profile) => {
     const scopes = quantisedScopes(await calibrate(network, profile));
-    const only = new Set(['image', ...network.units.map((unit) => unit.output)]);
+    const only = new Set([
+      'image',
+      ...network.units.flatMap((unit) => (unit.kind === 'layer' ? [unit.weight, unit.output] : [unit.output])),
+    ]);
     const reference = await runReference(network, { scopes, outputs: OUTPUTS, only }, batch);
     for (const [index, distance] of (await distances(reference, 'QAT', profile)).entries()) {
       expect(relative(distance, reference.get(OUTPUTS[index] ?? ''))).toBeLessThan(TIPPED);
