@@ -91,10 +91,10 @@ describe('the training forward', () => {
     ['exceptions by layer', mixed],
   ] as const)('is the deployed form in state QAT where biases stay float: %s', async (_, profile) => {
     const scopes = quantisedScopes(await calibrate(network, profile));
-    const only = new Set([
-      'image',
-      ...network.units.flatMap((unit) => (unit.kind === 'layer' ? [unit.weight, unit.output] : [unit.output])),
-    ]);
+    const quantisers = network.units.flatMap((unit) =>
+      unit.kind === 'layer' ? [unit.weight, unit.output] : [unit.output],
+    );
+    const only = { scopes: new Set(scopeNames(network)), quantisers: new Set(['image', ...quantisers]) };
     const reference = await runReference(network, { scopes, outputs: OUTPUTS, only }, batch);
     for (const [index, distance] of (await distances(reference, 'QAT', profile)).entries()) {
       expect(relative(distance, reference.get(OUTPUTS[index] ?? ''))).toBeLessThan(TIPPED);

@@ -42,8 +42,6 @@ export interface Measuring {
   readonly quant: QuantState;
   readonly observed: Observed;
   readonly sites: readonly LayerSite[];
-  /** Quantisers of other scopes, which stay on. */
-  readonly others: readonly string[];
 }
 
 /** In the order of the sites. */
@@ -51,18 +49,21 @@ export async function measureLayers(
   measuring: Measuring,
   onLayer: (done: number) => void,
 ): Promise<readonly LayerEffects[]> {
-  const { subject, quant, sites, others } = measuring;
+  const { subject, quant, sites } = measuring;
   const all = sites.flatMap(quantisersOf);
   const found: LayerEffects[] = [];
   for (const site of sites) {
     const own = quantisersOf(site);
-    const alone = await subject.effectOf(quant, new Set([...others, ...own]));
+    const alone = await subject.effectOf(quant, own);
     const weights = await weightsEffect(measuring, site, alone);
     const activations = await activationsEffect(measuring, site, alone);
     found.push({
       site,
       alone,
-      restored: await subject.effectOf(quant, new Set([...others, ...all.filter((name) => !own.includes(name))])),
+      restored: await subject.effectOf(
+        quant,
+        all.filter((name) => !own.includes(name)),
+      ),
       ...(weights === undefined ? {} : { weights }),
       ...(activations === undefined ? {} : { activations }),
     });
@@ -78,7 +79,7 @@ export function ranked(layers: readonly LayerEffects[], sense: 'alone' | 'restor
 }
 
 async function weightsEffect(
-  { subject, quant, placement, others }: Measuring,
+  { subject, quant, placement }: Measuring,
   { layer, activations }: LayerSite,
   alone: Effect,
 ): Promise<PartEffect | undefined> {
@@ -93,12 +94,12 @@ async function weightsEffect(
   const layout = weightLayout(layer.node, weight.shape);
   const channels = emptyRanges(layout.scales);
   widen(channels, weight.data, layout.scaleOf);
-  const effect = activations.length === 0 ? alone : await subject.effectOf(quant, new Set([...others, layer.weight]));
+  const effect = activations.length === 0 ? alone : await subject.effectOf(quant, [layer.weight]);
   return { effect, bits: format.bits, channels, spread: spreadOf(channels), here };
 }
 
 async function activationsEffect(
-  { subject, quant, placement, observed, others }: Measuring,
+  { subject, quant, placement, observed }: Measuring,
   { layer, activations }: LayerSite,
   alone: Effect,
 ): Promise<PartEffect | undefined> {
@@ -107,7 +108,7 @@ async function activationsEffect(
   if (last === undefined || quantizer === undefined) return undefined;
   const channels = observed.channels.get(last) ?? emptyRanges(0);
   const range = quant.activations.get(quantizer.range);
-  const effect = layer === undefined ? alone : await subject.effectOf(quant, new Set([...others, ...activations]));
+  const effect = layer === undefined ? alone : await subject.effectOf(quant, activations);
   return {
     effect,
     bits: quantizer.format.bits,

@@ -41,8 +41,8 @@ export interface Asked {
   readonly works: readonly LayerWork[];
   readonly scales: Scales;
   placementOf(profile: Profile): Placement;
-  /** The quantisers that can be on: all, or by name where a float backbone leaves biases without a grid. */
-  readonly only: ReadonlySet<string> | undefined;
+  /** Those that are on: all, or by name where a float backbone leaves biases without a grid. */
+  readonly quantisers: readonly string[] | undefined;
 }
 
 export async function recommend(asked: Asked, onMeasured: (done: number) => void): Promise<Recommendation> {
@@ -52,7 +52,7 @@ export async function recommend(asked: Asked, onMeasured: (done: number) => void
   const cost = costOfBudget(asked, profileOf);
   const effectOf = async (combination: Combination): Promise<Effect> => {
     const candidate = profileOf(combination);
-    return subject.effectOf(scales.stateFor(candidate, asked.placementOf(candidate)), asked.only);
+    return subject.effectOf(scales.stateFor(candidate, asked.placementOf(candidate)), asked.quantisers);
   };
   const [start, limit] = [cost(options.map(() => 0)), limitOf(asked)];
   if (start > limit)

@@ -4,7 +4,7 @@ import { evaluationBatches, ImageBatcher } from '../../../data/batches.ts';
 import type { Dataset } from '../../../data/dataset.ts';
 import { Distortion, sqnrOf } from '../../../qat/analysis/distortion.ts';
 import type { Network } from '../../../qat/network/network.ts';
-import type { ScopeForward } from '../../../qat/network/reference.ts';
+import type { OnlyQuantisers, ScopeForward } from '../../../qat/network/reference.ts';
 import type { QuantState } from '../../../qat/quantize/checkpoint.ts';
 import type { Tensor } from '../../../support/tensor.ts';
 import { ForwardRunner } from '../forward-runner.ts';
@@ -84,9 +84,9 @@ export class Subject {
 
   /**
    * @param quant formats and scales of the analysed scope.
-   * @param only the quantisers that are on; by default all, with biases on their integer grid.
+   * @param quantisers those of the scope that are on; by default all, with biases on their integer grid.
    */
-  async effectOf(quant: QuantState, only?: ReadonlySet<string>): Promise<Effect> {
+  async effectOf(quant: QuantState, quantisers?: readonly string[]): Promise<Effect> {
     const { network, scope, scopes, task } = this.settings;
     const { checkpoint } = scopes.get(scope) as ScopeForward;
     const quantised: ScopeForward = {
@@ -95,6 +95,7 @@ export class Subject {
     };
     const meter = this.meter();
     const outputs = new Map(this.outputs.map((name) => [name, new Distortion()]));
+    const only = quantisers && { scopes: new Set([scope]), quantisers: new Set(quantisers) };
     await this.each(new Map([...scopes, [scope, quantised]]), only, this.outputs, (seen, indices, batch) => {
       for (const [name, distortion] of outputs) {
         const [left, right] = [this.reference[batch]?.get(name), seen.get(name)] as [Tensor, Tensor];
@@ -125,7 +126,7 @@ export class Subject {
 
   private async each(
     scopes: ReadonlyMap<string, ScopeForward>,
-    only: ReadonlySet<string> | undefined,
+    only: OnlyQuantisers | undefined,
     values: readonly string[],
     see: (seen: ReadonlyMap<string, Tensor>, indices: Uint32Array, batch: number, first: boolean) => void,
   ): Promise<void> {

@@ -77,11 +77,8 @@ async function analyse(request: JobRequest, context: JobContext): Promise<JobOut
   const scales = new Scales(subject, observed, observerOf(settings.observer), placement, fits ? saved : undefined);
   const quant = scales.stateFor(profile, placement);
 
-  const others = [...placement.weights.values(), ...placement.activations.values()]
-    .filter(({ scope: owner }) => owner !== scope)
-    .map((quantizer) => (quantizer.kind === 'weight' ? quantizer.weight : quantizer.value));
-  const everything = new Set([...others, ...sites.flatMap(quantisersOf)]);
-  const measuring = { subject, placement, quant, observed, sites, others };
+  const everything = sites.flatMap(quantisersOf);
+  const measuring = { subject, placement, quant, observed, sites };
   const progress = (done: number, total: number): void => {
     context.emit({ type: 'progress', unit: 'layer', done, total });
   };
@@ -103,7 +100,7 @@ async function analyse(request: JobRequest, context: JobContext): Promise<JobOut
             works,
             scales,
             placementOf,
-            only: grounded ? undefined : everything,
+            quantisers: grounded ? undefined : everything,
           },
           (done) => {
             progress(Math.min(done, asked.measurements), asked.measurements);
