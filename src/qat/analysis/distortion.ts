@@ -1,5 +1,8 @@
 // How far found values are from a reference, over any number of batches: signal-to-quantisation-noise ratio and cosine.
 
+/** Power of a signal that is all zeros: small, and the quotient stays finite. */
+const SILENT = 1e-200;
+
 export class Distortion {
   private signal = 0;
   private error = 0;
@@ -24,13 +27,13 @@ export class Distortion {
 
   /** Error power over signal power, Σ(a − b)² / Σa²; additive over independent causes, as decibels are not. */
   get noise(): number {
-    return this.error === 0 ? 0 : this.error / Math.max(this.signal, Number.MIN_VALUE);
+    return this.error === 0 ? 0 : this.error / Math.max(this.signal, SILENT);
   }
 
   /** Σab / √(Σa² Σb²); two silent tensors are alike. */
   get cosine(): number {
     if (this.signal === 0 && this.found === 0) return 1;
-    return this.dot / Math.max(Math.sqrt(this.signal) * Math.sqrt(this.found), Number.MIN_VALUE);
+    return this.dot / Math.max(Math.sqrt(this.signal) * Math.sqrt(this.found), SILENT);
   }
 }
 

@@ -2,7 +2,6 @@
 // where quantisers sit: that is the placement's.
 import { BACKBONE, NetworkError } from '../network/network.ts';
 import type { Network, Unit } from '../network/network.ts';
-import type { Placement } from './placement.ts';
 import type { Profile } from './scheme.ts';
 
 /** The weight of a layer; of an operator without weights the value it makes. */
@@ -15,11 +14,17 @@ export function valuesOfUnit(unit: Unit): readonly string[] {
   return unit.kind === 'layer' ? [...new Set([unit.linear, unit.output])] : unit.outputs;
 }
 
+/** Names of the quantisers that were placed. */
+interface Placed {
+  readonly weights: ReadonlyMap<string, unknown>;
+  readonly activations: ReadonlyMap<string, unknown>;
+}
+
 /**
  * Layers of other scopes are let be: one profile may serve several scopes.
  * @throws NetworkError for a name that the network does not have, or a quantiser that the layer does not have.
  */
-export function refuseIdleExceptions(network: Network, scope: string, profile: Profile, placement: Placement): void {
+export function refuseIdleExceptions(network: Network, scope: string, profile: Profile, placed: Placed): void {
   const units = new Map(network.units.map((unit) => [layerName(unit), unit]));
   for (const [name, { weights, activations }] of Object.entries(profile.layers ?? {})) {
     const isInput = name === network.input.name;
@@ -34,9 +39,9 @@ export function refuseIdleExceptions(network: Network, scope: string, profile: P
     const refuse = (what: string): never => {
       throw new NetworkError(`the profile gives layer "${name}" ${what}, but there is no such quantiser`);
     };
-    if (weights !== undefined && !placement.weights.has(name)) refuse(`${weights.bits}-bit weights`);
+    if (weights !== undefined && !placed.weights.has(name)) refuse(`${weights.bits}-bit weights`);
     const values = unit === undefined ? [name] : valuesOfUnit(unit);
-    if (activations !== undefined && !values.some((value) => placement.activations.has(value)))
+    if (activations !== undefined && !values.some((value) => placed.activations.has(value)))
       refuse(`${activations.bits}-bit activations`);
   }
 }

@@ -159,9 +159,13 @@ interface Given {
 async function givenScopes(request: JobRequest, analysed: string, head: string): Promise<Given> {
   const scopes = new Map<string, ScopeForward>();
   let saved: QuantState | undefined;
-  const others = Object.keys(request.inputs).filter((port) => port.startsWith('heads['));
-  for (const [port, expected] of [['backbone', BACKBONE], ['head', head], ...others.map((other) => [other, null])]) {
-    if (port === undefined || port === null) continue;
+  const others = Object.keys(request.inputs).filter((port) => /^heads(\[|$)/.test(port));
+  const ports: readonly { readonly port: string; readonly expected?: string }[] = [
+    { port: 'backbone', expected: BACKBONE },
+    { port: 'head', expected: head },
+    ...others.map((port) => ({ port })),
+  ];
+  for (const { port, expected } of ports) {
     if (request.inputs[port] === undefined)
       throw new JobError({
         reason: 'protocol',
@@ -169,7 +173,7 @@ async function givenScopes(request: JobRequest, analysed: string, head: string):
       });
     const checkpoint = await readCheckpointFile(inputPath(request, port));
     const { scope, graph, parameters, quant } = checkpoint;
-    if (expected !== null && scope !== expected)
+    if (expected !== undefined && scope !== expected)
       throw new JobError({
         reason: 'load-order',
         message: `input "${port}" holds scope "${scope}", not "${expected}"`,
