@@ -49,6 +49,7 @@ export type ArtifactType =
   | 'metrics' // JSON: {format, values: {name: number}, ...}
   | 'verdict' // JSON, written by gates
   | 'report' // JSON
+  | 'profile' // JSON in the form of profile.schema.json
   | 'file'; // any bytes
 
 export type JobEvent =

@@ -102,6 +102,7 @@ const nouns: { readonly [artifact in PortType['artifact']]: string } = {
   metrics: 'metrics',
   verdict: 'a verdict',
   report: 'a report',
+  profile: 'a profile',
   file: 'a file',
 };
 

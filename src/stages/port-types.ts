@@ -27,6 +27,13 @@ export const modelPort: InputPort = {
 
 export const reportPort: OutputPort = { name: 'report', type: { artifact: 'report' }, help: 'what happened, as JSON' };
 
+export const profilePort: InputPort = {
+  name: 'profile',
+  type: { artifact: 'profile' },
+  arity: 'optional',
+  help: "a profile that an analysis recommends, in place of the stage's own",
+};
+
 export function input(name: string, type: PortType, help: string, arity: InputPort['arity'] = 'one'): InputPort {
   return { name, type, arity, help };
 }

@@ -154,7 +154,15 @@ export function exportOrder(inputs: Inputs): JobOrder {
 export function analyze(scope: 'backbone' | 'head', task: Task, inputs: Inputs, more: JsonObject = {}): JobOrder {
   return {
     kind: 'analyze',
-    settings: { scope, task: taskSettings[task], profile: w8a8, images: 32, batch: BATCH, ...more },
+    settings: {
+      scope,
+      task: taskSettings[task],
+      profile: w8a8,
+      images: 32,
+      batch: BATCH,
+      observer: { kind: 'min-max' },
+      ...more,
+    },
     inputs,
   };
 }

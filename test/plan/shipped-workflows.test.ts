@@ -56,6 +56,18 @@ describe.each(workflows)('workflows/%s', (file) => {
     await load(file, { set: [setting] });
   });
 
+  it('quantises heads with the profile that an analysis recommends, only where a budget for one is set', async () => {
+    const mixed = { budget: { kind: 'bit-operations', factor: 1.2 } };
+    const without = await load(file);
+    expect(idsOf(without).filter((id) => id.startsWith('head-mix'))).toEqual([]);
+    expect(stageOf(without, 'head[detection]/calibrate').inputs).not.toHaveProperty('profile');
+    const plan = await load(file, { set: [`mixed=${JSON.stringify(mixed)}`] });
+    const profile = { shape: 'one', from: { stage: 'head-mix[detection]', port: 'profile' } };
+    for (const stage of ['calibrate', 'qat/train', 'qat-fixed/train'])
+      expect(stageOf(plan, `head[detection]/${stage}`).inputs).toMatchObject({ profile });
+    expect(stageOf(plan, 'base/backbone/calibrate').inputs).not.toHaveProperty('profile');
+  });
+
   it.each([
     ['finetune.policy=al', '"policy" cannot be "al"'],
     ['finetune.onExhausted=lats', '"onExhausted" cannot be "lats"'],

@@ -27,6 +27,21 @@ export const w4a4: Profile = {
   firstLast: { bits: 8 },
 };
 
+/** w8a8 with exceptions: weights, activations, both, upwards and downwards, the image among them. */
+export const mixed: Profile = {
+  ...w8a8,
+  layers: {
+    image: { activations: { bits: 16 } },
+    'backbone.stem.weight': { weights: { bits: 16 } },
+    'backbone.block1.depthwise.weight': { activations: { bits: 16 } },
+    'backbone.block3.pointwise.weight': { weights: { bits: 4 }, activations: { bits: 4 } },
+    'backbone.merged.relu': { activations: { bits: 16 } },
+    'segmentation.reduce.weight': { weights: { bits: 16 }, activations: { bits: 16 } },
+    'segmentation.joined': { activations: { bits: 16 } },
+    'detection.out.weight': { weights: { bits: 4 } },
+  },
+};
+
 /**
  * A backbone with two boundary levels and two heads, with every kind of layer: with batch norm, with a bias too, with a bias
  * alone; depthwise, pointwise, strided; Add, Resize, Concat. Its parameters are seeded, batch norms are not the identity.

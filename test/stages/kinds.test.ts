@@ -122,11 +122,12 @@ describe('the ports of', () => {
     const ports = kind('qat').ports(context(settings));
     expect(ports.inputs.find((port) => port.name === 'heads')?.keys).toEqual(['detection']);
     expect(ports.data?.map((data) => data.port)).toEqual(['data[train]']);
-    expect(inputsOf('qat', settings)).toEqual(['model:one', 'backbone:one', 'heads:collect']);
+    expect(inputsOf('qat', settings)).toEqual(['model:one', 'backbone:one', 'heads:collect', 'profile:optional']);
     expect(inputsOf('qat', { ...settings, objective: { tasks: {}, distill: 1 } })).toEqual([
       'model:one',
       'backbone:one',
       'teacher:one',
+      'profile:optional',
     ]);
   });
 
@@ -155,13 +156,24 @@ describe('the ports of', () => {
   });
 
   it('analyze and calibrate take a head where it is read', () => {
-    expect(inputsOf('analyze', { scope: 'backbone' })).toEqual(['model:one', 'backbone:one', 'head:one']);
-    expect(inputsOf('calibrate', { scope: 'backbone' })).toEqual(['model:one', 'backbone:one', 'statistics:optional']);
+    expect(inputsOf('analyze', { scope: 'backbone' })).toEqual([
+      'model:one',
+      'backbone:one',
+      'head:one',
+      'heads:optional',
+    ]);
+    expect(inputsOf('calibrate', { scope: 'backbone' })).toEqual([
+      'model:one',
+      'backbone:one',
+      'statistics:optional',
+      'profile:optional',
+    ]);
     expect(inputsOf('calibrate', { scope: 'head' })).toEqual([
       'model:one',
       'backbone:one',
       'head:one',
       'statistics:optional',
+      'profile:optional',
     ]);
   });
 

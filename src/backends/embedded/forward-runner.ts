@@ -2,7 +2,7 @@
 import { BACKBONE } from '../../qat/network/network.ts';
 import type { Network } from '../../qat/network/network.ts';
 import { buildReference } from '../../qat/network/reference.ts';
-import type { ScopeForward } from '../../qat/network/reference.ts';
+import type { OnlyQuantisers, ScopeForward } from '../../qat/network/reference.ts';
 import { encodeModel } from '../../qat/onnx/codec.ts';
 import { initialCheckpoint } from '../../qat/quantize/checkpoint.ts';
 import { createSession } from '../../qat/runtime/onnxruntime.ts';
@@ -17,7 +17,7 @@ export interface RunnerRequest {
   readonly batch: number;
   readonly threads: number;
   readonly boundaryShapes?: ReadonlyMap<string, readonly number[]>;
-  readonly only?: ReadonlySet<string>;
+  readonly only?: OnlyQuantisers;
 }
 
 export class ForwardRunner {

@@ -16,7 +16,7 @@ import { emitSteps } from '../quantize/steps.ts';
 import { emitLinear } from './emit-layer.ts';
 import { ancestorsOf, BACKBONE, boundaryOf } from './network.ts';
 import type { LayerUnit, Network, Unit } from './network.ts';
-import { nodesOf } from './units.ts';
+import { linearNodes, nodesOf } from './units.ts';
 
 export const TRAINING_OPSET = 18;
 
@@ -33,8 +33,13 @@ export interface ReferenceRequest {
   readonly batch: number;
   /** Shapes of boundary tensors [C, H, W], needed when their scope is left out. */
   readonly boundaryShapes?: ReadonlyMap<string, readonly number[]>;
-  /** For sensitivity analysis: only the quantisers of these values (layers by their output) are on; biases stay float. */
-  readonly only?: ReadonlySet<string>;
+  readonly only?: OnlyQuantisers;
+}
+
+/** For sensitivity analysis: of these scopes only these quantisers (a weight's, a value's, by name) are on; biases stay float. */
+export interface OnlyQuantisers {
+  readonly scopes: ReadonlySet<string>;
+  readonly quantisers: ReadonlySet<string>;
 }
 
 /** Quantisers of the scopes that run in VALIDATION. */
@@ -89,13 +94,13 @@ class ReferenceEmitter {
   private readonly network: Network;
   private readonly scopes: ReadonlyMap<string, ScopeForward>;
   private readonly placement: Placement;
-  private readonly only: ReadonlySet<string> | undefined;
+  private readonly only: OnlyQuantisers | undefined;
 
   constructor(
     network: Network,
     scopes: ReadonlyMap<string, ScopeForward>,
     placement: Placement,
-    only: ReadonlySet<string> | undefined,
+    only: OnlyQuantisers | undefined,
   ) {
     this.network = network;
     this.scopes = scopes;
@@ -114,11 +119,17 @@ class ReferenceEmitter {
   emit(unit: Unit): void {
     const forward = this.scopes.get(unit.scope);
     if (forward === undefined) return;
-    const off = this.only?.has(unit.output) === false;
-    if (unit.kind === 'plain' || forward.state === 'FLOAT' || off) {
+    if (unit.kind === 'plain' || forward.state === 'FLOAT') {
       this.copy(nodesOf(unit), forward);
       this.quantize(unit.output, this.actual(unit.output));
-    } else this.deployed(unit, forward);
+      return;
+    }
+    if (this.isOff(unit.scope, unit.weight)) this.copy(linearNodes(unit), forward);
+    else this.deployed(unit, forward);
+    this.quantize(unit.linear, this.actual(unit.linear));
+    if (unit.activation === undefined) return;
+    this.copy(unit.activation.nodes, forward);
+    this.quantize(unit.output, this.actual(unit.output));
   }
 
   private copy(nodes: readonly IrNode[], forward: ScopeForward): void {
@@ -140,7 +151,7 @@ class ReferenceEmitter {
   private deployed(unit: LayerUnit, forward: ScopeForward): void {
     const { checkpoint } = forward;
     const layer =
-      this.only === undefined
+      this.only?.scopes.has(unit.scope) !== true
         ? deployedLayerOf(this.placement, unit, checkpoint, this.scopes).layer
         : this.weightsOnly(unit, checkpoint);
     const value = emitLinear(this.b, unit, {
@@ -149,10 +160,6 @@ class ReferenceEmitter {
       bias: this.b.constant({ dtype: 'float32', shape: [layer.bias.length], data: layer.bias }, 'b'),
     });
     this.names.set(unit.linear, value);
-    this.quantize(unit.linear, value);
-    if (unit.activation === undefined) return;
-    this.copy(unit.activation.nodes, forward);
-    this.quantize(unit.output, this.actual(unit.output));
   }
 
   /** Alone on its grid, its input float: there is no accumulator grid for the bias, which stays float. */
@@ -164,9 +171,13 @@ class ReferenceEmitter {
     return deployLayer(unit, checkpoint.parameters, scales, format, undefined);
   }
 
+  private isOff(scope: string, quantiser: string): boolean {
+    return this.only?.scopes.has(scope) === true && !this.only.quantisers.has(quantiser);
+  }
+
   private quantize(value: string, carried: string): void {
     const quantizer = this.placement.activations.get(value);
-    if (quantizer === undefined || this.only?.has(value) === false) {
+    if (quantizer === undefined || this.isOff(quantizer.scope, value)) {
       if (carried !== value) this.names.set(value, carried);
       return;
     }

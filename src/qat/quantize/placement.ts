@@ -5,6 +5,7 @@ import { boundaryOf, BACKBONE, NetworkError, scopeOrder } from '../network/netwo
 import type { LayerUnit, Network, PlainUnit, Unit } from '../network/network.ts';
 import { readsOf } from '../network/units.ts';
 import { weightLayout } from '../network/weight-layout.ts';
+import { layerName, refuseIdleExceptions } from './layer-formats.ts';
 import { isNonNegative, tableKey } from './operator-facts.ts';
 import { formatOf } from './scheme.ts';
 import type { Format, Profile } from './scheme.ts';
@@ -82,23 +83,25 @@ class Placing {
     const { network, profiles } = this;
     for (const [scope, profile] of profiles) refuseFormats(scope, profile);
     let beforeImage = network.normalised !== network.input.name;
-    if (!beforeImage) this.place(network.input.name, BACKBONE, true);
+    if (!beforeImage) this.place(network.input.name, network.input.name, BACKBONE, true);
     for (const unit of network.units) {
       this.noteNonNegative(unit);
       if (unit.kind === 'layer') this.placeWeight(unit);
-      if (unit.output === network.normalised) this.place(unit.output, BACKBONE, true);
+      if (unit.output === network.normalised) this.place(unit.output, layerName(unit), BACKBONE, true);
       else if (!beforeImage && profiles.has(unit.scope)) this.placeAfter(unit);
       if (unit.output === network.normalised) beforeImage = false;
     }
     this.shareScales();
     const { activations, weights } = this;
-    return {
+    const placement: Placement = {
       activations,
       weights,
       ranges: new Map([...activations.values()].map((quantizer) => [quantizer.range, quantizer])),
       sourceOf: (value) => this.sourceOf(value),
       tableOf: (scope) => tableOf(profiles.get(scope)),
     };
+    for (const [scope, profile] of profiles) refuseIdleExceptions(network, scope, profile, placement);
+    return placement;
   }
 
   private placeAfter(unit: Unit): void {
@@ -109,7 +112,7 @@ class Placing {
   private placeAt(value: string, unit: Unit): void {
     const rule = this.ruleOf(unit);
     if (this.fusedIntoAdd.has(value)) return;
-    if (rule === 'quantiser' || (rule === 'float' && this.isReadAsInteger(value))) this.place(value, unit.scope, false);
+    if (rule === 'quantiser' || (rule === 'float' && this.isReadAsInteger(value))) this.place(value, layerName(unit), unit.scope, false);
   }
 
   private ruleOf(unit: Unit): OutputRule {
@@ -147,12 +150,13 @@ class Placing {
     return tableOf(this.profiles.get(unit.scope)).fusedActivations.has(unit.activation?.op ?? '');
   }
 
-  private place(value: string, scope: string, first: boolean): void {
+  private place(value: string, layer: string, scope: string, first: boolean): void {
     const profile = this.profiles.get(scope);
     if (profile === undefined) return;
     const wide = first || this.eightBit.has(value) ? profile.firstLast?.bits : undefined;
     const signed = !(profile.activations.unsignedAfterRelu && this.nonNegative.has(value));
-    const format = formatOf(profile, Math.max(wide ?? 0, profile.activations.bits), signed);
+    const bits = profile.layers?.[layer]?.activations?.bits ?? Math.max(wide ?? 0, profile.activations.bits);
+    const format = formatOf(profile, bits, signed);
     this.activations.set(value, { kind: 'activation', value, range: value, scope, format });
   }
 
@@ -160,10 +164,8 @@ class Placing {
     const profile = this.profiles.get(unit.scope);
     if (profile === undefined) return;
     const first = unit.input === this.network.normalised;
-    const bits =
-      first || this.outputs.has(unit.output)
-        ? Math.max(profile.firstLast?.bits ?? 0, profile.weights.bits)
-        : profile.weights.bits;
+    const wide = first || this.outputs.has(unit.output) ? (profile.firstLast?.bits ?? 0) : 0;
+    const bits = profile.layers?.[unit.weight]?.weights?.bits ?? Math.max(wide, profile.weights.bits);
     const shape = this.network.graph.initializers.get(unit.weight)?.shape ?? [];
     this.weights.set(unit.weight, {
       kind: 'weight',
@@ -274,7 +276,7 @@ function firstInput(unit: PlainUnit): string {
 /** @throws NetworkError naming the setting that the target cannot have. */
 function refuseFormats(scope: string, profile: Profile): void {
   const { target, formats } = tableOf(profile);
-  const { weights, activations, firstLast } = profile;
+  const { weights, activations, firstLast, layers = {} } = profile;
   const refuse = (what: string, has: string): never => {
     throw new NetworkError(`scope "${scope}": target ${target} has no ${what}; it takes ${has}`);
   };
@@ -284,5 +286,12 @@ function refuseFormats(scope: string, profile: Profile): void {
     refuse(`${activations.bits}-bit activations`, bits(formats.activations));
   if (firstLast !== undefined && !formats.weights.includes(firstLast.bits))
     refuse(`${firstLast.bits}-bit first and last layers`, bits(formats.weights));
+  for (const [layer, exception] of Object.entries(layers)) {
+    for (const part of ['weights', 'activations'] as const) {
+      const asked = exception[part]?.bits;
+      if (asked !== undefined && !formats[part].includes(asked))
+        refuse(`${asked}-bit ${part} (layer "${layer}")`, bits(formats[part]));
+    }
+  }
   if (activations.unsignedAfterRelu && !formats.unsigned) refuse('unsigned activations', 'signed ones only');
 }

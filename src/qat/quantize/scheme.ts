@@ -17,12 +17,20 @@ export interface Format {
   readonly powerOfTwo?: boolean;
 }
 
+/** Of one layer, in place of what the profile says of all. `activations`: what it makes. */
+export type LayerFormat = {
+  readonly weights?: { readonly bits: number };
+  readonly activations?: { readonly bits: number };
+};
+
 /** A type, not an interface, so that it is plain JSON to the compiler too. */
 export type Profile = {
   readonly weights: { readonly bits: number };
   readonly activations: { readonly bits: number; readonly unsignedAfterRelu: boolean };
   /** Bits of the first layer (its weights and the network's input) and of layers that make a head's output. */
   readonly firstLast?: { readonly bits: number };
+  /** Exceptions, by the name of a layer's weight, or of the value that an operator without weights makes. */
+  readonly layers?: { readonly [layer: string]: LayerFormat };
   /** Whose table says where quantisers sit; by default onnxruntime. */
   readonly target?: Target;
   /** Operators, or output tensors of nodes, that are computed in float although the table does not know them. */

@@ -1,4 +1,5 @@
-// `analyze`: which layers quantisation hurts. A report for people; nothing downstream depends on its numbers.
+// `analyze`: which layers quantisation hurts, for people; and where asked for, a profile with exceptions for them within a
+// budget, for the stages that quantise.
 import schema from '../../../schemas/stages/analyze.schema.json' with { type: 'json' };
 import { jsonModule } from '../../support/json-module.ts';
 import {
@@ -26,18 +27,28 @@ export const analyze: StageKind = {
         modelPort,
         input('backbone', checkpoint('backbone'), 'the backbone'),
         input('head', checkpoint('head'), 'the head that measures'),
+        { ...input('heads', checkpoint('head'), 'further heads whose outputs count', 'optional'), named: true },
       ],
-      outputs: [reportPort],
+      outputs: [
+        reportPort,
+        { name: 'text', type: { artifact: 'file' }, help: 'the report as a table in plain text' },
+        { name: 'plots', type: { artifact: 'file' }, help: 'ranges per channel, drawn, as a page of HTML' },
+        ...(settings['recommend'] === undefined
+          ? []
+          : [{ name: 'profile', type: { artifact: 'profile' as const }, help: 'the recommended profile' }]),
+      ],
       data: [{ port: `data[${split}]`, task: task?.name ?? '', split }],
     };
   },
   jobSettings: (context) => {
-    const { scope, images, batch } = context.settings;
+    const { scope, images, batch, observer, recommend } = context.settings;
     return {
       scope: scope ?? null,
       profile: profileSettings(context),
       images: images ?? null,
       batch: batch ?? null,
+      observer: observer ?? null,
+      ...(recommend === undefined ? {} : { recommend }),
       ...(context.task === undefined ? {} : { task: taskSettings(context.task) }),
     };
   },

@@ -11,6 +11,7 @@ import {
   modelPort,
   needsProfile,
   needsTask,
+  profilePort,
   profileSettings,
   quantizedStates,
   reportPort,
@@ -41,7 +42,7 @@ export const calibrate: StageKind = {
           ];
     const scales = { name: scope, type: checkpoint(scope, ['calibrated']), help: `the ${scope} with its scales` };
     return {
-      inputs: [modelPort, ...scopes, statisticsPort],
+      inputs: [modelPort, ...scopes, statisticsPort, profilePort],
       outputs: observes(context) ? [scales, reportPort, statisticsOutput] : [scales, reportPort],
       data: observes(context) ? dataOf(context) : [],
     };

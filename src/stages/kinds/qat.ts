@@ -12,6 +12,7 @@ import {
   modelPort,
   needsProfile,
   needsTask,
+  profilePort,
   profileSettings,
   quantizedStates,
   reportPort,
@@ -100,6 +101,7 @@ function backboneInputs(context: StageContext): readonly InputPort[] {
       unused: keys.length === 0,
     },
     teacherPort(context, 'backbone', 'the float backbone whose features are the target'),
+    profilePort,
   ];
 }
 
@@ -151,6 +153,7 @@ function headInputs(context: StageContext): readonly InputPort[] {
     input('backbone', checkpoint('backbone', quantizedStates), 'the frozen backbone with its scales'),
     input('head', checkpoint('head', quantizedStates), 'the calibrated head'),
     teacherPort(context, 'head', 'the float head whose outputs are the target'),
+    profilePort,
   ];
 }
 

@@ -13,7 +13,7 @@ import type { Tensor } from '../../../src/support/tensor.ts';
 import { calibrate, floatScopes, quantisedScopes, runReference } from '../checkpoints.ts';
 import { relativeDifference, sameBits } from '../differences.ts';
 import { runGraph } from '../graphs.ts';
-import { BATCH, BOUNDARY, OUTPUTS, randomBatch, smallNetwork, w4a4, w8a16, w8a8 } from '../networks.ts';
+import { BATCH, BOUNDARY, OUTPUTS, mixed, randomBatch, smallNetwork, w4a4, w8a16, w8a8 } from '../networks.ts';
 
 const network = smallNetwork();
 const floats = floatScopes(network);
@@ -82,6 +82,7 @@ describe('state VALIDATION', () => {
     ['w8a8', w8a8],
     ['w8a16', w8a16],
     ['w4a4', w4a4],
+    ['exceptions by layer', mixed],
   ] as const)('equals the unoptimised QDQ export bit for bit: %s', async (_, profile) => {
     const scopes = quantisedScopes(await calibrate(network, profile));
     const reference = await runReference(network, { scopes, outputs: OUTPUTS }, image);

@@ -16,7 +16,7 @@ import { decodeSafetensors, encodeSafetensors } from '../../../src/support/safet
 import { floatTensor } from '../../../src/support/tensor.ts';
 import type { Digest } from '../../../src/support/digest.ts';
 import { calibrate } from '../checkpoints.ts';
-import { smallGraph, smallNetwork, w4a4, w8a8 } from '../networks.ts';
+import { mixed, smallGraph, smallNetwork, w4a4, w8a8 } from '../networks.ts';
 
 const network = smallNetwork();
 let head: ScopeCheckpoint;
@@ -28,12 +28,13 @@ beforeAll(async () => {
 const quantOf = (checkpoint: ScopeCheckpoint): QuantState => checkpoint.quant as QuantState;
 
 describe('a checkpoint', () => {
-  it('survives a safetensors file, float and quantised', () => {
+  it('survives a safetensors file, float and quantised', async () => {
     const backbone = 'sha256:0' as Digest;
     for (const checkpoint of [
       initialCheckpoint(network, 'backbone'),
       head,
       { ...head, state: 'qat', backbone } as const,
+      (await calibrate(network, mixed)).get('backbone') as ScopeCheckpoint,
     ]) {
       const read = decodeSafetensors(encodeSafetensors(encodeCheckpoint(checkpoint)));
       expect(read.ok && decodeCheckpoint(read.value)).toEqual(checkpoint);

@@ -5,7 +5,7 @@ import { GraphBuilder } from '../../../src/qat/onnx/builder.ts';
 import { placeQuantizers } from '../../../src/qat/quantize/placement.ts';
 import type { Profile } from '../../../src/qat/quantize/scheme.ts';
 import { scopeNames } from '../checkpoints.ts';
-import { BOUNDARY, OUTPUTS, smallNetwork, w4a4, w8a16, w8a8 } from '../networks.ts';
+import { BOUNDARY, OUTPUTS, mixed, smallNetwork, w4a4, w8a16, w8a8 } from '../networks.ts';
 
 const network = smallNetwork();
 const everywhere = (profile: Profile): ReadonlyMap<string, Profile> =>
@@ -77,6 +77,49 @@ describe('placing quantisers', () => {
     const { activations } = placeQuantizers(network, everywhere(w4a4));
     for (const [value, { format }] of activations) expect(format.signed, value).toBe(value === 'image');
     expect(activations.get('segmentation.joined')?.format).toEqual({ bits: 4, signed: false });
+  });
+
+  it('gives a layer the bits of its exception, of its weights, of what it makes or of both, before any other rule', () => {
+    const { activations, weights } = placeQuantizers(network, everywhere(mixed));
+    const bitsOf = (name: string): number | undefined => (weights.get(name) ?? activations.get(name))?.format.bits;
+    const expected = {
+      image: 16,
+      'backbone.stem.weight': 16,
+      'backbone.stem.relu': 8,
+      'backbone.block1.depthwise.weight': 8,
+      'backbone.block1.depthwise.relu': 16,
+      'backbone.block3.pointwise.weight': 4,
+      'backbone.block3.pointwise.relu': 4,
+      'backbone.merged.relu': 16,
+      'segmentation.joined': 16,
+      'detection.out.weight': 4,
+    };
+    expect(Object.fromEntries(Object.keys(expected).map((name) => [name, bitsOf(name)]))).toEqual(expected);
+    const lower = { ...w4a4, layers: { image: { activations: { bits: 4 } } } };
+    expect(placeQuantizers(network, everywhere(lower)).activations.get('image')?.format.bits).toBe(4);
+  });
+
+  it.each([
+    [
+      'stem',
+      { weights: { bits: 8 } },
+      /exception for layer "stem", which the model does not have; scope "backbone" has/,
+    ],
+    ['backbone.merged.relu', { weights: { bits: 16 } }, /16-bit weights, but there is no such quantiser/],
+    ['detection.out.weight', { activations: { bits: 16 } }, /16-bit activations, but there is no such quantiser/],
+  ] as const)('refuses an exception that nothing would follow: %s', (layer, format, message) => {
+    expect(() => placeQuantizers(network, everywhere({ ...w8a8, layers: { [layer]: format } }))).toThrow(message);
+  });
+
+  it('refuses an exception that the target cannot have', () => {
+    const profile: Profile = {
+      ...w8a8,
+      target: 'tensorrt',
+      layers: { 'backbone.stem.weight': { weights: { bits: 16 } } },
+    };
+    expect(() => placeQuantizers(network, everywhere(profile))).toThrow(
+      /target tensorrt has no 16-bit weights \(layer "backbone.stem.weight"\)/,
+    );
   });
 
   it('follows a grid through operators that keep it', () => {

@@ -9,7 +9,7 @@ import { compileProgram } from '../../../src/qat/train/program.ts';
 import { Trainer } from '../../../src/qat/train/trainer.ts';
 import type { Tensor } from '../../../src/support/tensor.ts';
 import { calibrate, floatScopes, quantisedScopes, runReference, scopeNames } from '../checkpoints.ts';
-import { BATCH, OUTPUTS, parametersOf, randomBatch, smallNetwork, w4a4, w8a16, w8a8 } from '../networks.ts';
+import { BATCH, mixed, OUTPUTS, parametersOf, randomBatch, smallNetwork, w4a4, w8a16, w8a8 } from '../networks.ts';
 
 /**
  * Root mean square distances over an output's own spread. With float biases the two forwards are equal to the bit where this
@@ -92,9 +92,13 @@ describe('the training forward', () => {
     ['w4a4 rounded as PyTorch does', { ...w4a4, rounding: 'inverse-multiply' }],
     ['w8a8 with scales of powers of two', { ...w8a8, powerOfTwoScales: true }],
     ['w4a4 with scales of powers of two', { ...w4a4, powerOfTwoScales: true }],
+    ['exceptions by layer', mixed],
   ] as const)('is the deployed form in state QAT where biases stay float: %s', async (_, profile) => {
     const scopes = quantisedScopes(await calibrate(network, profile));
-    const only = new Set(['image', ...network.units.map((unit) => unit.output)]);
+    const quantisers = network.units.flatMap((unit) =>
+      unit.kind === 'layer' ? [unit.weight, unit.output] : [unit.output],
+    );
+    const only = { scopes: new Set(scopeNames(network)), quantisers: new Set(['image', ...quantisers]) };
     const reference = await runReference(network, { scopes, outputs: OUTPUTS, only }, batch);
     for (const [index, distance] of (await distances(reference, 'QAT', profile)).entries()) {
       expect(relative(distance, reference.get(OUTPUTS[index] ?? ''))).toBeLessThan(TIPPED);

@@ -1,29 +1,33 @@
-// The `analyze` job: which layers quantisation hurts. Each layer of the scope is quantised alone (its weights and its output
-// activation, everything else float): SQNR at that tensor and at the head's output, and the metric's drop, worst first.
+// The `analyze` job: which layers of a scope quantisation hurts, in both senses and weights apart from activations; ranges per
+// channel; and, where asked for, a mixed-precision profile within a budget. A head stands on its backbone as it was given:
+// quantised or float.
+import { join } from 'node:path';
 import type { JobRequest } from '../../../events/job-protocol.ts';
-import type { Dataset } from '../../../data/dataset.ts';
-import { evaluationBatches, ImageBatcher } from '../../../data/batches.ts';
+import { workOf } from '../../../qat/analysis/cost.ts';
+import { layerSites, quantisersOf } from '../../../qat/analysis/layer-sites.ts';
 import { BACKBONE } from '../../../qat/network/network.ts';
-import type { Network, Unit } from '../../../qat/network/network.ts';
+import type { Network } from '../../../qat/network/network.ts';
 import type { ScopeForward } from '../../../qat/network/reference.ts';
-import { Observation } from '../../../qat/quantize/observation.ts';
-import { placeQuantizers } from '../../../qat/quantize/placement.ts';
-import type { Placement } from '../../../qat/quantize/placement.ts';
-import type { QuantState, Range, ScopeCheckpoint } from '../../../qat/quantize/checkpoint.ts';
+import type { QuantState } from '../../../qat/quantize/checkpoint.ts';
 import type { Profile } from '../../../qat/quantize/scheme.ts';
+import { writeFileAtomic } from '../../../support/atomic-file.ts';
 import { canonicalJson } from '../../../support/canonical-json.ts';
-import type { Tensor } from '../../../support/tensor.ts';
-import { ForwardRunner } from '../forward-runner.ts';
+import { measureLayers, ranked } from '../analysis/layer-effects.ts';
+import { observeValues, Scales } from '../analysis/observed-ranges.ts';
+import { rangePlotsPage } from '../analysis/range-plots.ts';
+import { placements, recommend } from '../analysis/recommend.ts';
+import type { RecommendSettings } from '../analysis/recommend.ts';
+import { analysisJson, analysisText } from '../analysis/report.ts';
+import type { Analysis } from '../analysis/report.ts';
+import { Interrupted, Subject } from '../analysis/subject.ts';
 import { dataPort, inputPath, readCheckpointFile, readDataset, readNetwork } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { JobError } from '../job-error.ts';
-import { measure } from '../measure.ts';
-import { writeReport } from '../outputs.ts';
-import { forwardOf } from '../probe.ts';
-import { observedRanges, scopeName, scopeWeightScales } from '../quantised-scope.ts';
+import { observerOf } from '../observer-settings.ts';
+import { writeJson, writeReport } from '../outputs.ts';
+import { scopeName } from '../quantised-scope.ts';
 import { headOf, settingsOf } from '../settings.ts';
-import type { TaskSettings } from '../settings.ts';
-import { outputOf } from '../tasks.ts';
+import type { ObserverSettings, TaskSettings } from '../settings.ts';
 
 interface AnalyzeSettings {
   readonly scope: 'backbone' | 'head';
@@ -31,178 +35,157 @@ interface AnalyzeSettings {
   readonly profile: Profile;
   readonly images: number;
   readonly batch: number;
-}
-
-/** Every scope in FLOAT, and the scales of those that came with some. */
-interface Given {
-  readonly scopes: ReadonlyMap<string, ScopeForward>;
-  readonly quant: ReadonlyMap<string, QuantState>;
-}
-
-interface LayerSensitivity {
-  readonly layer: string;
-  /** Decibels: signal power over error power; null where nothing changed. */
-  readonly sqnrHere: number | null;
-  readonly sqnrOutput: number | null;
-  /** Float metric minus the metric with this layer quantised; positive means worse. */
-  readonly drop: number;
+  readonly observer: ObserverSettings;
+  readonly recommend?: RecommendSettings;
 }
 
 export async function runAnalyze(request: JobRequest, context: JobContext): Promise<JobOutcome> {
+  try {
+    return await analyse(request, context);
+  } catch (error) {
+    if (error instanceof Interrupted) return { status: 'interrupted' };
+    throw error;
+  }
+}
+
+async function analyse(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const settings = settingsOf<AnalyzeSettings>(request.settings);
-  const { task, batch, images } = settings;
+  const { task, batch, profile } = settings;
   const network = await readNetwork(request);
   const dataset = await readDataset(request, dataPort(request), network);
-  const analysed = scopeName(settings.scope, task);
-  const head = headOf(task);
-  const given = await floatScopes(request, head);
-  const output = outputOf(network, task);
-  const placement = placeQuantizers(network, new Map([[analysed, settings.profile]]));
-  const layers = network.units.filter(
-    (unit) => unit.scope === analysed && (unit.kind === 'layer' || placement.activations.has(unit.output)),
-  );
-  const values = [...new Set([...layers.map((unit) => unit.output), ...placement.ranges.keys(), output])];
-  const start = (scopes: ReadonlyMap<string, ScopeForward>, only?: ReadonlySet<string>): Promise<ForwardRunner> =>
-    ForwardRunner.start({
-      network,
-      scopes,
-      outputs: values,
-      batch,
-      threads: request.threads,
-      ...(only === undefined ? {} : { only }),
-    });
-
-  const reference = await start(given.scopes);
-  const quantised = await calibrated(network, dataset, reference, placement, given, analysed, settings);
-  const baseline = await measure(context, { task, dataset, output, batch, images }, forwardOf(network, reference));
-  if (baseline === undefined) return { status: 'interrupted' };
-  const rows: LayerSensitivity[] = [];
-  for (const [index, unit] of layers.entries()) {
-    const runner = await start(quantised, new Set([unit.output]));
-    const measured = await measure(context, { task, dataset, output, batch, images }, forwardOf(network, runner));
-    if (measured === undefined) return { status: 'interrupted' };
-    const sqnr = await sqnrOf(network, dataset, Math.min(images, 4 * batch), batch, reference, runner, [
-      unit.output,
-      output,
-    ]);
-    await runner.release();
-    const drop = (baseline.values[baseline.primary] as number) - (measured.values[measured.primary] as number);
-    rows.push({
-      layer: nameOf(unit),
-      sqnrHere: sqnr.get(unit.output) ?? null,
-      sqnrOutput: sqnr.get(output) ?? null,
-      drop,
-    });
-    context.emit({ type: 'progress', unit: 'layer', done: index + 1, total: layers.length });
-  }
-  await reference.release();
-  rows.sort(
-    (left, right) =>
-      right.drop - left.drop ||
-      (left.sqnrOutput ?? Infinity) - (right.sqnrOutput ?? Infinity) ||
-      (left.layer < right.layer ? -1 : 1),
-  );
-  const metric = baseline.primary;
-  const report = await writeReport(context, 'sensitivity', {
-    scope: analysed,
-    metric,
-    float: baseline.values[metric] ?? 0,
-    images: Math.min(images, dataset.count),
-    layers: rows.map((row) => ({ ...row })),
+  const scope = scopeName(settings.scope, task);
+  const { scopes, saved } = await givenScopes(request, scope, headOf(task));
+  const images = Math.min(settings.images, dataset.count);
+  const subject = await Subject.start(context, {
+    network,
+    scope,
+    scopes,
+    dataset,
+    task,
+    images,
+    batch,
+    threads: request.threads,
   });
+
+  const backbone = scope === BACKBONE ? undefined : scopes.get(BACKBONE)?.checkpoint.quant?.profile;
+  const placementOf = placements(network, scope, new Map(backbone === undefined ? [] : [[BACKBONE, backbone]]));
+  const placement = placementOf(profile);
+  const sites = layerSites(network, placement, scope);
+  const ranges = [...placement.ranges].filter(([, { scope: owner }]) => owner === scope).map(([value]) => value);
+  const observed = await observeValues(subject, ranges, shownValues(network, scope, sites));
+  const fits = saved !== undefined && canonicalJson(saved.profile) === canonicalJson(profile);
+  const scales = new Scales(subject, observed, observerOf(settings.observer), placement, fits ? saved : undefined);
+  const quant = scales.stateFor(profile, placement);
+
+  const everything = sites.flatMap(quantisersOf);
+  const measuring = { subject, placement, quant, observed, sites };
+  const progress = (done: number, total: number): void => {
+    context.emit({ type: 'progress', unit: 'layer', done, total });
+  };
+  const layers = await measureLayers(measuring, (done) => {
+    progress(done, sites.length);
+  });
+  const works = workOf(network, scope, (value) => observed.shapes.get(value) ?? []);
+  const grounded = scope === BACKBONE || backbone !== undefined;
+  const asked = settings.recommend;
+  const recommendation =
+    asked === undefined
+      ? undefined
+      : await recommend(
+          {
+            subject,
+            settings: asked,
+            profile,
+            sites,
+            works,
+            scales,
+            placementOf,
+            quantisers: grounded ? undefined : everything,
+          },
+          (done) => {
+            progress(Math.min(done, asked.measurements), asked.measurements);
+          },
+        );
+  return writeAnalysis(context, {
+    subject,
+    images,
+    all: await subject.effectOf(quant, everything),
+    layers,
+    ...(recommendation === undefined ? {} : { recommendation }),
+  });
+}
+
+async function writeAnalysis(context: JobContext, analysis: Analysis): Promise<JobOutcome> {
+  const { subject, layers, recommendation } = analysis;
+  const report = await writeReport(context, 'sensitivity', { version: 2, ...analysisJson(analysis) });
+  const [text, plots] = ['sensitivity.txt', 'ranges.html'];
+  await writeFileAtomic(join(context.outDir, text), analysisText(analysis));
+  await writeFileAtomic(join(context.outDir, plots), rangePlotsPage(analysis));
+  const profile =
+    recommendation === undefined
+      ? undefined
+      : await writeJson(context.outDir, 'profile.json', { ...recommendation.profile });
+  const [worst] = ranked(layers, 'alone');
+  const drop = worst === undefined ? null : subject.dropOf(worst.alone);
   return {
     status: 'succeeded',
-    outputs: { report },
-    summary: { scope: analysed, worst: rows[0]?.layer ?? '', drop: rows[0]?.drop ?? 0 },
+    outputs: { report, text, plots, ...(profile === undefined ? {} : { profile }) },
+    summary: {
+      scope: subject.settings.scope,
+      worst: worst?.site.name ?? '',
+      ...(drop === null ? {} : { drop }),
+      ...(recommendation === undefined
+        ? {}
+        : { wider: Object.keys(recommendation.profile.layers ?? {}).length, measured: recommendation.measured }),
+    },
   };
 }
 
-/** The weights as they are, whatever state they were saved in: the analysis switches quantisers on one by one. */
-async function floatScopes(request: JobRequest, head: string): Promise<Given> {
+/** What the report shows channels of, and what its costs need the shapes of. */
+function shownValues(network: Network, scope: string, sites: ReturnType<typeof layerSites>): readonly string[] {
+  const layers = network.units.flatMap((unit) =>
+    unit.kind === 'layer' && unit.scope === scope ? [unit.output, unit.input] : [],
+  );
+  return [...new Set([...sites.flatMap(({ activations }) => activations), ...layers])];
+}
+
+interface Given {
+  readonly scopes: ReadonlyMap<string, ScopeForward>;
+  /** Of the analysed scope, where it came with some. */
+  readonly saved: QuantState | undefined;
+}
+
+/** The analysed scope and every head in float, whatever they were saved as; a backbone below them as it was saved. */
+async function givenScopes(request: JobRequest, analysed: string, head: string): Promise<Given> {
   const scopes = new Map<string, ScopeForward>();
-  const quant = new Map<string, QuantState>();
-  for (const [port, scope] of [
-    ['backbone', BACKBONE],
-    ['head', head],
-  ] as const) {
+  let saved: QuantState | undefined;
+  const others = Object.keys(request.inputs).filter((port) => /^heads(\[|$)/.test(port));
+  const ports: readonly { readonly port: string; readonly expected?: string }[] = [
+    { port: 'backbone', expected: BACKBONE },
+    { port: 'head', expected: head },
+    ...others.map((port) => ({ port })),
+  ];
+  for (const { port, expected } of ports) {
     if (request.inputs[port] === undefined)
       throw new JobError({
         reason: 'protocol',
         message: `analysing through task head "${head}" needs input "${port}"`,
       });
-    const { scope: held, graph, parameters, quant: scales } = await readCheckpointFile(inputPath(request, port));
-    if (held !== scope)
-      throw new JobError({ reason: 'load-order', message: `input "${port}" holds scope "${held}", not "${scope}"` });
-    scopes.set(scope, { state: 'FLOAT', checkpoint: { scope, state: 'float', graph, parameters } });
-    if (scales !== undefined) quant.set(scope, scales);
+    const checkpoint = await readCheckpointFile(inputPath(request, port));
+    const { scope, graph, parameters, quant } = checkpoint;
+    if (expected !== undefined && scope !== expected)
+      throw new JobError({
+        reason: 'load-order',
+        message: `input "${port}" holds scope "${scope}", not "${expected}"`,
+      });
+    if (scope === analysed) saved = quant;
+    const keeps = scope === BACKBONE && analysed !== BACKBONE && quant !== undefined;
+    scopes.set(
+      scope,
+      keeps
+        ? { state: 'VALIDATION', checkpoint }
+        : { state: 'FLOAT', checkpoint: { scope, state: 'float', graph, parameters } },
+    );
   }
-  return { scopes, quant };
-}
-
-/** With the scales that the scope was calibrated with in this profile, else with the extremes of these images. */
-async function calibrated(
-  network: Network,
-  dataset: Dataset,
-  reference: ForwardRunner,
-  placement: Placement,
-  { scopes: float, quant }: Given,
-  scope: string,
-  settings: AnalyzeSettings,
-): Promise<ReadonlyMap<string, ScopeForward>> {
-  const { profile } = settings;
-  const saved = quant.get(scope);
-  const fits = saved !== undefined && canonicalJson(saved.profile) === canonicalJson(profile);
-  const activations = fits ? saved.activations : await extremes(network, dataset, reference, placement, settings);
-  const { checkpoint } = float.get(scope) as ScopeForward;
-  const weights = scopeWeightScales(network, placement, scope, checkpoint.parameters);
-  const quantised: ScopeCheckpoint = { ...checkpoint, state: 'calibrated', quant: { profile, activations, weights } };
-  return new Map([...float, [scope, { state: 'VALIDATION', checkpoint: quantised }]]);
-}
-
-async function extremes(
-  network: Network,
-  dataset: Dataset,
-  reference: ForwardRunner,
-  placement: Placement,
-  { images, batch }: AnalyzeSettings,
-): Promise<ReadonlyMap<string, Range>> {
-  const observations = new Map([...placement.ranges.keys()].map((value) => [value, new Observation()]));
-  const batcher = new ImageBatcher(dataset);
-  for (const { indices } of evaluationBatches(Math.min(images, dataset.count), batch)) {
-    const seen = await reference.run(new Map([[network.input.name, batcher.images(indices)]]));
-    for (const [value, observation] of observations) observation.observe(seen.get(value)?.data as Float32Array);
-  }
-  const found = observedRanges(placement, observations, { kind: 'min-max' });
-  return new Map([...found].map(([value, { range }]) => [value, range]));
-}
-
-async function sqnrOf(
-  network: Network,
-  dataset: Dataset,
-  images: number,
-  batch: number,
-  reference: ForwardRunner,
-  quantised: ForwardRunner,
-  values: readonly string[],
-): Promise<ReadonlyMap<string, number>> {
-  const power = new Map(values.map((value) => [value, { signal: 0, error: 0 }]));
-  const batcher = new ImageBatcher(dataset);
-  for (const { indices } of evaluationBatches(Math.min(images, dataset.count), batch)) {
-    const input = new Map<string, Tensor>([[network.input.name, batcher.images(indices)]]);
-    const [left, right] = [await reference.run(input), await quantised.run(input)];
-    for (const [value, sums] of power) {
-      const [a, b] = [left.get(value)?.data as Float32Array, right.get(value)?.data as Float32Array];
-      for (let index = 0; index < a.length; index++) {
-        sums.signal += (a[index] as number) ** 2;
-        sums.error += ((a[index] as number) - (b[index] as number)) ** 2;
-      }
-    }
-  }
-  return new Map(
-    [...power].flatMap(([value, { signal, error }]) => (error > 0 ? [[value, 10 * Math.log10(signal / error)]] : [])),
-  );
-}
-
-function nameOf(unit: Unit): string {
-  return unit.kind === 'layer' ? unit.weight : unit.output;
+  return { scopes, saved };
 }

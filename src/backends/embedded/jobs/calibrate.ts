@@ -8,8 +8,6 @@ import { BACKBONE } from '../../../qat/network/network.ts';
 import type { Network } from '../../../qat/network/network.ts';
 import { LoadError, scopeDigest } from '../../../qat/quantize/checkpoint.ts';
 import type { ScopeCheckpoint } from '../../../qat/quantize/checkpoint.ts';
-import { checkObserver } from '../../../qat/quantize/observers.ts';
-import type { Observer, SimpleObserver } from '../../../qat/quantize/observers.ts';
 import { placeQuantizers } from '../../../qat/quantize/placement.ts';
 import type { Placement } from '../../../qat/quantize/placement.ts';
 import { decodeStatistics, encodeStatistics } from '../../../qat/quantize/statistics.ts';
@@ -20,18 +18,19 @@ import { calibrationBatches, openCalibrationSets } from '../calibration-sets.ts'
 import { asLoaded, biasCorrected, correctableLayers, equalised, proveFunction, proveParent } from '../conditioning.ts';
 import { proveFrozenBackbone } from '../freeze-proof.ts';
 import { holdBackbone, readQuantisedBackbone } from '../frozen-backbone.ts';
+import { withGivenProfile } from '../given-profile.ts';
 import { inputPath, readCheckpoint, readNetwork } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { observeScope } from '../observe-scope.ts';
+import { observerOf } from '../observer-settings.ts';
 import { writeCheckpoint, writeReport } from '../outputs.ts';
 import { checkScales, observedRanges, scopeName, scopeWeightScales } from '../quantised-scope.ts';
 import { settingsOf } from '../settings.ts';
-import type { CalibrateSettings, ObserverSettings } from '../settings.ts';
+import type { CalibrateSettings } from '../settings.ts';
 
 export async function runCalibrate(request: JobRequest, context: JobContext): Promise<JobOutcome> {
-  const settings = settingsOf<CalibrateSettings>(request.settings);
+  const settings = await withGivenProfile(request, settingsOf<CalibrateSettings>(request.settings));
   const observer = observerOf(settings.observer);
-  checkObserver(observer);
   const network = await readNetwork(request);
   const scope = scopeName(settings.scope, settings.task);
   const parent = await readCheckpoint(request, network, settings.scope, scope, ['float']);
@@ -152,26 +151,4 @@ async function readStatistics(
 
 function valuesOf(placement: Placement, scope: string): readonly string[] {
   return [...placement.ranges].filter(([, quantizer]) => quantizer.scope === scope).map(([value]) => value);
-}
-
-function observerOf(settings: ObserverSettings): Observer {
-  if (settings.kind !== 'mix') return simpleObserver(settings);
-  const parts = settings.of ?? [{ kind: 'min-max' }, { kind: 'percentile' }, { kind: 'kl' }];
-  return { kind: 'mix', of: parts.map(simpleObserver) };
-}
-
-function simpleObserver(settings: ObserverSettings): SimpleObserver {
-  switch (settings.kind) {
-    case 'min-max':
-    case 'kl':
-      return { kind: settings.kind };
-    case 'moving-average':
-      return { kind: 'moving-average', averagingConstant: settings.averagingConstant ?? 0.01 };
-    case 'percentile':
-      return { kind: 'percentile', percentile: settings.percentile ?? 99.99 };
-    case 'mse':
-      return { kind: 'mse', candidates: settings.candidates ?? 80 };
-    case 'mix':
-      throw new Error('a mix of mixes');
-  }
 }

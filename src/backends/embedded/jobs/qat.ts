@@ -13,6 +13,7 @@ import type { TrainState } from '../../../qat/train/forward.ts';
 import { withFault } from '../faults.ts';
 import { proveFrozenBackbone, proveFrozenConstants } from '../freeze-proof.ts';
 import { holdBackbone, readQuantisedBackbone } from '../frozen-backbone.ts';
+import { withGivenProfile } from '../given-profile.ts';
 import { readCheckpoint, readDataset, readNetwork } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { writeCheckpoint, writeReport } from '../outputs.ts';
@@ -29,7 +30,7 @@ import { runTraining } from '../training-loop.ts';
 import type { TrainingResult } from '../training-loop.ts';
 
 export async function runQat(request: JobRequest, context: JobContext): Promise<JobOutcome> {
-  const settings = settingsOf<QatSettings>(request.settings);
+  const settings = await withGivenProfile(request, settingsOf<QatSettings>(request.settings));
   if (settings.scope === 'all') return qatTogether(request, context, settings);
   const network = await readNetwork(request);
   const scope = scopeName(settings.scope, settings.task);
