@@ -60,11 +60,11 @@ describe.each(workflows)('workflows/%s', (file) => {
     const mixed = { budget: { kind: 'bit-operations', factor: 1.2 } };
     const without = await load(file);
     expect(idsOf(without).filter((id) => id.startsWith('head-mix'))).toEqual([]);
-    expect(stageOf(without, 'head[detection]/calibrate').inputs).not.toHaveProperty('profile');
+    expect(stageOf(without, `head[${trainingTask}]/calibrate`).inputs).not.toHaveProperty('profile');
     const plan = await load(file, { set: [`mixed=${JSON.stringify(mixed)}`] });
-    const profile = { shape: 'one', from: { stage: 'head-mix[detection]', port: 'profile' } };
+    const profile = { shape: 'one', from: { stage: `head-mix[${trainingTask}]`, port: 'profile' } };
     for (const stage of ['calibrate', 'qat/train', 'qat-fixed/train'])
-      expect(stageOf(plan, `head[detection]/${stage}`).inputs).toMatchObject({ profile });
+      expect(stageOf(plan, `head[${trainingTask}]/${stage}`).inputs).toMatchObject({ profile });
     expect(stageOf(plan, 'base/backbone/calibrate').inputs).not.toHaveProperty('profile');
   });
 
