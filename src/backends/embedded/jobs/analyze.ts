@@ -23,7 +23,7 @@ import { forwardOf } from '../probe.ts';
 import { observedRanges, scopeName, scopeWeightScales } from '../quantised-scope.ts';
 import { headOf, settingsOf } from '../settings.ts';
 import type { TaskSettings } from '../settings.ts';
-import { outputOf } from '../tasks.ts';
+import { outputsOf } from '../tasks.ts';
 
 interface AnalyzeSettings {
   readonly scope: 'backbone' | 'head';
@@ -44,7 +44,7 @@ interface LayerSensitivity {
   /** Decibels: signal power over error power; null where nothing changed. */
   readonly sqnrHere: number | null;
   readonly sqnrOutput: number | null;
-  /** Float metric minus the metric with this layer quantised; positive means worse. */
+  /** Float metric minus the metric with this layer quantised, by its direction; positive means worse. */
   readonly drop: number;
 }
 
@@ -56,12 +56,13 @@ export async function runAnalyze(request: JobRequest, context: JobContext): Prom
   const analysed = scopeName(settings.scope, task);
   const head = headOf(task);
   const given = await floatScopes(request, head);
-  const output = outputOf(network, task);
+  const outputs = outputsOf(network, task);
+  const [output] = outputs;
   const placement = placeQuantizers(network, new Map([[analysed, settings.profile]]));
   const layers = network.units.filter(
     (unit) => unit.scope === analysed && (unit.kind === 'layer' || placement.activations.has(unit.output)),
   );
-  const values = [...new Set([...layers.map((unit) => unit.output), ...placement.ranges.keys(), output])];
+  const values = [...new Set([...layers.map((unit) => unit.output), ...placement.ranges.keys(), ...outputs])];
   const start = (scopes: ReadonlyMap<string, ScopeForward>, only?: ReadonlySet<string>): Promise<ForwardRunner> =>
     ForwardRunner.start({
       network,
@@ -74,19 +75,22 @@ export async function runAnalyze(request: JobRequest, context: JobContext): Prom
 
   const reference = await start(given.scopes);
   const quantised = await calibrated(network, dataset, reference, placement, given, analysed, settings);
-  const baseline = await measure(context, { task, dataset, output, batch, images }, forwardOf(network, reference));
+  const float = forwardOf(network, reference);
+  const measuring = { task, dataset, outputs, batch, images, float };
+  const baseline = await measure(context, measuring, float);
   if (baseline === undefined) return { status: 'interrupted' };
   const rows: LayerSensitivity[] = [];
   for (const [index, unit] of layers.entries()) {
     const runner = await start(quantised, new Set([unit.output]));
-    const measured = await measure(context, { task, dataset, output, batch, images }, forwardOf(network, runner));
+    const measured = await measure(context, measuring, forwardOf(network, runner));
     if (measured === undefined) return { status: 'interrupted' };
     const sqnr = await sqnrOf(network, dataset, Math.min(images, 4 * batch), batch, reference, runner, [
       unit.output,
       output,
     ]);
     await runner.release();
-    const drop = (baseline.values[baseline.primary] as number) - (measured.values[measured.primary] as number);
+    const sign = baseline.higherIsBetter[baseline.primary] === false ? -1 : 1;
+    const drop = sign * ((baseline.values[baseline.primary] as number) - (measured.values[measured.primary] as number));
     rows.push({
       layer: nameOf(unit),
       sqnrHere: sqnr.get(unit.output) ?? null,
