@@ -56,7 +56,9 @@ export type RuntimeGap = {
 export async function measureGap(request: GapRequest): Promise<RuntimeGap> {
   const { task, dataset, output } = request;
   const batcher = new ImageBatcher(dataset);
-  const [reference, deployed] = [meterFor(task, dataset), meterFor(task, dataset)];
+  // Without a float model at hand `sqnr` compares with VALIDATION: what the runtime adds to the noise of quantisation.
+  const meter = (): Meter => meterFor(task, dataset, [output], request.validation);
+  const [reference, deployed] = [meter(), meter()];
   const [optimised, int8] = [new Gap(), new Gap()];
   let magnitude = 0;
   for (const { indices, valid } of evaluationBatches(Math.min(dataset.count, request.images), request.batch)) {
@@ -67,8 +69,9 @@ export async function measureGap(request: GapRequest): Promise<RuntimeGap> {
       await valuesOf(request.optimised),
       await valuesOf(request.int8),
     ];
-    reference.add(right, indices.subarray(0, valid));
-    deployed.add(fast, indices.subarray(0, valid));
+    const measured = { indices: indices.subarray(0, valid), images: input };
+    await reference.add({ ...measured, values: new Map([[output, right]]) });
+    await deployed.add({ ...measured, values: new Map([[output, fast]]) });
     optimised.add(right, fast);
     int8.add(right, signed);
     for (const value of right.data as Float32Array) magnitude = Math.max(magnitude, Math.abs(value));
