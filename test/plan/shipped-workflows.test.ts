@@ -25,7 +25,7 @@ const paramsFiles = readdirSync('workflows/params').map((file) => join('workflow
 /** A folder in which every file exists that the workflows name by default. */
 const root = mkdtempSync(join(tmpdir(), 'headgate-plan-'));
 mkdirSync(join(root, 'data/camvid'), { recursive: true });
-writeFileSync(join(root, 'model.onnx'), '');
+for (const model of ['model.onnx', 'mlsd_320x320_tiny.onnx']) writeFileSync(join(root, model), '');
 
 async function load(file: string, options: LoadOptions = {}): Promise<Plan> {
   const plan = await loadWorkflow(join('workflows', file), { root, ...options });
@@ -150,6 +150,24 @@ describe('workflows/fashion-scenes.json', () => {
     expect(changed.every((id) => /^(base\/backbone|head\[\w+\])\/(calibrate|qat|qat-fixed|analyze)/.test(id))).toBe(
       true,
     );
+  });
+});
+
+describe('workflows/mlsd.json', () => {
+  const file = 'mlsd.json';
+
+  it('starts QAT from the arm with the same cures: they are the same jobs', async () => {
+    const plan = await load(file);
+    for (const stage of ['backbone', 'head[offsets]', 'head[scores]'])
+      expect(stageOf(plan, `cured/${stage}`).settings).toEqual(stageOf(plan, `arm[both]/${stage}`).settings);
+  });
+
+  it('trains on no image that scales are found on, and reads the report split behind the export only', async () => {
+    const plan = await load(file);
+    expect(stageOf(plan, 'distilled').inputs['data[train]']).toMatchObject({ from: { port: 'train' } });
+    const readers = plan.stages.filter((stage) => 'data[report]' in stage.inputs);
+    expect(readers).toHaveLength(6);
+    for (const { after } of readers) expect(after).toMatchObject([{ stage: 'export' }]);
   });
 });
 
