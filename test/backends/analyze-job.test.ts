@@ -73,7 +73,13 @@ describe('the analyze job', () => {
     ],
   ] as const)('puts a planted bad layer first in both senses: %s', async (_, plant, bad, part, profile) => {
     const sound = await reportOf(world, 'backbone', 'segmentation', await analysisInputs(world), { profile });
-    const planted = await reportOf(world, 'backbone', 'segmentation', await analysisInputs(world, { backbone: await plant(world) }), { profile });
+    const planted = await reportOf(
+      world,
+      'backbone',
+      'segmentation',
+      await analysisInputs(world, { backbone: await plant(world) }),
+      { profile },
+    );
     expect(planted.metric?.float).toBeCloseTo(sound.metric?.float ?? 0, 3);
     expect(planted.layers[0]).toMatchObject({ layer: bad, rank: { alone: 1, restored: 1 }, worse: part });
     expect(sound.layers[0]?.layer).not.toBe(bad);
@@ -115,7 +121,9 @@ describe('the analyze job', () => {
   });
 
   it('writes a table and a page of plots beside the numbers', async () => {
-    const { text, plots, report } = await world.rig.outputs(analyze('head', 'segmentation', await analysisInputs(world)));
+    const { text, plots, report } = await world.rig.outputs(
+      analyze('head', 'segmentation', await analysisInputs(world)),
+    );
     const { layers } = await jsonAt<Sensitivity>(report as string);
     const [table, page] = [await readFile(text as string, 'utf8'), await readFile(plots as string, 'utf8')];
     const named = table.split('\n').filter((line) => /^ +\d/.test(line));

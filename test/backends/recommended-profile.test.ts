@@ -37,7 +37,10 @@ describe('a recommended profile', () => {
     ['bits per weight', { kind: 'weight-bits', mean: 12 }, 12],
     ['bit operations', { kind: 'bit-operations', factor: 1.25 }, 1.25],
   ] as const)('keeps its budget of %s, and its combination is measured, not added up', async (_, budget, limit) => {
-    const given = await analysisInputs(world, { backbone: await world.calibratedBackbone(), head: await world.head('segmentation') });
+    const given = await analysisInputs(world, {
+      backbone: await world.calibratedBackbone(),
+      head: await world.head('segmentation'),
+    });
     const report = await reportOf(world, 'head', 'segmentation', given, {
       recommend: { weights: [16], activations: [16], budget, measurements: 300 },
     });

@@ -112,7 +112,8 @@ class Placing {
   private placeAt(value: string, unit: Unit): void {
     const rule = this.ruleOf(unit);
     if (this.fusedIntoAdd.has(value)) return;
-    if (rule === 'quantiser' || (rule === 'float' && this.isReadAsInteger(value))) this.place(value, layerName(unit), unit.scope, false);
+    if (rule === 'quantiser' || (rule === 'float' && this.isReadAsInteger(value)))
+      this.place(value, layerName(unit), unit.scope, false);
   }
 
   private ruleOf(unit: Unit): OutputRule {

@@ -72,7 +72,11 @@ describe('the cost of a format', () => {
       new Map([
         [
           BACKBONE,
-          { weights: { bits: 4 }, activations: { bits: 16, unsignedAfterRelu: false }, layers: { image: { activations: { bits: 8 } } } },
+          {
+            weights: { bits: 4 },
+            activations: { bits: 16, unsignedAfterRelu: false },
+            layers: { image: { activations: { bits: 8 } } },
+          },
         ],
       ]),
     );
