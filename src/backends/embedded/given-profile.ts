@@ -6,6 +6,7 @@ import { isJsonObject } from '../../support/json.ts';
 import type { Json } from '../../support/json.ts';
 import { inputPath } from './inputs.ts';
 import { JobError } from './job-error.ts';
+import { settingsOf } from './settings.ts';
 
 /** The settings with the profile of the input `profile`, where the job has one. @throws JobError when it is none. */
 export async function withGivenProfile<T extends { readonly profile: Profile }>(
@@ -22,8 +23,7 @@ function profileOf(text: string): Profile {
   const profile = parsed(text);
   if (isJsonObject(profile) && hasBits(profile['weights']) && hasBits(profile['activations'])) {
     const { layers = {} } = profile;
-    // The one cast from checked JSON to its type.
-    if (isJsonObject(layers) && Object.values(layers).every(isJsonObject)) return profile as unknown as Profile;
+    if (isJsonObject(layers) && Object.values(layers).every(isJsonObject)) return settingsOf<Profile>(profile);
   }
   throw new JobError({
     reason: 'profile',

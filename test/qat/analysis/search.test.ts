@@ -65,8 +65,8 @@ describe('the search beside a full one', () => {
       measurements: 1000,
     };
     const [found, full] = [await searchFormats(problem), await fullSearch(problem)];
-    console.info(
-      `greedy beside full search on ${layers.length} layers: ${decibels(found.best.noise).toFixed(2)} of ${decibels(full.noise).toFixed(2)} dB (from ${decibels(found.start.noise).toFixed(2)}), ${found.measured} of ${full.measured} measurements`,
+    process.stdout.write(
+      `greedy beside full search on ${layers.length} layers: ${decibels(found.best.noise).toFixed(2)} of ${decibels(full.noise).toFixed(2)} dB (from ${decibels(found.start.noise).toFixed(2)}), ${found.measured} of ${full.measured} measurements\n`,
     );
     expect(decibels(full.noise) - decibels(found.best.noise)).toBeLessThan(BEHIND);
     expect(found.best.noise).toBeLessThan(found.start.noise);
@@ -86,8 +86,8 @@ describe('the search beside a full one', () => {
       measurements += found.measured / full.measured;
     }
     const mean = gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length;
-    console.info(
-      `greedy beside full search: best found in ${gaps.filter((gap) => gap < 1e-9).length} of 200, ${mean.toFixed(3)} dB below it on average, ${Math.max(...gaps).toFixed(2)} dB at most, ${((100 * measurements) / 200).toFixed(0)} % of the measurements`,
+    process.stdout.write(
+      `greedy beside full search: best found in ${gaps.filter((gap) => gap < 1e-9).length} of 200, ${mean.toFixed(3)} dB below it on average, ${Math.max(...gaps).toFixed(2)} dB at most, ${((100 * measurements) / 200).toFixed(0)} % of the measurements\n`,
     );
     expect(Math.min(...gaps)).toBeGreaterThan(-1e-9);
     expect(mean).toBeLessThan(BEHIND);
