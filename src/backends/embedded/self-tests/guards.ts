@@ -4,7 +4,7 @@
 import { compareCheckpoints } from '../../../qat/freeze/compare.ts';
 import { BACKBONE } from '../../../qat/network/network.ts';
 import { decodeCheckpoint, encodeCheckpoint, LoadError } from '../../../qat/quantize/checkpoint.ts';
-import type { ScopeCheckpoint, ScopeState } from '../../../qat/quantize/checkpoint.ts';
+import type { QuantState, ScopeCheckpoint, ScopeState } from '../../../qat/quantize/checkpoint.ts';
 import { digestJson } from '../../../support/digest.ts';
 import { floatTensor } from '../../../support/tensor.ts';
 import type { Tensor } from '../../../support/tensor.ts';
@@ -75,16 +75,19 @@ function wrongScales(checkpoint: ScopeCheckpoint): readonly (readonly [string, S
   const { quant } = checkpoint;
   if (quant === undefined) return [];
   const { activations, weights } = quant;
+  const withQuant = (changed: Partial<QuantState>): ScopeCheckpoint => ({
+    ...checkpoint,
+    quant: { ...quant, ...changed },
+  });
+  const never = new Map([...activations].map(([value, range]) => [value, { ...range, scale: 1 }] as const));
+  // A head of one layer has nothing to observe.
+  const ranges = [
+    ['without one range', withQuant({ activations: withoutFirst(activations) })],
+    ['with the default scale 1', withQuant({ activations: never })],
+  ] as const;
   return [
-    ['without one range', { ...checkpoint, quant: { ...quant, activations: withoutFirst(activations) } }],
-    ['without the scales of one weight', { ...checkpoint, quant: { ...quant, weights: withoutFirst(weights) } }],
-    [
-      'with the default scale 1',
-      {
-        ...checkpoint,
-        quant: { ...quant, activations: new Map([...activations].map(([v, range]) => [v, { ...range, scale: 1 }])) },
-      },
-    ],
+    ...(activations.size > 0 ? ranges : []),
+    ['without the scales of one weight', withQuant({ weights: withoutFirst(weights) })],
   ];
 }
 
