@@ -4,11 +4,12 @@ import taskSchema from '../../schemas/task.schema.json' with { type: 'json' };
 import { splitSharedWithReport, unknownProfile, wrongShape } from '../diagnostics/catalogue/parameters.ts';
 import { innerPlace, memberOf } from '../diagnostics/located-json.ts';
 import type { Located, LocatedString } from '../diagnostics/located-json.ts';
+import type { Place } from '../diagnostics/source.ts';
 import { substitute } from '../expression/substitution.ts';
 import { checkSchema } from '../spec/schema-check.ts';
 import type { NamedNode, WorkflowSpec } from '../spec/workflow-spec.ts';
 import { isJsonObject, jsonText } from '../support/json.ts';
-import type { JsonObject } from '../support/json.ts';
+import type { Json, JsonObject } from '../support/json.ts';
 import { jsonModule } from '../support/json-module.ts';
 import type { StageKind } from '../stages/stage-kind.ts';
 import type { PlannedTask, Problems, ResolvedProfile } from './instance.ts';
@@ -28,7 +29,14 @@ export interface Declarations {
 }
 
 const schemas = { profile: jsonModule(profileSchema), task: jsonModule(taskSchema) };
-const primaryMetrics: { readonly [kind: string]: string } = { 'centre-map': 'mAP', miou: 'mIoU' };
+/** Where the task names none. */
+const primaryMetrics: { readonly [kind: string]: string } = {
+  'centre-map': 'mAP',
+  miou: 'mIoU',
+  classification: 'accuracy',
+  regression: 'rmse',
+  sqnr: 'sqnr',
+};
 
 export function resolveDeclarations(
   spec: WorkflowSpec,
@@ -79,8 +87,35 @@ function plannedTask({ name, nameAt }: NamedNode, node: Located, fields: JsonObj
     if (report !== undefined && split !== 'report' && value === report.value)
       problems.push(splitSharedWithReport(innerPlace(report), name, split));
   }
-  const kind = isJsonObject(settings['metric']) ? jsonText(settings['metric']['kind']) : '';
-  return { name, nameAt, node, settings, data, primaryMetric: primaryMetrics[kind] ?? kind };
+  return { name, nameAt, node, settings, data, primaryMetric: primaryMetricOf(nameAt, node, settings, problems) };
+}
+
+/** Adds to `problems` where the task cannot be measured as it says. */
+function primaryMetricOf(nameAt: Place, node: Located, settings: JsonObject, problems: Problems): string {
+  const metric = isJsonObject(settings['metric']) ? settings['metric'] : {};
+  const kind = jsonText(metric['kind']);
+  if (settings['target'] === undefined && (kind !== 'sqnr' || settings['loss'] !== undefined))
+    problems.push(wrongShape(nameAt, 'target', 'the target of the data set that the loss and the metric compare with'));
+  const primary = typeof metric['primary'] === 'string' ? metric['primary'] : (primaryMetrics[kind] ?? kind);
+  const measured = measuredBy(metric);
+  if (measured !== undefined && !measured.includes(primary)) {
+    const written = memberOf(memberOf(node, 'metric') ?? node, 'primary') ?? node;
+    problems.push(wrongShape(innerPlace(written), 'primary', `one of ${measured.join(', ')}`));
+  }
+  return primary;
+}
+
+/** The values of a metric whose settings decide which there are; undefined for others. */
+function measuredBy({ kind, distance, score, topK }: JsonObject): readonly string[] | undefined {
+  const rates = ['precision', 'recall', 'f1'];
+  if (kind === 'classification') {
+    const top: readonly Json[] = Array.isArray(topK) ? topK : [5];
+    return ['accuracy', ...top.map((k) => `top${jsonText(k)}`), ...rates];
+  }
+  if (kind !== 'centre-map') return undefined;
+  const distances: readonly Json[] = Array.isArray(distance) && distance.length > 1 ? distance : [];
+  const at = distances.map((one) => `mAP@${jsonText(one)}`);
+  return ['mAP', ...at, ...(score === undefined ? [] : rates)];
 }
 
 function activeProfile(

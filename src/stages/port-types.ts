@@ -96,6 +96,17 @@ export function needsTask(context: StageContext, kind: string): readonly Finding
   ];
 }
 
+/** Tasks that are only measured name no loss; none can be trained on. */
+export function needLosses(tasks: readonly ResolvedTask[]): readonly Finding[] {
+  return tasks
+    .filter(({ settings }) => !isJsonObject(settings['loss']))
+    .map(({ name }) => ({
+      path: [],
+      message: `task "${name}" has no loss to train on`,
+      help: `give the task a "loss", or train towards a teacher`,
+    }));
+}
+
 export function needsProfile(context: StageContext, kind: string): readonly Finding[] {
   if (context.profile !== undefined) return [];
   return [

@@ -25,6 +25,13 @@ export interface MetricsDocument {
   readonly task: string;
   readonly primary: string;
   readonly values: { readonly [name: string]: number };
+  readonly units: { readonly [name: string]: string };
+  readonly higherIsBetter: { readonly [name: string]: boolean };
+  readonly classes: { readonly [metric: string]: { readonly [name: string]: number } };
+  readonly replicates?: {
+    readonly values: { readonly [metric: string]: readonly (number | null)[] };
+    readonly classes: { readonly [metric: string]: { readonly [name: string]: readonly (number | null)[] } };
+  };
   readonly count: number;
 }
 

@@ -13,6 +13,7 @@ import type { Network } from '../../src/qat/network/network.ts';
 import type { ScopeForward } from '../../src/qat/network/reference.ts';
 import { decodeModel } from '../../src/qat/onnx/codec.ts';
 import type { ScopeCheckpoint } from '../../src/qat/quantize/checkpoint.ts';
+import { activationScaleSlot, weightScaleSlot } from '../../src/qat/train/scale-slots.ts';
 import { checkpointAt } from './artifacts.ts';
 import { BATCH } from './orders.ts';
 import { World } from './world.ts';
@@ -95,6 +96,21 @@ describe('the freeze proof of a backbone', () => {
   it('fails when one of its parameters has a gradient', async () => {
     const { failure } = await prove(right(), right(), ['detection.out.weight', 'backbone.stem.weight']);
     expect(failure?.message).toBe('frozen scope "backbone" changed: backbone.stem.weight: no gradient → a gradient');
+  });
+});
+
+describe('a learned scale among what was trained', () => {
+  const right = (): ScopeForward => ({ state: 'VALIDATION', checkpoint });
+
+  it.each([
+    {
+      of: 'an activation',
+      name: () => activationScaleSlot([...(checkpoint.quant?.activations.keys() ?? [])][0] ?? ''),
+    },
+    { of: 'a weight', name: () => weightScaleSlot([...(checkpoint.quant?.weights.keys() ?? [])][0] ?? '') },
+  ])('fails the proof where it is that of $of of the frozen backbone', async ({ name }) => {
+    const { failure } = await prove(right(), right(), [weightScaleSlot('detection.out.weight'), name()]);
+    expect(failure?.message).toBe(`frozen scope "backbone" changed: ${name()}: no gradient → a gradient`);
   });
 });
 

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/support/json.ts';
-import { digestsOf } from './artifacts.ts';
+import { digestsOf, jsonAt } from './artifacts.ts';
 import { TASKS, taskSettings, training, validate, w8a8 } from './orders.ts';
 import { outputsOf } from './worker-rig.ts';
 import type { JobOrder } from './worker-rig.ts';
@@ -56,6 +56,14 @@ async function joint(more: JsonObject): Promise<JobOrder> {
   };
 }
 
+async function teachers() {
+  return {
+    teacher: await world.backbone(),
+    'teachers[detection]': await world.head('detection'),
+    'teachers[segmentation]': await world.head('segmentation'),
+  };
+}
+
 const orders: { readonly [name: string]: () => Promise<JobOrder> } = {
   'float training of backbone and heads': async () => ({
     kind: 'train',
@@ -65,6 +73,12 @@ const orders: { readonly [name: string]: () => Promise<JobOrder> } = {
   'joint QAT with following scales': () => joint({ freezeObserversAfter: { steps: 6 }, straightThrough: 'inclusive' }),
   'joint QAT with learned scales': () =>
     joint({ activationScales: 'learned', weightScales: 'learned', scaleRate: 0.1 }),
+  'joint QAT towards the float model': async () => {
+    const order = await joint({
+      objective: { tasks: weights, distill: 0.5, distance: { kind: 'kl', temperature: 2 } },
+    });
+    return { ...order, inputs: { ...order.inputs, ...(await teachers()) } };
+  },
   'joint QAT of folded layers': () => joint({ bn: 'folded', activationScales: 'fixed' }),
 };
 
@@ -88,5 +102,26 @@ describe.each(Object.keys(orders))('%s', (name) => {
       };
       expect((await world.rig.run(validate(task, quantized, inputs))).result.status).toBe('succeeded');
     }
+  });
+});
+
+describe('joint QAT with a distance to the float model', () => {
+  it('minimises it for every head, and needs no labels then', async () => {
+    const unlabelled = TASKS.map((task) => ({ ...taskSettings[task], loss: null }));
+    const order = await joint({
+      tasks: unlabelled,
+      training: training(4, 0.002),
+      objective: { tasks: weights, distill: 2 },
+    });
+    const outputs = await world.rig.outputs({ ...order, inputs: { ...order.inputs, ...(await teachers()) } });
+    const { epochs } = await jsonAt<{ readonly epochs: readonly { readonly [loss: string]: number }[] }>(
+      outputs['report'] as string,
+    );
+    const [first, last] = [epochs[0], epochs.at(-1)];
+    const distances = ['loss.distill.detection.out', 'loss.distill.segmentation.out'];
+    expect(Object.keys(first ?? {}).sort()).toEqual(['loss', ...distances]);
+    const [one = 0, other = 0] = distances.map((name) => first?.[name]);
+    expect(first?.['loss']).toBeCloseTo(2 * (one + other), 5);
+    expect(last?.['loss']).toBeLessThan(first?.['loss'] as number);
   });
 });

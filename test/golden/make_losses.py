@@ -125,6 +125,15 @@ def learned_scales(cases):
         cases.add(f"learned-{name}-per-channel", "headgate.LearnedFakeQuant", {"x": steps * s, "s": s}, function, attributes=limits)
 
 
+def learned_at_limits(cases):
+    """Exactly at the limits and at every step: where the paper's equations and its code, differentiated, are not the same."""
+    for name, low, high in [("int4", -8, 7), ("uint4", 0, 15)]:
+        s = torch.tensor(2.0**-5)
+        x = torch.arange(low - 2, high + 3).float() * s
+        function = lambda x, s, l=low, h=high: small_network.learned_step(x, s, l, h, x.numel())
+        cases.add(f"learned-{name}-at-limits", "headgate.LearnedFakeQuant", {"x": x, "s": s}, function, attributes={"qmin": low, "qmax": high})
+
+
 def inclusive(cases):
     for bits in (4, 8):
         low, high = small_network.limits(bits)
@@ -186,7 +195,7 @@ def updates():
 if __name__ == "__main__":
     torch.manual_seed(22)
     cases = Cases()
-    for part in (cross_entropies, scores, learned_scales, inclusive, switched):
+    for part in (cross_entropies, scores, learned_scales, inclusive, switched, learned_at_limits):
         part(cases)
     cases.write("losses.safetensors")
     updates()

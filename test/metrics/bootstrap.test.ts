@@ -2,10 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import { bootstrapReplicates, drawWeights } from '../../src/qat/metrics/bootstrap.ts';
 import type { BootstrapSettings } from '../../src/qat/metrics/bootstrap.ts';
+import { Classification } from '../../src/qat/metrics/classification.ts';
 import { CentreMapPrecision } from '../../src/qat/metrics/centre-map.ts';
 import type { Centre } from '../../src/qat/metrics/centre-map.ts';
 import { MeanIou } from '../../src/qat/metrics/mean-iou.ts';
 import type { MetricResult } from '../../src/qat/metrics/metric.ts';
+import { Regression } from '../../src/qat/metrics/regression.ts';
 import { Random } from '../../src/support/random.ts';
 import { floatTensor } from '../../src/support/tensor.ts';
 
@@ -32,9 +34,12 @@ const centres = every.map((image): readonly Centre[] =>
   })),
 );
 
+/** A sign in two images only. */
+const labels = every.map((image) => (image < 2 ? 2 : image % 2));
+
 /** The metric over any list of images, an image as often as it is listed. */
 function meanIou(list: readonly number[]): MetricResult {
-  const metric = new MeanIou({ classes, ignore: 255 });
+  const metric = new MeanIou({ classes, ignore: 255, also: ['precision', 'recall'], primary: 'f1' });
   for (const image of list) {
     const shape = [1, classes.length, size, size];
     const target = { dtype: 'int32', shape: [1, size, size], data: masks[image] as Int32Array } as const;
@@ -44,10 +49,30 @@ function meanIou(list: readonly number[]): MetricResult {
 }
 
 function centreMap(list: readonly number[]): MetricResult {
-  const metric = new CentreMapPrecision({ classes, stride: 4, distance: 6 });
+  const metric = new CentreMapPrecision({ classes, stride: 4, distances: [6, 12], score: 0.6 });
   for (const image of list) {
     const shape = [1, classes.length, size, size];
     metric.add(floatTensor(shape, logits[image] as Float32Array), [centres[image] as readonly Centre[]], [image]);
+  }
+  return metric.finish();
+}
+
+function classification(list: readonly number[]): MetricResult {
+  const metric = new Classification({ classes, topK: [2] });
+  for (const image of list) {
+    const scores = (logits[image] as Float32Array).slice(0, classes.length);
+    const target = { dtype: 'int32', shape: [1], data: Int32Array.of(labels[image] as number) } as const;
+    metric.add(floatTensor([1, classes.length], scores), target, [image]);
+  }
+  return metric.finish();
+}
+
+function regression(list: readonly number[]): MetricResult {
+  const metric = new Regression({ channels: classes });
+  const shape = [1, classes.length, size, size];
+  for (const image of list) {
+    const target = floatTensor(shape, logits[(image + 1) % images] as Float32Array);
+    metric.add(floatTensor(shape, logits[image] as Float32Array), target, [image]);
   }
   return metric.finish();
 }
@@ -57,38 +82,43 @@ function listed(weights: Uint32Array): readonly number[] {
 }
 
 describe.each([
-  ['mean IoU', meanIou, ['mIoU', 'pixelAccuracy']],
-  ['average precision', centreMap, ['mAP']],
+  ['mean IoU', meanIou, ['mIoU', 'pixelAccuracy', 'precision', 'recall', 'f1']],
+  ['average precision', centreMap, ['mAP', 'mAP@6', 'mAP@12', 'precision', 'recall', 'f1']],
+  ['classification', classification, ['accuracy', 'top2', 'precision', 'recall', 'f1']],
+  ['regression', regression, ['rmse', 'mae']],
 ] as const)('replicates of %s', (_name, metric, names) => {
   it.each([1, 5])('are the metric over the images drawn, in blocks of %d', (block) => {
     const settings: BootstrapSettings = { count: 60, seed: 3, block };
-    const { values, perClass } = bootstrapReplicates(metric(every), settings);
+    const { values, classes: byClass } = bootstrapReplicates(metric(every), settings);
     expect(Object.keys(values)).toEqual(names);
+    expect(Object.keys(byClass)).toEqual(names.filter((name) => !name.startsWith('top')));
     for (let replicate = 0; replicate < settings.count; replicate++) {
       const again = metric(listed(drawWeights(images, settings, replicate)));
       for (const name of names) expect(values[name]?.[replicate]).toBeCloseTo(again.values[name] as number, tolerance);
-      for (const name of classes) {
-        const expected = again.perClass[name];
-        if (expected === undefined) expect(perClass[name]?.[replicate]).toBeNull();
-        else expect(perClass[name]?.[replicate]).toBeCloseTo(expected, tolerance);
+      for (const [rate, of] of Object.entries(byClass)) {
+        for (const [name, series] of Object.entries(of)) {
+          const expected = again.classes[rate]?.[name];
+          if (expected === undefined) expect(series[replicate]).toBeNull();
+          else expect(series[replicate]).toBeCloseTo(expected, tolerance);
+        }
       }
     }
   });
 
   it('vary', () => {
     const { values } = bootstrapReplicates(metric(every), { count: 20, seed: 0, block: 1 });
-    expect(new Set(values[names[0]]).size).toBeGreaterThan(10);
+    expect(new Set(values[names.at(-1) ?? '']).size).toBeGreaterThan(10);
   });
 });
 
 it('a class that a sample holds nothing of has no value there', () => {
-  const { perClass } = bootstrapReplicates(centreMap(every), { count: 200, seed: 0, block: 1 });
-  expect(perClass['sign']).toContain(null);
-  expect(perClass['car']).not.toContain(null);
+  const { mAP } = bootstrapReplicates(centreMap(every), { count: 200, seed: 0, block: 1 }).classes;
+  expect(mAP?.['sign']).toContain(null);
+  expect(mAP?.['car']).not.toContain(null);
 });
 
 it('a metric of nothing has no value at all', () => {
-  const { values } = bootstrapReplicates(new CentreMapPrecision({ classes, stride: 4, distance: 6 }).finish(), {
+  const { values } = bootstrapReplicates(new CentreMapPrecision({ classes, stride: 4, distances: [6] }).finish(), {
     count: 2,
     seed: 0,
     block: 1,

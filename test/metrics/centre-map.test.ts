@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { AveragePrecision } from '../../src/qat/metrics/average-precision.ts';
-import type { DetectionStatistics } from '../../src/qat/metrics/average-precision.ts';
 import { CentreMapPrecision } from '../../src/qat/metrics/centre-map.ts';
 import type { Centre, CentreMapSettings } from '../../src/qat/metrics/centre-map.ts';
+import type { MetricResult } from '../../src/qat/metrics/metric.ts';
 import { findPeaks } from '../../src/qat/metrics/peaks.ts';
 import { floatTensor } from '../../src/support/tensor.ts';
 import type { FloatTensor } from '../../src/support/tensor.ts';
@@ -17,15 +16,23 @@ interface Case {
   readonly truths: readonly (readonly (readonly [number, number, number])[])[];
   readonly perClass: { readonly [label: string]: number };
   readonly mAP: number;
+  readonly distances: readonly number[];
+  /** mAP by distance. */
+  readonly at: { readonly [distance: string]: number };
+  readonly score: number;
+  /** Precision, recall and F1 by class, and their means. */
+  readonly rates: { readonly [label: string]: readonly number[] };
+  readonly macro: readonly number[];
 }
 
 const golden = JSON.parse(readFileSync(new URL('../golden/metrics.json', import.meta.url), 'utf8')) as {
   centres: readonly Case[];
 };
+const rates = ['precision', 'recall', 'f1'];
 /** Sums of a few quotients in another order. */
 const tolerance = 12;
 const floor = -9;
-const settings: CentreMapSettings = { classes: ['a', 'b'], stride: 4, distance: 5.7 };
+const settings: CentreMapSettings = { classes: ['a', 'b'], stride: 4, distances: [5.7] };
 
 /** A [1, 2, 4, 4] map with the given scores at (class, row, column). */
 function scores(...entries: readonly (readonly [number, number, number, number])[]): FloatTensor {
@@ -42,7 +49,7 @@ function apOf(
 ): { readonly [name: string]: number } {
   const metric = new CentreMapPrecision({ ...settings, ...more });
   metric.add(logits, [truths], [0]);
-  return metric.finish().perClass;
+  return metric.finish().classes['mAP'] ?? {};
 }
 
 describe('peaks', () => {
@@ -116,8 +123,8 @@ describe('centre-map average precision', () => {
 
   it('takes the distance as exclusive', () => {
     const truths = [{ label: 0, x: 6, y: 2 }];
-    expect(apOf(scores([0, 0, 0, 3]), truths, { distance: 4, most: 1 })).toEqual({ a: 0 });
-    expect(apOf(scores([0, 0, 0, 3]), truths, { distance: 4.001, most: 1 })).toEqual({ a: 1 });
+    expect(apOf(scores([0, 0, 0, 3]), truths, { distances: [4], most: 1 })).toEqual({ a: 0 });
+    expect(apOf(scores([0, 0, 0, 3]), truths, { distances: [4.001], most: 1 })).toEqual({ a: 1 });
   });
 
   it('leaves out classes without objects and gives 0 to a class that is never found', () => {
@@ -139,21 +146,38 @@ describe('centre-map average precision', () => {
 
   it.each(golden.centres)('agrees with an independent implementation (mAP $mAP)', (entry) => {
     const [images, classes, rows, columns] = entry.shape;
-    const { stride, distance, most } = entry;
+    const { stride, distance, distances, most, score } = entry;
     const names = Array.from({ length: classes }, (_, index) => String(index));
-    const metric = new CentreMapPrecision({ classes: names, stride, distance, most });
-    const each = classes * rows * columns;
-    for (let image = 0; image < images; image++) {
-      const logits = floatTensor(
-        [1, classes, rows, columns],
-        Float32Array.from(entry.logits.slice(image * each, (image + 1) * each)),
-      );
-      metric.add(logits, [(entry.truths[image] ?? []).map(([label, x, y]) => ({ label, x, y }))], [image]);
+    const measured = (more: Pick<CentreMapSettings, 'distances' | 'score'>): MetricResult => {
+      const metric = new CentreMapPrecision({ classes: names, stride, most, ...more });
+      const each = classes * rows * columns;
+      for (let image = 0; image < images; image++) {
+        const logits = floatTensor(
+          [1, classes, rows, columns],
+          Float32Array.from(entry.logits.slice(image * each, (image + 1) * each)),
+        );
+        metric.add(logits, [(entry.truths[image] ?? []).map(([label, x, y]) => ({ label, x, y }))], [image]);
+      }
+      return metric.finish();
+    };
+    const one = measured({ distances: [distance], score });
+    expect(Object.keys(one.values)).toEqual(['mAP', ...rates]);
+    expect(one.values['mAP']).toBeCloseTo(entry.mAP, tolerance);
+    expect(Object.keys(one.classes['mAP'] ?? {})).toEqual(Object.keys(entry.perClass));
+    for (const [name, value] of Object.entries(entry.perClass))
+      expect(one.classes['mAP']?.[name]).toBeCloseTo(value, tolerance);
+    for (const [at, rate] of rates.entries()) {
+      expect(one.values[rate], rate).toBeCloseTo(entry.macro[at] as number, tolerance);
+      expect(Object.keys(one.classes[rate] ?? {})).toEqual(Object.keys(entry.rates));
+      for (const [name, values] of Object.entries(entry.rates))
+        expect(one.classes[rate]?.[name], rate).toBeCloseTo(values[at] as number, tolerance);
     }
-    const { values, perClass } = metric.finish();
-    expect(values['mAP']).toBeCloseTo(entry.mAP, tolerance);
-    expect(Object.keys(perClass)).toEqual(Object.keys(entry.perClass));
-    for (const [name, value] of Object.entries(entry.perClass)) expect(perClass[name]).toBeCloseTo(value, tolerance);
+    const several = measured({ distances });
+    const means = distances.map((of) => entry.at[of % 1 === 0 ? of.toFixed(1) : String(of)] as number);
+    expect(several.values['mAP']).toBeCloseTo(means.reduce((sum, of) => sum + of, 0) / means.length, tolerance);
+    for (const [at, of] of distances.entries())
+      expect(several.values[`mAP@${of}`]).toBeCloseTo(means[at] as number, tolerance);
+    expect(several.classes[`mAP@${distance}`]).toEqual(one.classes['mAP']);
   });
 
   it('can be computed again over a weighted choice of the images', () => {
@@ -166,8 +190,7 @@ describe('centre-map average precision', () => {
     const twice = new CentreMapPrecision(settings);
     twice.add(second, [truths], [1]);
     twice.add(second, [truths], [2]);
-    const statistics = both.finish().perImage as unknown;
-    const again = new AveragePrecision(statistics as DetectionStatistics).of(Uint32Array.of(0, 2));
+    const again = both.finish().reweighted(Uint32Array.of(0, 2));
     expect(again.values['mAP']).toBeCloseTo(twice.finish().values['mAP'] as number, tolerance);
   });
 });

@@ -13,6 +13,9 @@ interface Case {
   readonly perClass: readonly (number | null)[];
   readonly mIoU: number;
   readonly pixelAccuracy: number;
+  readonly rates: {
+    readonly [name: string]: { readonly value: number; readonly perClass: readonly (number | null)[] };
+  };
 }
 
 const golden = JSON.parse(readFileSync(new URL('../golden/metrics.json', import.meta.url), 'utf8')) as {
@@ -40,8 +43,8 @@ describe('mean IoU', () => {
     metric.add(predicted(3, [0, 0, 1, 1]), target([0, 1, 1, 1]), [0]);
     metric.add(predicted(3, [0, 2, 2, 2]), target([0, 2, 2, 0]), [1]);
     // a: both 2, predicted 3, target 3; b: 2, 2, 3; c: 2, 3, 2.
-    const { values, perClass, count } = metric.finish();
-    expect(perClass).toEqual({ a: 2 / 4, b: 2 / 3, c: 2 / 3 });
+    const { values, classes, count } = metric.finish();
+    expect(classes['mIoU']).toEqual({ a: 2 / 4, b: 2 / 3, c: 2 / 3 });
     expect(values['mIoU']).toBeCloseTo((0.5 + 2 / 3 + 2 / 3) / 3, tolerance);
     expect(values['pixelAccuracy']).toBe(6 / 8);
     expect(count).toBe(2);
@@ -50,13 +53,22 @@ describe('mean IoU', () => {
   it('leaves out of the mean a class that is neither predicted nor there, and keeps one that is only predicted', () => {
     const metric = new MeanIou({ classes: ['a', 'b', 'c'], ignore: 255 });
     metric.add(predicted(3, [0, 1]), target([0, 0]), [0]);
-    expect(metric.finish()).toMatchObject({ perClass: { a: 0.5, b: 0 }, values: { mIoU: 0.25 } });
+    expect(metric.finish()).toMatchObject({ classes: { mIoU: { a: 0.5, b: 0 } }, values: { mIoU: 0.25 } });
+  });
+
+  it('gives the share of right pixels per class, of the classes that are there', () => {
+    const metric = new MeanIou({ classes: ['a', 'b', 'c'], ignore: 255, primary: 'pixelAccuracy' });
+    metric.add(predicted(3, [0, 1, 0, 2]), target([0, 0, 1, 0]), [0]);
+    const { primary, values, classes } = metric.finish();
+    expect(primary).toBe('pixelAccuracy');
+    expect(values['pixelAccuracy']).toBe(1 / 4);
+    expect(classes['pixelAccuracy']).toEqual({ a: 1 / 3, b: 0 });
   });
 
   it('counts ignored pixels nowhere', () => {
     const metric = new MeanIou({ classes: ['a', 'b'], ignore: 7 });
     metric.add(predicted(2, [0, 1, 1]), target([0, 7, 7]), [0]);
-    expect(metric.finish().perClass).toEqual({ a: 1 });
+    expect(metric.finish().classes['mIoU']).toEqual({ a: 1 });
   });
 
   it('gives the lowest class to equal logits', () => {
@@ -80,7 +92,7 @@ describe('mean IoU', () => {
   it.each(golden.iou)('agrees with an independent implementation (mIoU $mIoU), however it is batched', (entry) => {
     const [images, classes, rows, columns] = entry.shape;
     const names = Array.from({ length: classes }, (_, index) => `c${index}`);
-    const metric = new MeanIou({ classes: names, ignore: entry.ignore });
+    const metric = new MeanIou({ classes: names, ignore: entry.ignore, also: ['precision', 'recall', 'f1'] });
     const batch = 2;
     for (let start = 0; start < images; start += batch) {
       const indices = Array.from({ length: batch }, (_, place) => Math.min(images - 1, start + place));
@@ -97,13 +109,16 @@ describe('mean IoU', () => {
         Math.min(batch, images - start),
       );
     }
-    const { values, perClass } = metric.finish();
-    expect(values['mIoU']).toBeCloseTo(entry.mIoU, tolerance);
+    const { values, classes: byClass } = metric.finish();
+    const expected = { ...entry.rates, mIoU: { value: entry.mIoU, perClass: entry.perClass } };
     expect(values['pixelAccuracy']).toBeCloseTo(entry.pixelAccuracy, tolerance);
-    for (const [index, name] of names.entries()) {
-      const expected = entry.perClass[index];
-      if (expected === null || expected === undefined) expect(perClass[name]).toBeUndefined();
-      else expect(perClass[name]).toBeCloseTo(expected, tolerance);
+    for (const [rate, { value, perClass }] of Object.entries(expected)) {
+      expect(values[rate], rate).toBeCloseTo(value, tolerance);
+      for (const [index, name] of names.entries()) {
+        const of = perClass[index] ?? null;
+        if (of === null) expect(byClass[rate]?.[name], rate).toBeUndefined();
+        else expect(byClass[rate]?.[name], rate).toBeCloseTo(of, tolerance);
+      }
     }
   });
 

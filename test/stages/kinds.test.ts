@@ -1,36 +1,8 @@
+// What enters the jobs of the built-in kinds, and which ports they have. What they refuse is in findings.test.ts.
 import { describe, expect, it } from 'vitest';
-import { stageKinds } from '../../src/stages/registry.ts';
-import type { ResolvedTask, StageContext, StageKind } from '../../src/stages/stage-kind.ts';
+import type { StageContext } from '../../src/stages/stage-kind.ts';
 import type { JsonObject } from '../../src/support/json.ts';
-
-const detection: ResolvedTask = {
-  name: 'detection',
-  settings: {
-    target: 'boxes',
-    stride: 4,
-    classes: 10,
-    loss: { kind: 'focal-heatmap' },
-    metric: { kind: 'centre-map', distance: 5 },
-    qat: { epochs: 9 },
-  },
-};
-const lanes: ResolvedTask = { name: 'lanes', settings: { ...detection.settings, head: 'lane-head' } };
-const profile = {
-  weights: { bits: 4 },
-  activations: { bits: 4, unsignedAfterRelu: true },
-  onLow: 'qat',
-  summary: 'small',
-};
-
-function kind(name: string): StageKind {
-  const found = stageKinds.get(name);
-  if (found === undefined) throw new Error(`no kind ${name}`);
-  return found;
-}
-
-function context(settings: JsonObject, more: Partial<StageContext> = {}): StageContext {
-  return { settings, task: detection, tasks: [detection, lanes], profile, given: [], ...more };
-}
+import { bare, context, kind } from './contexts.ts';
 
 function inputsOf(name: string, settings: JsonObject, more: Partial<StageContext> = {}): readonly string[] {
   const ports = kind(name).ports(context(settings, more));
@@ -146,6 +118,37 @@ describe('the ports of', () => {
     expect(inputsOf('validate', { runtime: 'integer' }, { given: ['exported'] })).toEqual(['exported:one']);
   });
 
+  it('validate take the float model as well, where the metric compares with it', () => {
+    const more = { task: bare };
+    const float = ['floatBackbone:optional', 'floatHead:optional'];
+    expect(inputsOf('validate', {}, more)).toEqual(['model:one', 'backbone:one', 'head:one', ...float]);
+    expect(inputsOf('validate', {}, { ...more, given: ['merged'] })).toEqual(['merged:one', ...float]);
+    expect(inputsOf('validate', {}, { ...more, given: ['exported'] })).toEqual(['exported:one', 'model:one', ...float]);
+  });
+
+  it('qat of everything take and give every head of the objective, and teachers only to distil', () => {
+    const settings = { scope: 'all', objective: { tasks: { lanes: 1 } } };
+    expect(inputsOf('qat', settings)).toEqual(['model:one', 'backbone:one', 'heads:collect']);
+    const { inputs, outputs, data } = kind('qat').ports(context({ scope: 'all' }));
+    expect(inputs.find(({ name }) => name === 'heads')?.keys).toEqual(['detection', 'lanes']);
+    expect(outputs.map(({ name }) => name)).toEqual(['backbone', 'head[detection]', 'head[lanes]', 'report']);
+    expect(data?.map(({ port }) => port)).toEqual(['data[detection.train]', 'data[lanes.train]']);
+    expect(inputsOf('qat', { ...settings, objective: { tasks: { lanes: 1 }, distill: 1 } })).toEqual([
+      'model:one',
+      'backbone:one',
+      'heads:collect',
+      'teacher:one',
+      'teachers:collect',
+    ]);
+  });
+
+  it('train of all heads take the backbone and give every scope that is trained', () => {
+    expect(inputsOf('train', { train: ['heads'] })).toEqual(['model:one', 'backbone:one']);
+    const { outputs, data } = kind('train').ports(context({ train: ['backbone', 'heads'], tasks: { lanes: 2 } }));
+    expect(outputs.map(({ name }) => name)).toEqual(['backbone', 'head[lanes]', 'report']);
+    expect(data?.map(({ port }) => port)).toEqual(['data[train]']);
+  });
+
   it('validate run in float what was trained in float only', () => {
     const { inputs } = kind('validate').ports(context({ quantized: ['backbone'] }));
     expect(inputs.find((port) => port.name === 'head')?.type).toEqual({
@@ -194,102 +197,5 @@ describe('the ports of', () => {
       context({ source: { kind: 'fashion-scenes', counts: { gate: 1, train: 2 } } }),
     ).outputs;
     expect(outputs.map((port) => port.name)).toEqual(['train', 'gate']);
-  });
-});
-
-describe('a kind refuses', () => {
-  it.each<[string, string, JsonObject, Partial<StageContext>, string]>([
-    [
-      'a scope that is trained and frozen',
-      'qat',
-      { scope: 'head', freeze: ['head'] },
-      {},
-      '"head" cannot be the scope and frozen at once',
-    ],
-    [
-      'a frozen scope that is not frozen',
-      'qat',
-      { scope: 'head', freeze: [] },
-      {},
-      '"backbone" cannot change while "head" does',
-    ],
-    [
-      'the same in calibration',
-      'calibrate',
-      { scope: 'backbone', freeze: [] },
-      {},
-      '"head" cannot change while "backbone" does',
-    ],
-    [
-      'an empty objective',
-      'qat',
-      { scope: 'backbone', objective: { tasks: { detection: 0 } } },
-      {},
-      'the objective is empty',
-    ],
-    [
-      'an objective of unknown tasks',
-      'qat',
-      { scope: 'backbone', objective: { tasks: { depth: 1 } } },
-      {},
-      'task "depth" is not declared',
-    ],
-    [
-      'the integer runtime without an exported model',
-      'validate',
-      { runtime: 'integer' },
-      {},
-      'the integer runtime runs an exported model only',
-    ],
-    [
-      'scopes of a merged model',
-      'validate',
-      { quantized: ['head'] },
-      { given: ['merged'] },
-      'a merged model is quantised as a whole',
-    ],
-    [
-      'a stride that the head does not have',
-      'model',
-      { heads: { d: { kind: 'heatmap', stride: 2 } } },
-      {},
-      'a heatmap head has stride 4',
-    ],
-    [
-      'an image that the backbone cannot halve',
-      'model',
-      { input: [1, 64, 60] },
-      {},
-      "the image's width must be divisible by 8",
-    ],
-    [
-      'an output outside of the output folder',
-      'command',
-      { argv: ['x'], outputs: { o: { type: 'file', path: '../o' } } },
-      {},
-      `"../o" leaves the job's output folder`,
-    ],
-    [
-      'a placeholder of no input',
-      'command',
-      { argv: ['x', '{input:images}'] },
-      { given: ['image'] },
-      '"{input:images}" names no input of this stage',
-    ],
-  ])('%s', (_, name, settings, more, message) => {
-    expect(
-      kind(name)
-        .check?.(context(settings, more))
-        .map((finding) => finding.message),
-    ).toContain(message);
-  });
-
-  it('to work without a task or a profile', () => {
-    const bare: StageContext = { settings: { scope: 'head' }, tasks: [], given: [] };
-    const messages = kind('calibrate')
-      .check?.(bare)
-      .map((finding) => finding.message);
-    expect(messages).toEqual(['a calibrate stage needs a task', 'a calibrate stage needs a profile']);
-    expect(kind('analyze').check?.(bare)[0]?.message).toBe('an analyze stage needs a task');
   });
 });

@@ -14,6 +14,7 @@ import { decodeModel } from '../../qat/onnx/codec.ts';
 import { initialCheckpoint } from '../../qat/quantize/checkpoint.ts';
 import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
 import type { TrainState } from '../../qat/train/forward.ts';
+import { activationScaleSlot, weightScaleSlot } from '../../qat/train/scale-slots.ts';
 import { floatTensor } from '../../support/tensor.ts';
 import type { FloatTensor, Tensor } from '../../support/tensor.ts';
 import { ForwardRunner, startBackbone } from './forward-runner.ts';
@@ -169,7 +170,13 @@ function refuse(scope: string, comparison: Comparison): void {
 }
 
 function refuseGradients(scope: string, artifact: ScopeCheckpoint, differentiated: readonly string[]): void {
-  const trained = differentiated.filter((name) => artifact.parameters.has(name));
+  const { parameters, quant } = artifact;
+  const held = new Set([
+    ...parameters.keys(),
+    ...[...(quant?.activations.keys() ?? [])].map(activationScaleSlot),
+    ...[...(quant?.weights.keys() ?? [])].map(weightScaleSlot),
+  ]);
+  const trained = differentiated.filter((name) => held.has(name));
   if (trained.length > 0)
     throw violated(
       scope,

@@ -14,7 +14,7 @@ export async function readLossGraph(
   { request, network }: Pick<TrainingRequest, 'request' | 'network'>,
   task: TaskSettings,
 ): Promise<LossGraph | undefined> {
-  if (task.loss.kind !== 'onnx') return undefined;
+  if (task.loss?.kind !== 'onnx') return undefined;
   const bytes = await readFile(inputPath(request, `loss[${task.name}]`));
   try {
     return await checkLossGraph(decodeModel(bytes), network.scopes.heads[headOf(task)]?.outputs ?? []);

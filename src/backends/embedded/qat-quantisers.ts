@@ -51,10 +51,9 @@ export function trainedScope(
   return { state: 'qat', parameters, quant: { profile: settings.profile, activations, weights } };
 }
 
-/** averaging_constant moves a loaded range; on an empty observer it would take the first batch whole, so it is refused. */
+/** Of a checkpoint that was read as calibrated: every range and scale is there. */
 export function quantOf(start: ScopeCheckpoint, profile: Profile): QuantState {
-  if (start.quant === undefined || start.quant.activations.size === 0)
-    throw new LoadError(`scope "${start.scope}" holds no observed ranges: calibrate it before QAT`);
+  if (start.quant === undefined) throw new LoadError(`scope "${start.scope}" holds no scales: calibrate it before QAT`);
   if (canonicalJson(start.quant.profile) !== canonicalJson(profile)) {
     throw new LoadError(
       `scope "${start.scope}" was calibrated with profile ${canonicalJson(start.quant.profile)}, QAT asks for ${canonicalJson(profile)}`,

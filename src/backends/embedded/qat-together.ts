@@ -2,6 +2,7 @@
 // Nothing is frozen, so there is nothing to prove: the rival that the strategy is compared with.
 import type { JobRequest } from '../../events/job-protocol.ts';
 import { BACKBONE } from '../../qat/network/network.ts';
+import type { Network } from '../../qat/network/network.ts';
 import { LoadError, scopeDigest } from '../../qat/quantize/checkpoint.ts';
 import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
 import { placeQuantizers } from '../../qat/quantize/placement.ts';
@@ -14,6 +15,9 @@ import { qatQuantisers, quantOf, startingParameters, trainedScope } from './qat-
 import { checkScales } from './quantised-scope.ts';
 import { headOf } from './settings.ts';
 import type { QatSettings } from './settings.ts';
+import { outputOf } from './tasks.ts';
+import { startModelTeacher } from './teachers.ts';
+import type { Teacher } from './teachers.ts';
 import { runTraining } from './training-loop.ts';
 
 /** Outputs: `backbone`, and `head[<task>]` for every task of the objective, made for that backbone. */
@@ -36,6 +40,7 @@ export async function qatTogether(
   const scopes = [...starts.values()];
   const placement = placeQuantizers(network, new Map(scopes.map(({ scope }) => [scope, profile])));
   const dataset = await readDataset(request, commonData(request, tasks), network);
+  const teacher = (objective.distill ?? 0) > 0 ? await startTeacher(request, network, settings) : undefined;
   const result = await runTraining({
     request,
     context,
@@ -52,6 +57,7 @@ export async function qatTogether(
     tasks: tasks.map((task) => ({ task, weight: objective.tasks?.[task.name] ?? 1 })),
     dataset,
     training,
+    ...(teacher === undefined ? {} : { teacher }),
   });
   if (result === undefined) return { status: 'interrupted' };
   const outputs: { [port: string]: string } = {};
@@ -71,4 +77,18 @@ export async function qatTogether(
   const { steps, loss, epochs } = result;
   outputs['report'] = await writeReport(context, 'training', { steps, epochs });
   return { status: 'succeeded', outputs, summary: { scopes: scopes.map(({ scope }) => scope), steps, loss } };
+}
+
+/** The float model, which teaches every head's output. */
+async function startTeacher(
+  request: JobRequest,
+  network: Network,
+  { tasks = [], objective: { distill = 0, distance }, training }: QatSettings,
+): Promise<Teacher> {
+  const checkpoints = [await readCheckpoint(request, network, 'teacher', BACKBONE, ['float'])];
+  for (const task of tasks)
+    checkpoints.push(await readCheckpoint(request, network, `teachers[${task.name}]`, headOf(task), ['float']));
+  const lesson = { request, network, weight: distill, distance };
+  const outputs = tasks.map((task) => outputOf(network, task));
+  return startModelTeacher(lesson, checkpoints, outputs, training.batch);
 }

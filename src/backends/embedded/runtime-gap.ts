@@ -6,6 +6,7 @@ import { ancestorsOf } from '../../qat/network/network.ts';
 import type { Network } from '../../qat/network/network.ts';
 import { activationScale, placementFor } from '../../qat/network/reference.ts';
 import type { ScopeForward } from '../../qat/network/reference.ts';
+import { Sqnr } from '../../qat/metrics/sqnr.ts';
 import { limits } from '../../qat/quantize/scheme.ts';
 import type { JsonObject } from '../../support/json.ts';
 import type { Tensor } from '../../support/tensor.ts';
@@ -14,7 +15,7 @@ import type { Forward } from './probe.ts';
 import { forwardOf } from './probe.ts';
 import { headOf } from './settings.ts';
 import type { TaskSettings } from './settings.ts';
-import { meterFor } from './task-metric.ts';
+import { firstImages, meterFor } from './task-metric.ts';
 import type { Meter } from './task-metric.ts';
 
 export interface GapRequest {
@@ -57,6 +58,7 @@ export async function measureGap(request: GapRequest): Promise<RuntimeGap> {
   const { task, dataset, output } = request;
   const batcher = new ImageBatcher(dataset);
   const [reference, deployed] = [meterFor(task, dataset), meterFor(task, dataset)];
+  const apart = new Sqnr([output]);
   const [optimised, int8] = [new Gap(), new Gap()];
   let magnitude = 0;
   for (const { indices, valid } of evaluationBatches(Math.min(dataset.count, request.images), request.batch)) {
@@ -67,14 +69,17 @@ export async function measureGap(request: GapRequest): Promise<RuntimeGap> {
       await valuesOf(request.optimised),
       await valuesOf(request.int8),
     ];
-    reference.add(right, indices.subarray(0, valid));
-    deployed.add(fast, indices.subarray(0, valid));
+    const seen = indices.subarray(0, valid);
+    reference?.add(right, seen);
+    deployed?.add(fast, seen);
+    if (reference === undefined)
+      apart.add(new Map([[output, firstImages(fast, valid)]]), new Map([[output, firstImages(right, valid)]]), seen);
     optimised.add(right, fast);
     int8.add(right, signed);
     for (const value of right.data as Float32Array) magnitude = Math.max(magnitude, Math.abs(value));
   }
   return {
-    ...changeOf(reference, deployed),
+    ...(reference === undefined || deployed === undefined ? distanceOf(apart) : changeOf(reference, deployed)),
     magnitude,
     optimised: optimised.finish(magnitude),
     int8Activations: int8.finish(magnitude),
@@ -90,6 +95,18 @@ function changeOf(reference: Meter, deployed: Meter) {
     validation: defined(left),
     deployed: defined(right),
     change: defined(right - left),
+  };
+}
+
+/** Without labels: how far the runtime's outputs are from those of VALIDATION. */
+function distanceOf(apart: Sqnr) {
+  const { primary, values } = apart.finish();
+  const decibels = values[primary] ?? NaN;
+  return {
+    metric: primary,
+    validation: null,
+    deployed: Number.isFinite(decibels) ? decibels : null,
+    change: null,
   };
 }
 

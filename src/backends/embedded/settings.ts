@@ -1,6 +1,7 @@
 // The job settings as the jobs read them. The schemas under `schemas/` have checked them; these are their types.
 import type { JsonObject } from '../../support/json.ts';
 import type { BootstrapSettings } from '../../qat/metrics/bootstrap.ts';
+import type { MeanIouSettings } from '../../qat/metrics/mean-iou.ts';
 import type { Observer } from '../../qat/quantize/observers.ts';
 import type { Profile } from '../../qat/quantize/scheme.ts';
 import type { OptimizerSettings } from '../../qat/train/optimizer.ts';
@@ -16,17 +17,25 @@ export interface TaskSettings {
   readonly target: string;
   readonly stride: number;
   readonly classes?: number;
-  readonly loss: LossSettings;
-  readonly metric:
-    | {
-        readonly kind: 'centre-map';
-        /** In input pixels. */
-        readonly distance: number;
-        /** Of one image, the best first. */
-        readonly maxDetections?: number;
-      }
-    | { readonly kind: 'miou' };
+  /** null where the task is never trained on labels. */
+  readonly loss: LossSettings | null;
+  readonly metric: MetricSettings;
 }
+
+export type MetricSettings =
+  | {
+      readonly kind: 'centre-map';
+      /** In input pixels. */
+      readonly distance: number | readonly number[];
+      /** Of one image, the best first. */
+      readonly maxDetections?: number;
+      readonly score?: number;
+      readonly primary?: string;
+    }
+  | ({ readonly kind: 'miou' } & Pick<MeanIouSettings, 'also' | 'primary'>)
+  | { readonly kind: 'classification'; readonly topK?: readonly number[]; readonly primary?: string }
+  | { readonly kind: 'regression'; readonly unit?: string; readonly primary?: 'rmse' | 'mae' }
+  | { readonly kind: 'sqnr' };
 
 export type LossSettings =
   | { readonly kind: 'focal-heatmap' }

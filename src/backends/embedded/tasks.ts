@@ -14,12 +14,17 @@ import type { TaskSettings } from './settings.ts';
 
 /** The tensor of the float graph that the task's loss and metric look at. */
 export function outputOf(network: NetworkInterface, task: TaskSettings): string {
+  return outputsOf(network, task)[0];
+}
+
+/** All outputs of the task's head. */
+export function outputsOf(network: NetworkInterface, task: TaskSettings): readonly [string, ...string[]] {
   const head = network.scopes.heads[headOf(task)];
   if (head === undefined)
     throw new NetworkError(
       `the model has no head "${headOf(task)}" (it has: ${Object.keys(network.scopes.heads).join(', ')})`,
     );
-  return head.outputs[0] as string;
+  return head.outputs as readonly [string, ...string[]];
 }
 
 export function targetName(task: TaskSettings): string {
@@ -44,6 +49,7 @@ export function lossFor(
 
 function formulaOf(dataset: Dataset, task: TaskSettings, graph: LossGraph | undefined): LossFormula {
   const { loss } = task;
+  if (loss === null) throw new Error(`task "${task.name}" has no loss`);
   const labels = labelsOf(dataset, task);
   switch (loss.kind) {
     case 'focal-heatmap':
@@ -103,7 +109,7 @@ export function checkOutputFits(task: TaskSettings, dataset: Dataset, output: re
 /** The metric leaves out what the data set says. A loss that leaves out another value trains on void pixels, or skips a class. */
 function refuseOtherIgnore({ name, loss, target }: TaskSettings, dataset: Dataset): void {
   const found = dataset.targets.get(target);
-  if (loss.kind !== 'cross-entropy' || found?.kind !== 'mask') return;
+  if (loss?.kind !== 'cross-entropy' || found?.kind !== 'mask') return;
   const ignore = loss.ignore ?? 255;
   if (ignore === found.ignore) return;
   throw new JobError({
@@ -114,10 +120,10 @@ function refuseOtherIgnore({ name, loss, target }: TaskSettings, dataset: Datase
 }
 
 function targetRequest(dataset: Dataset, { loss, target, stride }: TaskSettings): TargetRequest {
-  if (loss.kind === 'focal-heatmap') return { form: 'heatmap', target, stride };
+  if (loss?.kind === 'focal-heatmap') return { form: 'heatmap', target, stride };
   const request = requestOf(dataset, target, stride);
   // Said in the words of the data set: cross-entropy compares with class numbers.
-  if (loss.kind === 'cross-entropy' && request.form !== 'class') return { form: 'mask', target, stride };
+  if (loss?.kind === 'cross-entropy' && request.form !== 'class') return { form: 'mask', target, stride };
   return request;
 }
 

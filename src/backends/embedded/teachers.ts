@@ -1,6 +1,7 @@
 // Float networks whose values a training pulls towards (distillation).
 import type { JobRequest } from '../../events/job-protocol.ts';
 import type { Network } from '../../qat/network/network.ts';
+import type { ScopeForward } from '../../qat/network/reference.ts';
 import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
 import { valueShapesOf, ForwardRunner, startBackbone } from './forward-runner.ts';
 import type { FrozenBackbone } from './frozen-backbone.ts';
@@ -43,4 +44,18 @@ export async function startHeadTeacher(lesson: Lesson, output: string, backbone:
     boundaryShapes: await valueShapesOf(network, backbone.runner, batch),
   });
   return { runner, values, weight, distance };
+}
+
+/** Teaches head outputs from images: the backbone and the heads as one float model. */
+export async function startModelTeacher(
+  { request, network, weight, distance = { kind: 'mse' } }: Omit<Lesson, 'checkpoint'>,
+  checkpoints: readonly ScopeCheckpoint[],
+  outputs: readonly string[],
+  batch: number,
+): Promise<Teacher> {
+  const scopes = new Map(
+    checkpoints.map((checkpoint): [string, ScopeForward] => [checkpoint.scope, { state: 'FLOAT', checkpoint }]),
+  );
+  const runner = await ForwardRunner.start({ network, scopes, outputs, batch, threads: request.threads });
+  return { runner, values: outputs, weight, distance };
 }

@@ -37,7 +37,9 @@ const STATISTICS_MOMENTUM = 0.1;
  * @returns undefined when the job was interrupted (its resume state is saved).
  * @throws JobError when a loss is not finite, or a head's output does not fit its target.
  */
-export async function runTraining(request: TrainingRequest): Promise<TrainingResult | undefined> {
+export async function runTraining(given: TrainingRequest): Promise<TrainingResult | undefined> {
+  // Tasks without labels are trained towards the teacher alone.
+  const request = { ...given, tasks: given.tasks.filter(({ task }) => task.loss !== null) };
   const { context, dataset, training, network } = request;
   const { seed, threads, resumeFrom } = request.request;
   await checkHeadsFit(request);

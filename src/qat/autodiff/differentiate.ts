@@ -56,14 +56,20 @@ export function differentiate(
   return new Map(wanted.flatMap((name) => (gradients.has(name) ? [[name, gradients.get(name) as string]] : [])));
 }
 
+/** Values that move with those of `from` as far as gradients go: shapes, comparisons and whole numbers do not. */
 function forwardReach(nodes: readonly IrNode[], from: readonly string[]): ReadonlySet<string> {
   const reached = new Set(from);
   for (const node of nodes) {
-    if (node.inputs.some((input) => reached.has(input))) {
+    if (node.inputs.some((input) => reached.has(input)) && !stops(node)) {
       for (const output of node.outputs) if (output !== '') reached.add(output);
     }
   }
   return reached;
+}
+
+function stops(node: IrNode): boolean {
+  const rule = gradientRules.get(ruleKey(node.op, node.domain));
+  return rule?.kind === 'no-gradient' || (rule?.kind === 'gradient' && rule.stops?.(node) === true);
 }
 
 function shapeReader(shapes: Shapes): (value: string) => readonly number[] {

@@ -36,6 +36,8 @@ export type GradientRule =
       readonly broadcasts?: true;
       /** For operators that the runtime lacks at opset 18: emits standard operators that write the node's output names. */
       readonly lower?: (context: RuleContext) => void;
+      /** Forms of the operator that nothing flows back through: what they give counts as a constant. */
+      readonly stops?: (node: IrNode) => boolean;
       /** One gradient per input (undefined: none). @throws GradientError for a form of the operator that has none. */
       readonly backward: (context: BackwardContext) => readonly (string | undefined)[];
     }

@@ -1,10 +1,8 @@
 // Average precision of detections that are known to be right or wrong, for any weighting of the images: sorted once, so that
 // a bootstrap can ask hundreds of times.
-import { meanOf } from './metric.ts';
-import type { MetricResult } from './metric.ts';
+import type { ByName } from './metric.ts';
 
-export interface DetectionStatistics {
-  readonly kind: 'centre-map';
+export interface Detections {
   readonly classes: readonly string[];
   readonly images: readonly number[];
   /** [images × classes]: true objects. */
@@ -13,8 +11,6 @@ export interface DetectionStatistics {
   readonly place: readonly number[];
   readonly label: readonly number[];
   readonly logit: readonly number[];
-  /** 1 where the detection is right. */
-  readonly right: readonly number[];
 }
 
 /** A class's detections by (score descending, image, order within the image), up to the last right one. */
@@ -27,20 +23,26 @@ interface Ranking {
 }
 
 export class AveragePrecision {
-  private readonly statistics: DetectionStatistics;
+  private readonly detections: Detections;
   private readonly rankings: readonly Ranking[];
 
-  constructor(statistics: DetectionStatistics) {
-    this.statistics = statistics;
-    const { classes, label } = statistics;
+  /** @param right by detection: 1 where it is right. */
+  constructor(detections: Detections, right: readonly number[]) {
+    this.detections = detections;
+    const { classes, label } = detections;
     const byClass: number[][] = classes.map(() => []);
     for (const [detection, of] of label.entries()) byClass[of]?.push(detection);
-    this.rankings = byClass.map((order) => this.ranking(order.sort((left, right) => this.compare(left, right))));
+    this.rankings = byClass.map((order) =>
+      this.ranking(
+        order.sort((one, other) => this.compare(one, other)),
+        right,
+      ),
+    );
   }
 
-  /** `weights` says how often each image counts (once, where it is left out). */
-  of(weights?: Uint32Array): Pick<MetricResult, 'values' | 'perClass'> {
-    const { classes, images, truths } = this.statistics;
+  /** `weights` says how often each image counts (once, where it is left out). @returns AP of each class that occurs. */
+  of(weights?: Uint32Array): ByName<number> {
+    const { classes, images, truths } = this.detections;
     const once = weights ?? new Uint32Array(images.length).fill(1);
     const perClass: { [name: string]: number } = {};
     for (const [label, name] of classes.entries()) {
@@ -50,18 +52,18 @@ export class AveragePrecision {
       }
       if (objects > 0) perClass[name] = areaUnder(this.rankings[label] as Ranking, objects, once);
     }
-    return { values: { mAP: meanOf(Object.values(perClass)) }, perClass };
+    return perClass;
   }
 
-  private compare(left: number, right: number): number {
-    const { images, place, logit } = this.statistics;
+  private compare(one: number, other: number): number {
+    const { images, place, logit } = this.detections;
     const imageOf = (detection: number): number => images[place[detection] as number] as number;
-    return (logit[right] as number) - (logit[left] as number) || imageOf(left) - imageOf(right) || left - right;
+    return (logit[other] as number) - (logit[one] as number) || imageOf(one) - imageOf(other) || one - other;
   }
 
   /** After the last right detection recall grows no more, so nothing behind it adds to the area. */
-  private ranking(order: readonly number[]): Ranking {
-    const { place, right } = this.statistics;
+  private ranking(order: readonly number[], right: readonly number[]): Ranking {
+    const { place } = this.detections;
     const last = order.findLastIndex((detection) => right[detection] === 1);
     const kept = order.slice(0, last + 1);
     const hits = kept.filter((detection) => right[detection] === 1).length;

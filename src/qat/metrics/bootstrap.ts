@@ -3,7 +3,7 @@
 // depends on the seed, the block length and the number of images alone: replicate i of a model and of its reference come of
 // the same images, and their difference loses what both share.
 import { Random } from '../../support/random.ts';
-import type { MetricResult } from './metric.ts';
+import type { ByName, MetricResult } from './metric.ts';
 
 export interface BootstrapSettings {
   /** Replicates; 0 for none. */
@@ -17,22 +17,26 @@ export interface BootstrapSettings {
 export type Series = readonly (number | null)[];
 
 export interface BootstrapReplicates {
-  readonly values: { readonly [metric: string]: Series };
-  /** Of the classes that occur at all. */
-  readonly perClass: { readonly [name: string]: Series };
+  readonly values: ByName<Series>;
+  /** Metric → class → replicates, of the classes that occur at all. */
+  readonly classes: ByName<ByName<Series>>;
 }
 
 export function bootstrapReplicates(
-  { values, perClass, count: images, reweighted }: MetricResult,
+  { values, classes, count: images, reweighted }: MetricResult,
   settings: BootstrapSettings,
 ): BootstrapReplicates {
   const series = (of: object): { [name: string]: (number | null)[] } =>
     Object.fromEntries(Object.keys(of).map((name) => [name, []]));
-  const drawn = { values: series(values), perClass: series(perClass) };
+  const drawn = {
+    values: series(values),
+    classes: Object.fromEntries(Object.entries(classes).map(([metric, of]) => [metric, series(of)])),
+  };
   for (let replicate = 0; replicate < settings.count; replicate++) {
     const again = reweighted(drawWeights(images, settings, replicate));
     for (const [name, values] of Object.entries(drawn.values)) values.push(orNull(again.values[name]));
-    for (const [name, values] of Object.entries(drawn.perClass)) values.push(orNull(again.perClass[name]));
+    for (const [metric, of] of Object.entries(drawn.classes))
+      for (const [name, values] of Object.entries(of)) values.push(orNull(again.classes[metric]?.[name]));
   }
   return drawn;
 }

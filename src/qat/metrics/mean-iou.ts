@@ -1,14 +1,23 @@
 // Mean intersection over union of dense class maps: per class over all pixels of all images (Everingham et al. 2010),
-// then the mean over classes that occur in the prediction or the target. Ignored pixels count nowhere.
+// then the mean over classes that occur in the prediction or the target; and other rates of the same counts. Ignored pixels
+// count nowhere.
 import type { JsonObject } from '../../support/json.ts';
 import type { FloatTensor, Tensor } from '../../support/tensor.ts';
-import { MetricError, meanOf, requireFinite } from './metric.ts';
-import type { MetricResult } from './metric.ts';
+import { argMax, columns, countOne, ratesOf } from './confusion.ts';
+import type { Rate } from './confusion.ts';
+import { fractions, MetricError, requireFinite } from './metric.ts';
+import type { MetricResult, MetricValues } from './metric.ts';
 
 export interface MeanIouSettings {
   readonly classes: readonly string[];
   readonly ignore: number;
+  /** Further macro means; f1 is the Dice coefficient. */
+  readonly also?: readonly PixelRate[];
+  /** `mIoU` where it is left out. */
+  readonly primary?: 'mIoU' | 'pixelAccuracy' | PixelRate;
 }
+
+export type PixelRate = 'precision' | 'recall' | 'f1';
 
 /** Per image, then per class: pixels in both, pixels predicted, pixels of the target. */
 export interface IouStatistics {
@@ -19,16 +28,18 @@ export interface IouStatistics {
   readonly pixels: readonly number[];
 }
 
-const columns = 3;
-
-/** Collects batches of class maps; `finish` gives `mIoU` and `pixelAccuracy` as fractions, and IoU per class. */
+/** Collects batches of class maps; `finish` gives fractions: `mIoU`, `pixelAccuracy` (per class: of its own pixels) and `also`. */
 export class MeanIou {
+  private readonly primary: string;
+  private readonly also: readonly PixelRate[];
   private readonly classes: readonly string[];
   private readonly ignore: number;
   private readonly images: number[] = [];
   private readonly pixels: number[] = [];
 
-  constructor({ classes, ignore }: MeanIouSettings) {
+  constructor({ classes, ignore, also = [], primary = 'mIoU' }: MeanIouSettings) {
+    this.primary = primary;
+    this.also = primary === 'mIoU' || primary === 'pixelAccuracy' ? also : [...new Set([...also, primary])];
     this.classes = classes;
     this.ignore = ignore;
   }
@@ -55,9 +66,7 @@ export class MeanIou {
         if (!(target >= 0 && target < classes))
           throw new MetricError(`image ${images[place]} has a pixel of class ${target}`);
         const predicted = argMax(logits.data, place * classes * plane + pixel, classes, plane);
-        if (predicted === target) increase(counts, target * columns);
-        increase(counts, predicted * columns + 1);
-        increase(counts, target * columns + 2);
+        countOne(counts, predicted, target);
       }
       this.images.push(images[place] as number);
       this.pixels.push(...counts);
@@ -71,56 +80,32 @@ export class MeanIou {
       images: this.images,
       pixels: this.pixels,
     };
+    const measured = iouOf(statistics, undefined, this.also);
     return {
-      primary: 'mIoU',
-      ...iouOf(statistics),
+      primary: this.primary,
+      ...measured,
+      ...fractions(measured),
       count: this.images.length,
-      reweighted: (weights) => iouOf(statistics, weights),
+      reweighted: (weights) => iouOf(statistics, weights, this.also),
       perImage: statistics as IouStatistics & JsonObject,
     };
   }
 }
 
 /** From per-image counts; `weights` says how often each image counts (once, where it is left out). */
-export function iouOf(statistics: IouStatistics, weights?: Uint32Array): Pick<MetricResult, 'values' | 'perClass'> {
-  const { classes, images, pixels } = statistics;
-  const sums = new Float64Array(classes.length * columns);
-  for (let image = 0; image < images.length; image++) {
-    const weight = weights === undefined ? 1 : (weights[image] as number);
-    if (weight === 0) continue;
-    for (let at = 0; at < sums.length; at++) {
-      sums[at] = (sums[at] as number) + weight * (pixels[image * sums.length + at] as number);
-    }
-  }
-  const perClass: { [name: string]: number } = {};
-  let [right, all] = [0, 0];
-  for (const [index, name] of classes.entries()) {
-    const [both, predicted, target] = [...sums.subarray(index * columns, (index + 1) * columns)] as [
-      number,
-      number,
-      number,
-    ];
-    right += both;
-    all += target;
-    const union = predicted + target - both;
-    if (union > 0) perClass[name] = both / union;
-  }
+export function iouOf(
+  { classes, images, pixels }: IouStatistics,
+  weights?: Uint32Array,
+  also: readonly PixelRate[] = [],
+): MetricValues {
+  const rates = ratesOf({ classes, images: images.length, counts: pixels }, weights);
+  const names: readonly (readonly [name: string, rate: Rate])[] = [
+    ['mIoU', 'iou'],
+    ['pixelAccuracy', 'accuracy'],
+    ...also.map((rate) => [rate, rate] as const),
+  ];
   return {
-    values: { mIoU: meanOf(Object.values(perClass)), pixelAccuracy: all > 0 ? right / all : Number.NaN },
-    perClass,
+    values: Object.fromEntries(names.map(([name, rate]) => [name, rates.values[rate]])),
+    classes: Object.fromEntries(names.map(([name, rate]) => [name, rates.classes[rate]])),
   };
-}
-
-function argMax(data: Float32Array, start: number, classes: number, step: number): number {
-  let best = 0;
-  let most = data[start] as number;
-  for (let index = 1; index < classes; index++) {
-    const value = data[start + index * step] as number;
-    if (value > most) [best, most] = [index, value];
-  }
-  return best;
-}
-
-function increase(counts: number[], at: number): void {
-  counts[at] = (counts[at] as number) + 1;
 }

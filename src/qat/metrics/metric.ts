@@ -2,17 +2,26 @@
 // comes from a paired bootstrap that draws images again (weights), never from a formula over counts.
 import type { JsonObject } from '../../support/json.ts';
 
-export interface MetricResult {
-  /** The name that gates mean by "primary". */
-  readonly primary: string;
+export interface MetricValues {
   /** By metric name; a mean over no classes is NaN, which no gate accepts. */
   readonly values: { readonly [metric: string]: number };
-  /** By class name; classes that occur nowhere are left out. */
-  readonly perClass: { readonly [name: string]: number };
+  /** Metric → class → value, for metrics that have one per class; classes that occur nowhere are left out. */
+  readonly classes: { readonly [metric: string]: ByName<number> };
+}
+
+export interface ByName<T> {
+  readonly [name: string]: T;
+}
+
+export interface MetricResult extends MetricValues {
+  /** The name that gates mean by "primary". */
+  readonly primary: string;
+  readonly units: ByName<string>;
+  readonly higherIsBetter: ByName<boolean>;
   /** How many images were added. */
   readonly count: number;
   /** The metric again where image i (in the order added) counts `weights[i]` times: exactly that of a list with repetitions. */
-  readonly reweighted: (weights: Uint32Array) => Pick<MetricResult, 'values' | 'perClass'>;
+  readonly reweighted: (weights: Uint32Array) => MetricValues;
   /** Enough to compute the metric again over any choice of the images; plain JSON. */
   readonly perImage: JsonObject;
 }
@@ -29,6 +38,15 @@ export function requireFinite(data: Float32Array, perImage: number, images: Arra
     const image = images[Math.floor(at / perImage)] as number;
     throw new MetricError(`the output for image ${image} holds ${data[at]} at position ${at % perImage}`);
   }
+}
+
+/** Units and direction where every metric is a fraction of 1 and more is better. */
+export function fractions({ values }: MetricValues): Pick<MetricResult, 'units' | 'higherIsBetter'> {
+  const names = Object.keys(values);
+  return {
+    units: Object.fromEntries(names.map((name) => [name, 'fraction'])),
+    higherIsBetter: Object.fromEntries(names.map((name) => [name, true])),
+  };
 }
 
 /** NaN over nothing: no gate accepts it. */

@@ -6,6 +6,7 @@ import {
   input,
   lossFiles,
   modelPort,
+  needLosses,
   needsTask,
   quantizedStates,
   reportPort,
@@ -19,7 +20,10 @@ export const finetune: StageKind = {
   settingsSchema: jsonModule(schema),
   runsOn: 'embedded',
   seeded: true,
-  check: (context) => needsTask(context, 'finetune'),
+  check: (context) => [
+    ...needsTask(context, 'finetune'),
+    ...(context.task === undefined || Number(context.settings['distill'] ?? 0) > 0 ? [] : needLosses([context.task])),
+  ],
   ports: ({ task }) => ({
     inputs: [
       modelPort,

@@ -10,6 +10,7 @@ import {
   input,
   lossFiles,
   modelPort,
+  needLosses,
   needsProfile,
   needsTask,
   profilePort,
@@ -34,6 +35,7 @@ export const qat: StageKind = {
     ...(scopeOf(context) === 'all' ? freezesNothing(context) : freezesTheOther(context.settings)),
     ...checkLearned(context),
     ...checkObjective(context),
+    ...checkLosses(context),
   ],
   ports: (context) => {
     const scope = scopeOf(context);
@@ -113,6 +115,12 @@ function allInputs(context: StageContext): readonly InputPort[] {
       ...input('heads', checkpoint('head', quantizedStates), 'the calibrated heads', 'collect'),
       keys: objectiveTasks(context).map(({ name }) => name),
     },
+    teacherPort(context, 'backbone', "the float backbone that the heads' teachers stand on"),
+    {
+      ...input('teachers', checkpoint('head', ['float']), 'the float heads whose outputs are the target', 'collect'),
+      keys: distillOf(context) > 0 ? objectiveTasks(context).map(({ name }) => name) : [],
+      unused: distillOf(context) === 0,
+    },
   ];
 }
 
@@ -185,6 +193,13 @@ function checkObjective(context: StageContext): readonly Finding[] {
       ? [{ path: ['objective'], message: 'the objective is empty', help: 'give a task a weight above 0, or distill' }]
       : []),
   ];
+}
+
+/** Towards a teacher a head learns without labels; a backbone is trained through the heads of tasks for their losses only. */
+function checkLosses(context: StageContext): readonly Finding[] {
+  const scope = scopeOf(context);
+  if (scope !== 'backbone' && distillOf(context) > 0) return [];
+  return needLosses(scope === 'head' ? (context.task === undefined ? [] : [context.task]) : objectiveTasks(context));
 }
 
 function scopeOf({ settings }: StageContext): 'backbone' | 'head' | 'all' {

@@ -8,6 +8,7 @@ import {
   input,
   lossFiles,
   modelPort,
+  needLosses,
   needsTask,
   reportPort,
   scopesIn,
@@ -25,7 +26,10 @@ export const train: StageKind = {
   settingsSchema: jsonModule(schema),
   runsOn: 'embedded',
   seeded: true,
-  check: (context) => (together(context) ? checkTogether(context) : needsTask(context, 'train')),
+  check: (context) =>
+    together(context)
+      ? [...checkTogether(context), ...needLosses(tasksOf(context))]
+      : [...needsTask(context, 'train'), ...needLosses(context.task === undefined ? [] : [context.task])],
   ports: (context) => {
     if (together(context)) return portsTogether(context);
     const { settings, task } = context;

@@ -66,18 +66,40 @@ export const validate: StageKind = {
 function inputsOf(context: StageContext): readonly InputPort[] {
   switch (wholeModel(context)) {
     case 'merged':
-      return [input('merged', { artifact: 'merged' }, 'the merged model')];
+      return [input('merged', { artifact: 'merged' }, 'the merged model'), ...floatInputs(context)];
     case 'exported':
-      return [input('exported', { artifact: 'file' }, 'the exported ONNX file')];
+      return [
+        input('exported', { artifact: 'file' }, 'the exported ONNX file'),
+        ...(comparesWithFloat(context) ? [modelPort] : []),
+        ...floatInputs(context),
+      ];
     case undefined: {
       const quantized = scopesIn(context.settings, 'quantized');
       const scope = (name: 'backbone' | 'head'): InputPort =>
         quantized.includes(name)
           ? input(name, checkpoint(name, quantizedStates), `the ${name} with its scales`)
           : input(name, checkpoint(name, ['float']), `the ${name}, run in float`);
-      return [modelPort, scope('backbone'), scope('head')];
+      return [modelPort, scope('backbone'), scope('head'), ...floatInputs(context)];
     }
   }
+}
+
+function comparesWithFloat({ task }: StageContext): boolean {
+  const metric = task?.settings['metric'];
+  return isJsonObject(metric) && metric['kind'] === 'sqnr';
+}
+
+/** What a metric compares with that needs no labels. */
+function floatInputs(context: StageContext): readonly InputPort[] {
+  if (!comparesWithFloat(context)) return [];
+  return (['backbone', 'head'] as const).map((scope) =>
+    input(
+      scope === 'backbone' ? 'floatBackbone' : 'floatHead',
+      checkpoint(scope, ['float']),
+      `the float ${scope} that sqnr compares with, instead of the model's own weights`,
+      'optional',
+    ),
+  );
 }
 
 /** Without replicates the other settings say nothing, and must not enter the key. */

@@ -64,6 +64,28 @@ describe('an operator without a gradient', () => {
     expect(gradientOf(chain(['Exp'], ['Cast', { to: int(1) }]))).toBeDefined();
   });
 
+  it('lets whole numbers be computed with between a shape and the loss', () => {
+    // Σ exp(x) / how many there are: a mean whose count is int64.
+    const node = (op: string, inputs: readonly string[], output: string, attributes = {}): IrNode => {
+      return { op, domain: '', name: output, inputs, outputs: [output], attributes };
+    };
+    const nodes = [
+      node('Exp', ['x'], 'e'),
+      node('Shape', ['e'], 'sizes'),
+      node('ReduceProd', ['sizes'], 'count', { keepdims: int(0) }),
+      node('Cast', ['count'], 'divisor', { to: int(1) }),
+      node('Div', ['e', 'divisor'], 'y'),
+    ];
+    const b = new GraphBuilder();
+    const scalars = ['count', 'divisor'].map((name) => [name, []] as const);
+    const shapes = new Map<string, readonly number[]>([['x', [3]], ['e', [3]], ['y', [3]], ['sizes', [1]], ...scalars]);
+    lower(b, nodes, shapes);
+    const forward = b.nodes.length;
+    expect(differentiate(b, nodes, shapes, 'y', ['x']).get('x')).toBeDefined();
+    const backward = b.nodes.slice(forward).flatMap(({ inputs }) => inputs);
+    expect(backward.filter((name) => ['sizes', 'count'].includes(name))).toEqual([]);
+  });
+
   it('is refused by node, operator and reason where there would be one', () => {
     const refused = (): unknown => gradientOf(chain(['Exp'], ['RandomNormalLike'], ['Exp']));
     expect(refused).toThrow(GradientError);

@@ -48,10 +48,10 @@ const TOLERANCE_16_BITS = 5e-4;
 /** Of the largest gradient of all: below it a reference is zero but for rounding (a bias before training batch norm). */
 const ZERO = 1e-7;
 /**
- * Of the largest gradient of an activation's scale: each is one number, a sum in which saturated values of either sign nearly
- * cancel.
+ * An activation's scale has one number for a gradient, a sum in which saturated values of either sign nearly cancel: PyTorch's
+ * own float32 and float64 differ by up to 1.8e-4 of it (5e-7 of the largest such gradient, which meets TOLERANCE).
  */
-const TOLERANCE_SCALES = 1e-4;
+const TOLERANCE_SCALES = 5e-4;
 const DISTILL_WEIGHT = 2;
 
 /** Momentum 0, decay 0: the momentum buffer after a step is that step's gradient. */
@@ -197,7 +197,8 @@ describe.each(golden.cases)('a training step agrees with PyTorch: $name', (test)
       const reference = references.get(name) as Float32Array;
       if (name.startsWith('activation-scale:')) {
         const difference = Math.abs((data[0] as number) - (reference[0] as number));
-        expect(difference / largestScale, name).toBeLessThanOrEqual(TOLERANCE_SCALES);
+        expect(difference / largestScale, name).toBeLessThanOrEqual(TOLERANCE);
+        expect(difference / largest(reference), name).toBeLessThanOrEqual(TOLERANCE_SCALES);
       } else if (largest(reference) < floor) expect(largest(data), name).toBeLessThanOrEqual(floor);
       else
         expect(relativeDifference(data, reference), name).toBeLessThanOrEqual(

@@ -3,11 +3,12 @@
 import { readFile } from 'node:fs/promises';
 import type { JobRequest } from '../../../events/job-protocol.ts';
 import { bootstrapReplicates } from '../../../qat/metrics/bootstrap.ts';
+import type { MetricResult } from '../../../qat/metrics/metric.ts';
 import { BACKBONE, interfaceOf } from '../../../qat/network/network.ts';
 import type { Network, NetworkInterface } from '../../../qat/network/network.ts';
 import type { ScopeForward } from '../../../qat/network/reference.ts';
 import { decodeModel } from '../../../qat/onnx/codec.ts';
-import { LoadError, scopeDigest } from '../../../qat/quantize/checkpoint.ts';
+import { initialCheckpoint, LoadError, scopeDigest } from '../../../qat/quantize/checkpoint.ts';
 import { createSession } from '../../../qat/runtime/onnxruntime.ts';
 import { ForwardRunner } from '../forward-runner.ts';
 import { dataPort, inputPath, readCheckpoint, readDataset, readNetwork } from '../inputs.ts';
@@ -21,8 +22,7 @@ import type { Forward } from '../probe.ts';
 import { runSelfTests } from '../self-tests/run-self-tests.ts';
 import { headOf, settingsOf } from '../settings.ts';
 import type { ValidateSettings } from '../settings.ts';
-import type { Measurement } from '../task-metric.ts';
-import { outputOf } from '../tasks.ts';
+import { outputsOf } from '../tasks.ts';
 import type { JsonObject } from '../../../support/json.ts';
 
 interface Ready {
@@ -39,10 +39,16 @@ export async function runValidate(request: JobRequest, context: JobContext): Pro
   const { task, batch } = settings;
   const { network, forward, states, loaded, release } = await ready(request, settings);
   const dataset = await readDataset(request, dataPort(request), network);
-  const measured = await measure(context, { task, dataset, output: outputOf(network, task), batch }, forward);
-  await release();
+  const float = task.metric.kind === 'sqnr' ? await startFloat(request, settings) : undefined;
+  const measuring = { task, dataset, outputs: outputsOf(network, task), batch };
+  const measured = await measure(
+    context,
+    float === undefined ? measuring : { ...measuring, float: float.forward },
+    forward,
+  );
+  await Promise.all([release(), float?.release()]);
   if (measured === undefined) return { status: 'interrupted' };
-  const { primary, values, units, higherIsBetter, perClass, perImage, count } = measured;
+  const { primary, values, units, higherIsBetter, classes, perImage, count } = measured;
   for (const [name, value] of Object.entries(values)) {
     if (Number.isFinite(value)) continue;
     throw new JobError({
@@ -59,7 +65,7 @@ export async function runValidate(request: JobRequest, context: JobContext): Pro
     values,
     units,
     higherIsBetter,
-    classes: { [primary]: perClass },
+    classes,
     count,
     ...replicatesOf(measured, settings, request.inputs[dataPort(request)]?.digest),
   });
@@ -85,9 +91,9 @@ export async function runValidate(request: JobRequest, context: JobContext): Pro
 }
 
 /** Seed, count and block are of the artifact, so that a gate can tell whether two of them pair. */
-function replicatesOf(measured: Measurement, { bootstrap }: ValidateSettings, data: string | undefined): JsonObject {
+function replicatesOf(measured: MetricResult, { bootstrap }: ValidateSettings, data: string | undefined): JsonObject {
   if (bootstrap === undefined || bootstrap.count === 0) return {};
-  const { values, perClass } = bootstrapReplicates(measured, bootstrap);
+  const { values, classes } = bootstrapReplicates(measured, bootstrap);
   return {
     replicates: {
       method: 'bootstrap',
@@ -95,7 +101,7 @@ function replicatesOf(measured: Measurement, { bootstrap }: ValidateSettings, da
       images: measured.count,
       data: data ?? null,
       values,
-      classes: { [measured.primary]: perClass },
+      classes,
     },
   };
 }
@@ -107,7 +113,7 @@ async function ready(request: JobRequest, settings: ValidateSettings): Promise<R
       ? await fromScopes(request, settings)
       : await readMerged(inputPath(request, 'merged'));
   const head = headOf(settings.task);
-  const outputs = [outputOf(network, settings.task)];
+  const outputs = outputsOf(network, settings.task);
   const used = new Map([...scopes].filter(([scope]) => scope === BACKBONE || scope === head));
   const runner = await ForwardRunner.start({
     network,
@@ -123,6 +129,31 @@ async function ready(request: JobRequest, settings: ValidateSettings): Promise<R
     loaded: { network, scopes: request.inputs['merged'] === undefined ? used : scopes },
     release: () => runner.release(),
   };
+}
+
+/** The float model that `sqnr` compares with: its scopes as the stage was given them, else the model's own weights. */
+async function startFloat(
+  request: JobRequest,
+  { task, batch }: ValidateSettings,
+): Promise<Pick<Ready, 'forward' | 'release'>> {
+  const network =
+    request.inputs['merged'] === undefined
+      ? await readNetwork(request)
+      : (await readMerged(inputPath(request, 'merged'))).network;
+  const scopes = new Map<string, ScopeForward>();
+  for (const [port, scope] of [
+    ['floatBackbone', BACKBONE],
+    ['floatHead', headOf(task)],
+  ] as const) {
+    const checkpoint =
+      request.inputs[port] === undefined
+        ? initialCheckpoint(network, scope)
+        : await readCheckpoint(request, network, port, scope, ['float']);
+    scopes.set(scope, { state: 'FLOAT', checkpoint });
+  }
+  const { threads } = request;
+  const runner = await ForwardRunner.start({ network, scopes, outputs: outputsOf(network, task), batch, threads });
+  return { forward: forwardOf(network, runner), release: () => runner.release() };
 }
 
 async function fromScopes(request: JobRequest, { task, quantized }: ValidateSettings) {

@@ -1,7 +1,9 @@
 // `headgate.LearnedFakeQuant(x, scale)`: the same values as FakeQuant, with a gradient to the scale too (LSQ, Esser et al.
 // 2020, eq. 3 and 5). With v = x / scale: dx = dY where qmin ≤ v ≤ qmax, else 0; dscale = g · Σ dY · (qmin where v < qmin;
 // qmax where v > qmax; else round(v) − v), summed over what shares the scale, with g = 1/√(N·qmax): N is how many values share
-// it, with the attribute `per_sample` = 1 (activations) in one image.
+// it, with the attribute `per_sample` = 1 (activations) in one image. A value that stands exactly on qmin or qmax counts as
+// inside: that is what the paper's own pseudocode gives under autograd, whose clamp passes at equality, while its
+// equations have it saturated. It is one value of a continuum, and for the zeros after a Relu both come to the same.
 import { int, intOf } from '../../onnx/ir.ts';
 import { emitQuotient, roundingOf } from '../../quantize/steps.ts';
 import { elementCount } from '../../../support/tensor.ts';

@@ -68,11 +68,11 @@ const FLOATS: readonly number[] = [1, 10, 11, 16];
 
 const cast: GradientRule = {
   kind: 'gradient',
-  // A cast to integers rounds: nothing flows back through it.
+  // A cast to integers rounds.
+  stops: (node) => !FLOATS.includes(intOf(node, 'to', 1)),
   backward: ({ b, node, upstream: [dy] }) => {
-    const to = intOf(node, 'to', 1);
-    if (dy === undefined || !FLOATS.includes(to)) return [];
-    return [to === 1 ? dy : b.emit('Cast', [dy], { to: int(1) })];
+    if (dy === undefined) return [];
+    return [intOf(node, 'to', 1) === 1 ? dy : b.emit('Cast', [dy], { to: int(1) })];
   },
 };
 
