@@ -50,8 +50,9 @@ export async function rootCauses(
   return roots;
 }
 
-function producersOf({ inputs }: PlannedStage, { pointer }: Change): readonly StageId[] {
+function producersOf({ inputs, timed }: PlannedStage, { pointer }: Change): readonly StageId[] {
   const port = pointer.slice('/inputs/'.length).replaceAll('~1', '/').replaceAll('~0', '~');
+  if (port === 'spent' && timed.length > 0) return timed;
   for (const [name, binding] of Object.entries(inputs)) {
     switch (binding.shape) {
       case 'one':

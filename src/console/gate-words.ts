@@ -1,9 +1,15 @@
 // A gate's evidence in words: each number, what it was compared with, and by how much it held or fell short.
 import type { GateOverride } from '../events/gate-override.ts';
-import type { CriterionEvidence, EvidenceLine, ExpressionEvidence, VerdictEvidence } from '../execute/gate-evidence.ts';
+import type {
+  CriterionEvidence,
+  EvidenceLine,
+  ExpressionEvidence,
+  TimeEvidence,
+  VerdictEvidence,
+} from '../execute/gate-evidence.ts';
 import { isJsonObject, jsonText, type JsonObject } from '../support/json.ts';
 import { unreachable } from '../support/result.ts';
-import { metricValue, shortNumber } from './quantities.ts';
+import { duration, metricValue, shortNumber } from './quantities.ts';
 
 /** The lines that decided: those of the chosen case, and for `else` those that fell short. */
 export function decidingLines(verdict: JsonObject): readonly EvidenceLine[] {
@@ -49,6 +55,8 @@ export function evidenceWords(line: EvidenceLine): string {
       return expressionWords(line);
     case 'verdicts':
       return verdictWords(line);
+    case 'longerThan':
+      return timeWords(line);
     default:
       return criterionWords(line);
   }
@@ -65,6 +73,11 @@ export function askedWords(condition: VerdictEvidence['asked']): string {
   return 'every' in condition
     ? `${condition.every.join(' or ')} of every one`
     : `${condition.some.join(' or ')} of some one`;
+}
+
+/** `12 min 03 s of 20 min 00 s spent`. */
+function timeWords({ spentMs, budgetMs, held }: TimeEvidence): string {
+  return `${duration(spentMs)} of ${duration(budgetMs)} spent${held ? ': no further iteration' : ''}`;
 }
 
 function criterionWords(line: CriterionEvidence): string {
@@ -146,6 +159,8 @@ function isEvidence(value: unknown): value is EvidenceLine & JsonObject {
       return typeof value['expression'] === 'string' && isJsonObject(value['read']);
     case 'verdicts':
       return isJsonObject(value['asked']) && isJsonObject(value['decided']);
+    case 'longerThan':
+      return typeof value['spentMs'] === 'number' && typeof value['budgetMs'] === 'number';
     default:
       return typeof value['metric'] === 'string' && typeof value['value'] === 'number';
   }

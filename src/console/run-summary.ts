@@ -1,6 +1,7 @@
 // What a run came to, at its end or looked up later: a table per head, what the gates chose, proofs, where the files are.
 import type { ProofSummary } from '../events/job-protocol.ts';
 import { headTables, type HeadTable } from '../report/head-tables.ts';
+import { mergedProfiles, type MergedProfile } from '../report/merged-profiles.ts';
 import type { RunReport, StageReport } from '../report/run-report.ts';
 import type { Colours } from './colours.ts';
 import { attemptsWords, failureWords } from './failure-words.ts';
@@ -19,6 +20,7 @@ export interface DeliveredFile {
 export function runSummary(report: RunReport, files: readonly DeliveredFile[], colours: Colours): string {
   const sections = [
     ...headTables(report).map((table) => headSection(table, colours)),
+    section('Profiles', profileLines(report, colours), colours),
     section('Gates', gateLines(report, colours), colours),
     section('Proofs', proofLines(report, colours), colours),
     section('Warnings', warningLines(report, colours), colours),
@@ -91,6 +93,22 @@ function roleWords(role: string): string {
   const report = role.startsWith('report-');
   const own = report ? role.slice('report-'.length) : role;
   return `${report ? 'report split: ' : ''}${ROLE_WORDS[own] ?? own}`;
+}
+
+/** Nothing where every scope has the same and none was looked for. */
+function profileLines(report: RunReport, { bold }: Colours): readonly string[] {
+  const profiles = mergedProfiles(report);
+  const alike = new Set(profiles.map(({ profile }) => profile)).size < 2;
+  if (alike && profiles.every(({ tried }) => tried === undefined)) return [];
+  return profiles.map(({ scope, profile, tried }) => `${scope}: ${bold(profile)}${triedWords(tried)}`);
+}
+
+function triedWords(tried: MergedProfile['tried']): string {
+  if (tried === undefined) return '';
+  const number = `${tried.count} tried`;
+  if (tried.end === 'done') return `, the last of ${number}: it passes`;
+  const why = tried.end === 'spent' ? 'none passes, and the time budget is spent' : 'none passes';
+  return `, the best of ${number}: ${why}`;
 }
 
 function gateLines(report: RunReport, { bold, dim }: Colours): readonly string[] {

@@ -63,6 +63,8 @@ export interface StageOutline {
   readonly task?: string;
   /** `settings.role` of a validate stage: which column of the final table its metrics fill. */
   readonly role?: string;
+  /** The name of the profile that the stage applies. */
+  readonly profile?: string;
 }
 
 export type RunEventBody =

@@ -4,14 +4,29 @@ import { unreachable } from '../support/result.ts';
 import type { StageId } from '../events/ids.ts';
 import type { OutputRecord } from '../events/run-events.ts';
 import type { CaseRef, PlannedStage, PortRef } from '../plan/plan.ts';
+import type { RestorableRecord } from '../store/action-record.ts';
+import { chosenCase as caseOf } from './gate.ts';
 
 /** What is known of another stage. */
 export type StageView =
-  | { readonly is: 'done'; readonly outputs: Outputs; readonly chosen?: string }
+  | ({ readonly is: 'done' } & StageResult)
   | { readonly is: 'not-taken'; readonly gate: StageId; readonly chosen: string }
   | { readonly is: 'failed'; readonly by: StageId }
   /** Not ended yet. `outputs` are what it will give if it is taken at all, where that is known already. */
   | { readonly is: 'open'; readonly outputs?: Outputs };
+
+export interface StageResult {
+  readonly outputs: Outputs;
+  /** For gates. */
+  readonly chosen?: string;
+  readonly work?: Work;
+}
+
+/** What making it took, as its record says: the same for two stages that share the record. */
+export interface Work {
+  readonly key: string;
+  readonly milliseconds: number;
+}
 
 export type Outputs = { readonly [port: string]: OutputRecord };
 
@@ -22,17 +37,29 @@ export interface ResolvedInput {
   readonly output: OutputRecord;
 }
 
+export function resultIn({ key, outputs, verdict, madeBy }: RestorableRecord): StageResult {
+  const work = { key, milliseconds: madeBy.milliseconds };
+  return { outputs, work, ...(verdict === undefined ? {} : { chosen: caseOf(verdict) }) };
+}
+
+/** All that a stage goes by. */
+export interface StageInputs {
+  readonly artifacts: readonly ResolvedInput[];
+  /** What its timed jobs took, once all of them have ended; undefined for a stage that asks for no time. */
+  readonly spentMs?: number;
+}
+
 export type Readiness =
-  | { readonly is: 'ready'; readonly inputs: readonly ResolvedInput[] }
+  | { readonly is: 'ready'; readonly inputs: StageInputs }
   | { readonly is: 'not-taken'; readonly gate: StageId; readonly chosen: string }
   | { readonly is: 'blocked'; readonly by: StageId }
-  | { readonly is: 'waiting'; readonly for: readonly Awaited[]; readonly known: readonly ResolvedInput[] };
+  | { readonly is: 'waiting'; readonly for: readonly Awaited[]; readonly known: StageInputs };
 
 /** A stage's end, or a gate's case. */
 export type Awaited = { readonly what: 'end' | 'case'; readonly stage: StageId };
 
 export function readinessOf(stage: PlannedStage, view: (id: StageId) => StageView): Readiness {
-  const inputs: ResolvedInput[] = [];
+  const artifacts: ResolvedInput[] = [];
   const awaited: Awaited[] = [];
   let notTaken: { readonly gate: StageId; readonly chosen: string } | undefined;
   let failed: StageId | undefined;
@@ -65,7 +92,7 @@ export function readinessOf(stage: PlannedStage, view: (id: StageId) => StageVie
     if (producer.is === 'not-taken' || producer.is === 'failed' || producer.outputs === undefined) return;
     const output = producer.outputs[from.port];
     if (output === undefined) throw new Error(`stage ${from.stage} has no output ${from.port}`);
-    inputs.push({ port, from, output });
+    artifacts.push({ port, from, output });
   };
 
   for (const after of stage.after) {
@@ -94,6 +121,19 @@ export function readinessOf(stage: PlannedStage, view: (id: StageId) => StageVie
     }
   }
 
+  const works = new Map<string, number>();
+  let open = false;
+  for (const id of stage.timed) {
+    const seen = view(id);
+    if (seen.is === 'open') {
+      awaited.push({ what: 'end', stage: id });
+      open = true;
+    } else if (seen.is === 'failed') failed ??= seen.by;
+    else if (seen.is === 'done' && seen.work !== undefined) works.set(seen.work.key, seen.work.milliseconds);
+  }
+  const spentMs = [...works.values()].reduce((sum, milliseconds) => sum + milliseconds, 0);
+  const inputs: StageInputs = stage.timed.length === 0 || open ? { artifacts } : { artifacts, spentMs };
+
   // Not taken wins over blocked: whatever failed, this stage had no part in the run.
   if (notTaken !== undefined) return { is: 'not-taken', ...notTaken };
   if (awaited.length > 0) return { is: 'waiting', for: awaited, known: inputs };
@@ -102,14 +142,15 @@ export function readinessOf(stage: PlannedStage, view: (id: StageId) => StageVie
 }
 
 /** Whether these are all inputs that a stage will have, however long it still waits. */
-export function areAllInputs(stage: PlannedStage, known: readonly ResolvedInput[]): boolean {
+export function areAllInputs(stage: PlannedStage, { artifacts, spentMs }: StageInputs): boolean {
   const counts = Object.values(stage.inputs).map((binding) => (binding.shape === 'collect' ? binding.items.length : 1));
-  return known.length === counts.reduce((sum, count) => sum + count, 0);
+  const isTimeKnown = stage.timed.length === 0 || spentMs !== undefined;
+  return isTimeKnown && artifacts.length === counts.reduce((sum, count) => sum + count, 0);
 }
 
 /** Every stage that an edge of this one comes from. */
 export function dependenciesOf(stage: PlannedStage): ReadonlySet<StageId> {
-  const ids = new Set<StageId>();
+  const ids = new Set<StageId>(stage.timed);
   for (const after of stage.after) ids.add(after.kind === 'stage' ? after.stage : after.ref.gate);
   for (const binding of Object.values(stage.inputs)) {
     switch (binding.shape) {

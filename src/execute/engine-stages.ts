@@ -9,7 +9,7 @@ import { digestBytes } from '../support/digest.ts';
 import { isJsonObject, type JsonObject } from '../support/json.ts';
 import { err, ok, type Result } from '../support/result.ts';
 import { bestOf, membersOf, type Candidate } from './best.ts';
-import type { ResolvedInput } from './edges.ts';
+import type { ResolvedInput, StageInputs } from './edges.ts';
 import { decideGate, overriddenVerdict, type Verdict } from './gate.ts';
 import { decidedBefore, gateSubjects } from './gate-inputs.ts';
 import { readMetrics, type LostInput } from './read-metrics.ts';
@@ -25,16 +25,19 @@ export interface EngineOutcome {
 export async function evaluateEngineStage(
   store: Store,
   stage: PlannedStage,
-  inputs: readonly ResolvedInput[],
+  inputs: StageInputs,
   override?: GateOverride,
 ): Promise<Result<EngineOutcome, StageFailure | LostInput>> {
   switch (stage.kind) {
     case 'gate':
       return evaluateGate(store, stage, inputs, override);
     case 'select':
-      return ok({ outputs: Object.fromEntries(inputs.map(({ port, output }) => [port, output])), content: [] });
+      return ok({
+        outputs: Object.fromEntries(inputs.artifacts.map(({ port, output }) => [port, output])),
+        content: [],
+      });
     case 'best':
-      return evaluateBest(store, stage, inputs);
+      return evaluateBest(store, stage, inputs.artifacts);
     case 'stop':
       return ok({ outputs: {}, content: [] });
     default:
@@ -68,16 +71,19 @@ async function evaluateBest(
 async function evaluateGate(
   store: Store,
   stage: PlannedStage,
-  inputs: readonly ResolvedInput[],
+  { artifacts, spentMs }: StageInputs,
   override: GateOverride | undefined,
 ): Promise<Result<EngineOutcome, StageFailure | LostInput>> {
   const settings = gateSettings(stage.settings);
   if (settings === undefined) return err({ reason: 'settings-invalid', problem: 'a gate needs "cases"' });
-  const subjects = await gateSubjects(store, settings, inputs);
+  const subjects = await gateSubjects(store, settings, artifacts);
   if (!subjects.ok) return subjects;
-  const decided = await decidedBefore(store, inputs);
+  const decided = await decidedBefore(store, artifacts);
   if (!decided.ok) return decided;
-  const measured = decideGate(settings, subjects.value, decided.value);
+  const measured = decideGate(settings, subjects.value, {
+    decided: decided.value,
+    ...(spentMs === undefined ? {} : { spentMs }),
+  });
   const verdict =
     measured.ok && override !== undefined ? overriddenVerdict(measured.value, settings, override) : measured;
   if (!verdict.ok) return verdict;

@@ -12,11 +12,10 @@ import type { JsonObject } from '../support/json.ts';
 import { AnnouncedWork } from './announced-work.ts';
 import { changesBetween } from './changes.ts';
 import { decide } from './decide.ts';
-import { areAllInputs, readinessOf, type ResolvedInput, type StageView } from './edges.ts';
+import { areAllInputs, readinessOf, resultIn, type StageInputs, type StageView } from './edges.ts';
 import { evaluateEngineStage, stopReason } from './engine-stages.ts';
 import { decisionForecast, withConditions, type GateForecast } from './gate-forecast.ts';
 import { gatherEvidence } from './gather-evidence.ts';
-import { chosenCase } from './gate.ts';
 import { readOutside, inputDigests, stageKey, staticPreImage } from './key.ts';
 import { decisionKey } from './override-key.ts';
 import type { EmbeddedBackend } from './ports.ts';
@@ -149,11 +148,7 @@ function ifTaken(foreseen: Foreseen, until: readonly StageId[]): Foreseen {
   };
 }
 
-async function forecastReady(
-  context: Context,
-  stage: PlannedStage,
-  inputs: readonly ResolvedInput[],
-): Promise<Foreseen> {
+async function forecastReady(context: Context, stage: PlannedStage, inputs: StageInputs): Promise<Foreseen> {
   const { store, latest, forced } = context;
   const { id } = stage;
   if (stage.kind === 'stop') {
@@ -174,11 +169,11 @@ async function forecastReady(
   const gate = stage.kind === 'gate' ? { decision: decisionForecast(key) } : {};
   const decision = decide(await gatherEvidence(store, latest, stage, key, forced.has(id)));
   if (decision.action === 'restore') {
-    const { outputs, verdict, madeBy } = decision.record;
-    const chosen = verdict === undefined ? {} : { chosen: chosenCase(verdict) };
+    const result = resultIn(decision.record);
+    const chosen = result.chosen === undefined ? {} : { chosen: result.chosen };
     return {
-      forecast: { stage: id, will: 'restore', key: key.key, madeBy: madeBy.run, ...chosen, ...gate },
-      view: { is: 'done', outputs, ...chosen },
+      forecast: { stage: id, will: 'restore', key: key.key, madeBy: decision.record.madeBy.run, ...chosen, ...gate },
+      view: { is: 'done', ...result },
     };
   }
   context.announced.mayRun(stage, statics, inputDigests(inputs));
@@ -219,7 +214,7 @@ async function forecastReady(
 async function forecastBehind(
   context: Context,
   stage: PlannedStage,
-  known: readonly ResolvedInput[],
+  known: StageInputs,
   behind: readonly StageId[],
 ): Promise<StageForecast> {
   const { id } = stage;

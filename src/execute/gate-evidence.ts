@@ -53,4 +53,13 @@ export type VerdictEvidence = {
   readonly held: boolean;
 };
 
-export type EvidenceLine = CriterionEvidence | ExpressionEvidence | VerdictEvidence;
+export type TimeEvidence = {
+  readonly case: string;
+  readonly rule: 'longerThan';
+  /** Of the loop's iterations so far, as their records say. */
+  readonly spentMs: number;
+  readonly budgetMs: number;
+  readonly held: boolean;
+};
+
+export type EvidenceLine = CriterionEvidence | ExpressionEvidence | VerdictEvidence | TimeEvidence;

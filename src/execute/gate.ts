@@ -62,6 +62,13 @@ export function overriddenVerdict(
 /** What other gates chose, by key; a single verdict has the key ''. */
 export type Decided = { readonly [key: string]: string };
 
+/** What a gate is told beside numbers. */
+export interface Told {
+  readonly decided?: Decided;
+  /** What its timed jobs took. */
+  readonly spentMs?: number;
+}
+
 /**
  * `subjects[0]` is the gate's own head; with policy 'all' every subject must hold. A gate that decides on verdicts alone
  * has none.
@@ -69,16 +76,20 @@ export type Decided = { readonly [key: string]: string };
 export function decideGate(
   settings: GateSettings,
   subjects: readonly GateSubject[],
-  decided: Decided = {},
+  { decided = {}, spentMs = 0 }: Told = {},
 ): Result<Verdict, StageFailure> {
   const judged = settings.policy === 'all' ? subjects : subjects.slice(0, 1);
   const evidence: EvidenceLine[] = [];
-  for (const { name, criteria, expression, verdicts } of settings.cases) {
+  for (const { name, criteria, expression, verdicts, longerThanMs } of settings.cases) {
     let held = true;
+    if (longerThanMs !== undefined) {
+      held = spentMs > longerThanMs;
+      evidence.push({ case: name, rule: 'longerThan', spentMs, budgetMs: longerThanMs, held });
+    }
     if (verdicts !== undefined) {
       const line = judgeVerdicts(name, verdicts, decided);
       evidence.push(line);
-      held = line.held;
+      held &&= line.held;
     }
     for (const subject of judged) {
       for (const criterion of criteria) {

@@ -8,7 +8,7 @@ import type { Store } from '../store/store.ts';
 import type { Digest } from '../support/digest.ts';
 import type { Json, JsonObject } from '../support/json.ts';
 import { err, ok, type Result } from '../support/result.ts';
-import type { ResolvedInput } from './edges.ts';
+import type { StageInputs } from './edges.ts';
 import { externalDigest } from './external-digest.ts';
 import { environmentOf } from './job-environment.ts';
 import type { EmbeddedBackend } from './ports.ts';
@@ -39,13 +39,15 @@ export function staticPreImage(
   };
 }
 
-export function stageKey(statics: JsonObject, inputs: readonly ResolvedInput[]): StageKey {
+export function stageKey(statics: JsonObject, inputs: StageInputs): StageKey {
   const preImage = { ...statics, inputs: inputDigests(inputs) };
   return { key: keyOf(preImage), preImage };
 }
 
-export function inputDigests(inputs: readonly ResolvedInput[]): JsonObject {
-  return Object.fromEntries(inputs.map(({ port, output }) => [port, output.digest]));
+/** By port; `spent` is no digest but the milliseconds themselves. */
+export function inputDigests({ artifacts, spentMs }: StageInputs): JsonObject {
+  const digests = Object.fromEntries(artifacts.map(({ port, output }) => [port, output.digest]));
+  return spentMs === undefined ? digests : { ...digests, spent: spentMs };
 }
 
 /** Digests of what comes from outside the workflow and its store: files, and declared environment variables. */

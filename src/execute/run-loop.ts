@@ -10,9 +10,8 @@ import { deferred } from '../support/deferred.ts';
 import { unreachable } from '../support/result.ts';
 import { announceRestored, announceShortage } from './announce.ts';
 import { decide } from './decide.ts';
-import { readinessOf, type ResolvedInput } from './edges.ts';
+import { readinessOf, resultIn, type ResolvedInput, type StageInputs } from './edges.ts';
 import { stopReason } from './engine-stages.ts';
-import { chosenCase } from './gate.ts';
 import { gatherEvidence } from './gather-evidence.ts';
 import { readOutside, stageKey, staticPreImage } from './key.ts';
 import type { KeysInFlight } from './keys-in-flight.ts';
@@ -161,7 +160,7 @@ export class RunLoop {
     }
   }
 
-  private async advance(stage: PlannedStage, inputs: readonly ResolvedInput[]): Promise<void> {
+  private async advance(stage: PlannedStage, inputs: StageInputs): Promise<void> {
     if (stage.kind === 'stop') this.stop(stage);
     else await this.restoreOrRun(stage, inputs);
     const entry = this.state.entry(stage.id);
@@ -177,14 +176,14 @@ export class RunLoop {
 
   private stop(stage: PlannedStage): void {
     this.state.move(stage.id, 'succeeded');
-    this.state.finish(stage.id, {}, undefined);
+    this.state.finish(stage.id, { outputs: {} });
     const gates = stage.after.flatMap((after) => (after.kind === 'case' ? [after.ref.gate] : []));
     this.settings.recorder.emit({ type: 'run-stopped', stage: stage.id, reason: stopReason(stage), gates });
     this.end('stopped');
     this.atWork.checkpointAll();
   }
 
-  private async restoreOrRun(stage: PlannedStage, inputs: readonly ResolvedInput[]): Promise<void> {
+  private async restoreOrRun(stage: PlannedStage, inputs: StageInputs): Promise<void> {
     const { context, latest, recorder, keysInFlight } = this.settings;
     const { store } = context;
     const outside = await readOutside(stage, store);
@@ -210,10 +209,9 @@ export class RunLoop {
       const forced = this.forced.has(stage.id);
       const decision = decide(await gatherEvidence(store, latest, stage, key, forced));
       if (decision.action === 'restore') {
-        const { outputs, verdict } = decision.record;
         const ran = this.state.entry(stage.id).ran;
         this.state.move(stage.id, ran ? 'succeeded' : 'cached');
-        this.state.finish(stage.id, outputs, verdict === undefined ? undefined : chosenCase(verdict));
+        this.state.finish(stage.id, resultIn(decision.record));
         latest.set(stage.id, key.key);
         if (!ran) announceRestored(recorder, stage.id, decision.record); // else made in this run and only looked at again
         return;
@@ -236,7 +234,7 @@ export class RunLoop {
   private async work(
     stage: PlannedStage,
     key: Parameters<typeof runStage>[2],
-    inputs: readonly ResolvedInput[],
+    inputs: StageInputs,
     cause: Parameters<typeof runStage>[4],
     hold: Hold,
   ): Promise<StageFailure | undefined> {
@@ -248,7 +246,7 @@ export class RunLoop {
       case 'succeeded':
         this.forced.delete(stage.id);
         this.state.move(stage.id, 'succeeded');
-        this.state.finish(stage.id, end.outputs, end.chosen);
+        this.state.finish(stage.id, end.result);
         this.settings.latest.set(stage.id, key.key);
         if (this.ending !== 'superseded') await this.settings.latest.saveNowAndThen();
         break;

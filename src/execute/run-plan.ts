@@ -206,5 +206,6 @@ export function outlineOf(stage: PlannedStage): StageOutline {
     kind: stage.kind,
     ...(stage.task === undefined ? {} : { task: stage.task }),
     ...(stage.role === undefined ? {} : { role: stage.role }),
+    ...(stage.profile === undefined ? {} : { profile: stage.profile }),
   };
 }

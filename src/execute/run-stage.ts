@@ -12,7 +12,7 @@ import type { Clock } from '../support/clock.ts';
 import { isJsonObject, type JsonObject } from '../support/json.ts';
 import { runAttempt, type AttemptContext, type AttemptEnd } from './attempt.ts';
 import { claimKey } from './claim-key.ts';
-import type { Outputs, ResolvedInput } from './edges.ts';
+import { resultIn, type Outputs, type ResolvedInput, type StageInputs, type StageResult } from './edges.ts';
 import { evaluateEngineStage } from './engine-stages.ts';
 import { fileDigests, type StageKey } from './key.ts';
 import type { DecisionKey } from './override-key.ts';
@@ -29,7 +29,7 @@ export type StageRunContext = Omit<AttemptContext, 'onStarted' | 'onEvent' | 'fa
 };
 
 export type StageEnd =
-  | { readonly end: 'succeeded'; readonly outputs: Outputs; readonly chosen?: string }
+  | { readonly end: 'succeeded'; readonly result: StageResult }
   | {
       readonly end: 'failed';
       readonly failure: StageFailure;
@@ -45,14 +45,14 @@ export async function runStage(
   context: StageRunContext,
   stage: PlannedStage,
   key: DecisionKey,
-  inputs: readonly ResolvedInput[],
+  inputs: StageInputs,
   cause: RunCause,
   hold: Hold,
 ): Promise<StageEnd> {
   const end =
     stage.runsOn === 'engine'
       ? await decideStage(context, stage, key, inputs, cause)
-      : await runJobs(context, stage, key, inputs, cause, hold);
+      : await runJobs(context, stage, key, inputs.artifacts, cause, hold);
   if (end.end === 'failed') {
     const { failure, attempts, firstFailure } = end;
     context.recorder.emit({
@@ -70,7 +70,7 @@ async function decideStage(
   context: StageRunContext,
   stage: PlannedStage,
   key: DecisionKey,
-  inputs: readonly ResolvedInput[],
+  inputs: StageInputs,
   cause: RunCause,
 ): Promise<StageEnd> {
   const started = Date.now();
@@ -83,10 +83,11 @@ async function decideStage(
   const { outputs, verdict, content } = outcome.value;
   context.recorder.emit({ type: 'stage-started', stage: stage.id, key: key.key, attempt: 1, cause, resumed: false });
   for (const text of content) await context.store.objects.putBytes(text);
-  await publish(context, stage, key, { outputs, summary: {}, metrics: [], proofs: [], attempt: 1 }, started, verdict);
-  if (verdict === undefined) return { end: 'succeeded', outputs };
+  const made = { outputs, summary: {}, metrics: [], proofs: [], attempt: 1 };
+  const result = await publish(context, stage, key, made, started, verdict);
+  if (verdict === undefined) return { end: 'succeeded', result };
   context.recorder.emit({ type: 'gate-decided', stage: stage.id, chosen: verdict.case, verdict, cached: false });
-  return { end: 'succeeded', outputs, chosen: verdict.case };
+  return { end: 'succeeded', result };
 }
 
 async function runJobs(
@@ -200,9 +201,9 @@ async function accept(
   const changed = await changedFile(context, stage, key);
   if (changed !== undefined) return { end: 'failed', failure: changed };
   await warnOfOtherBytes(context, stage, key, made.outputs);
-  await publish(context, stage, key, made, startedAt);
+  const result = await publish(context, stage, key, made, startedAt);
   await dropResumeStates(context.store.layout, key.key);
-  return { end: 'succeeded', outputs: made.outputs };
+  return { end: 'succeeded', result };
 }
 
 /** A file that was edited while its reader ran: what came out belongs to neither version's key. */
@@ -241,6 +242,7 @@ const UNNOTICED_FAULT: StageFailure = {
   failure: { reason: 'fault-unnoticed', message: 'a fault was injected into the job and nothing noticed it' },
 };
 
+/** @returns what the record says. */
 async function publish(
   context: StageRunContext,
   stage: PlannedStage,
@@ -248,7 +250,7 @@ async function publish(
   made: Pick<Success, 'outputs' | 'metrics' | 'proofs' | 'summary' | 'attempt'>,
   startedAt: number,
   verdict?: JsonObject,
-): Promise<void> {
+): Promise<StageResult> {
   const milliseconds = Date.now() - startedAt;
   const facts: StageFacts = { metrics: made.metrics, proofs: made.proofs };
   const record: ActionRecord = {
@@ -279,6 +281,7 @@ async function publish(
     milliseconds,
     facts,
   });
+  return resultIn(record);
 }
 
 let host: ActionRecord['madeBy']['host'] | undefined;

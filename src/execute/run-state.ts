@@ -7,7 +7,7 @@
 import type { StageId } from '../events/ids.ts';
 import type { StageState } from '../events/run-events.ts';
 import type { Plan, PlannedStage, PortRef } from '../plan/plan.ts';
-import { dependenciesOf, readinessOf, type Outputs, type StageView } from './edges.ts';
+import { dependenciesOf, readinessOf, type Outputs, type StageResult, type StageView } from './edges.ts';
 import type { Stint } from './stray-writes.ts';
 
 const MOVES: { readonly [state in StageState]: readonly StageState[] } = {
@@ -90,7 +90,8 @@ export class RunState {
     const { stage } = this.entry(ref.stage);
     if (stage.kind !== 'select') return ref;
     const readiness = readinessOf(stage, this.view);
-    const source = readiness.is === 'ready' ? readiness.inputs.find(({ port }) => port === ref.port) : undefined;
+    const source =
+      readiness.is === 'ready' ? readiness.inputs.artifacts.find(({ port }) => port === ref.port) : undefined;
     return source === undefined ? ref : this.makerOf(source.from);
   }
 
@@ -104,8 +105,8 @@ export class RunState {
     if (to === 'succeeded') entry.ran = true;
   }
 
-  finish(id: StageId, outputs: Outputs, chosen: string | undefined): void {
-    this.entry(id).view = { is: 'done', outputs, ...(chosen === undefined ? {} : { chosen }) };
+  finish(id: StageId, result: StageResult): void {
+    this.entry(id).view = { is: 'done', ...result };
   }
 
   /** @param by the stage that failed, however far before: that is the one to look at. */

@@ -1,14 +1,17 @@
 // Substitution objects: {"$param": "a.b"}, {"$arg": "a.b"}, {"$each": "path"}, {"$key": true}, {"$iteration": true},
-// {"$profile": "field"}, {"$equals": [x, y]}, {"$choose": [condition, a, b]}. A total little language over values known
-// before anything runs; no strings are spliced.
+// {"$profile": "field"}, {"$equals": [x, y]}, {"$choose": [condition, a, b]}, {"$item": [list, index]}, {"$length": list}.
+// A total little language over values known before anything runs; no strings are spliced.
 import { argumentOutsideTemplate, iterationOutsideLoop, unknownArgument } from '../diagnostics/catalogue/groups.ts';
 import {
   conditionNotBoolean,
   crowdedSubstitution,
   eachWithoutItem,
+  indexNotWhole,
+  indexOutOfRange,
   itemIsPlain,
   malformedSubstitution,
   noProfile,
+  notAList,
   unknownItemField,
   unknownParameter,
   unknownProfileField,
@@ -16,7 +19,7 @@ import {
 } from '../diagnostics/catalogue/parameters.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { carried, innerPlace, locate, memberOf, toJson } from '../diagnostics/located-json.ts';
-import type { Located, LocatedObject, Member } from '../diagnostics/located-json.ts';
+import type { Located, LocatedArray, LocatedObject, Member } from '../diagnostics/located-json.ts';
 import type { Place } from '../diagnostics/source.ts';
 import { canonicalJson } from '../support/canonical-json.ts';
 import { isJsonObject } from '../support/json.ts';
@@ -40,7 +43,7 @@ export interface Scope {
   readonly iteration?: number;
 }
 
-const names = ['$param', '$arg', '$each', '$key', '$iteration', '$profile', '$equals', '$choose'];
+const names = ['$param', '$arg', '$each', '$key', '$iteration', '$profile', '$equals', '$choose', '$item', '$length'];
 
 /** The value with every substitution replaced; undefined when one could not be (its problem is in `problems`). */
 export function substitute(node: Located, scope: Scope, problems: Diagnostic[]): Located | undefined {
@@ -115,6 +118,12 @@ function evaluate(node: LocatedObject, scope: Scope, problems: Diagnostic[]): Lo
         : refuse(malformedSubstitution(value.at, key, '{"$profile": "field"}'));
     case '$equals':
       return equals(value, node.at, scope, problems);
+    case '$item':
+      return itemAt(value, scope, problems);
+    case '$length': {
+      const list = listIn(value, key, scope, problems);
+      return list && locate(list.items.length, node.at);
+    }
     default:
       return choose(value, scope, problems);
   }
@@ -196,6 +205,24 @@ function choose(operands: Located, scope: Scope, problems: Diagnostic[]): Locate
   if (held === undefined) return undefined;
   if (held.type !== 'boolean') return void problems.push(conditionNotBoolean(held.at, kindOf(toJson(held))));
   return substitute(held.value ? whenTrue : whenFalse, scope, problems);
+}
+
+function itemAt(operands: Located, scope: Scope, problems: Diagnostic[]): Located | undefined {
+  const [written, place] = operands.type === 'array' && operands.items.length === 2 ? operands.items : [];
+  if (written === undefined || place === undefined)
+    return void problems.push(malformedSubstitution(operands.at, '$item', '{"$item": [list, index]}'));
+  const list = listIn(written, '$item', scope, problems);
+  const index = substitute(place, scope, problems);
+  if (list === undefined || index === undefined) return undefined;
+  if (index.type !== 'number' || !Number.isInteger(index.value) || index.value < 0)
+    return void problems.push(indexNotWhole(index.at, kindOf(toJson(index))));
+  return list.items[index.value] ?? void problems.push(indexOutOfRange(index.at, index.value, list.items.length));
+}
+
+function listIn(written: Located, key: string, scope: Scope, problems: Diagnostic[]): LocatedArray | undefined {
+  const list = substitute(written, scope, problems);
+  if (list === undefined || list.type === 'array') return list;
+  return void problems.push(notAList(list.at, key, kindOf(toJson(list))));
 }
 
 function kindOf(value: Json): string {

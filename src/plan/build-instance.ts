@@ -73,6 +73,7 @@ export class InstanceBuilder {
       from: own.from,
       pathName: `${namespace.pathName}${spec.name}`,
       required: own.around.required,
+      timed: own.around.timed ?? [],
       task: task?.name,
       profile: profile?.name,
       kind,

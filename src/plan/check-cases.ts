@@ -10,6 +10,7 @@ import {
   referenceLacksSet,
   referenceNeeded,
   setUnknown,
+  timeNotKnown,
 } from '../diagnostics/catalogue/gate-cases.ts';
 import { innerPlace, memberOf, within } from '../diagnostics/located-json.ts';
 import type { Located, LocatedString } from '../diagnostics/located-json.ts';
@@ -49,7 +50,9 @@ export function checkCases(stage: LinkedStage, stages: LinkedStages, problems: P
   };
   if (all && given.sets !== undefined) checkPeers(stage, given.sets, problems);
   const measured = all || stage.inputs.has('metrics');
-  for (const { criteria, criterionNodes, expression, verdicts, nameAt } of instance.cases) {
+  for (const { criteria, criterionNodes, expression, verdicts, longerThan, nameAt } of instance.cases) {
+    if (longerThan !== undefined && instance.timed.length === 0)
+      problems.push(timeNotKnown(longerThan.at, instance.id));
     if (verdicts !== undefined) checkVerdicts(verdicts, stage, stages, problems);
     if (!measured) {
       if (criteria.length > 0 || expression !== undefined) problems.push(metricsNeeded(nameAt, instance.id));

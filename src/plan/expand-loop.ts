@@ -4,6 +4,9 @@
 //
 //   body[0] ─ until[0] ─again→ body[1] ─ until[1] ─again→ … until[last] ─exhausted→ best | last | stop | failure
 //                 └─done─────────────────────└─done─────→ pick → outputs
+//
+// With a budget every judgement but the last has the case `spent`, which ends the loop as `exhausted` does: after the
+// iterations that there are. It is decided on the recorded time of their jobs, so a run that finds them cached decides the same.
 import { bestOfSets, loopLacks, loopOutputTwice } from '../diagnostics/catalogue/groups.ts';
 import { locate, memberOf } from '../diagnostics/located-json.ts';
 import type { Located, LocatedString, Member } from '../diagnostics/located-json.ts';
@@ -15,8 +18,9 @@ import { instanceName } from './build-instance.ts';
 import type { Expander } from './expander.ts';
 import { insideOf, pathsOf, refuseFields } from './expand-template.ts';
 import type { FanOut, Given, GivenBinding, Namespace, StageGroup } from './instance.ts';
-import { exhaustedOf, iterationsOf, type Exhausted } from './loop-bounds.ts';
+import { budgetOf, exhaustedOf, iterationsOf, type Exhausted } from './loop-bounds.ts';
 import type { Around, StageScope } from './stage-scope.ts';
+import { reference, synthetic } from './synthetic-stage.ts';
 
 export function expandLoop(expander: Expander, spec: StageSpec, own: StageScope): StageGroup | undefined {
   const { problems } = expander;
@@ -31,13 +35,20 @@ export function expandLoop(expander: Expander, spec: StageSpec, own: StageScope)
   }
   if (spec.loop === undefined || problems.length > before) return undefined;
   const iterations = iterationsOf(expander, spec.loop, own);
+  const budget = budgetOf(expander, spec.loop, own);
   const exhausted = exhaustedOf(expander, spec, spec.loop, own);
-  if (iterations === undefined || exhausted === undefined) return undefined;
+  if (iterations === undefined || budget === undefined || exhausted === undefined) return undefined;
   if (exhausted.action === 'best' && isCollection(spec.loop.until, 'metrics')) {
     problems.push(bestOfSets(exhausted.at, spec.name));
     return undefined;
   }
-  return new Unrolling(expander, spec, spec.loop, own, iterations, exhausted).group();
+  return new Unrolling(expander, spec, spec.loop, own, { iterations, budget, exhausted }).group();
+}
+
+interface Bounds {
+  readonly iterations: number;
+  readonly budget: LocatedString | 'none';
+  readonly exhausted: Exhausted;
 }
 
 class Unrolling {
@@ -46,23 +57,18 @@ class Unrolling {
   private readonly loop: LoopSpec;
   private readonly own: StageScope;
   private readonly iterations: number;
+  private readonly budget: LocatedString | 'none';
   private readonly exhausted: Exhausted;
   private readonly around: Around;
 
-  constructor(
-    expander: Expander,
-    spec: StageSpec,
-    loop: LoopSpec,
-    own: StageScope,
-    iterations: number,
-    exhausted: Exhausted,
-  ) {
+  constructor(expander: Expander, spec: StageSpec, loop: LoopSpec, own: StageScope, bounds: Bounds) {
     this.expander = expander;
     this.spec = spec;
     this.loop = loop;
     this.own = own;
-    this.iterations = iterations;
-    this.exhausted = exhausted;
+    this.iterations = bounds.iterations;
+    this.budget = bounds.budget;
+    this.exhausted = bounds.exhausted;
     const namespace: Namespace = { ...pathsOf(spec, own), fanOuts: new Map(), outer: undefined, given: undefined };
     this.around = insideOf(spec, own, namespace);
   }
@@ -75,17 +81,13 @@ class Unrolling {
     fanOuts.set('body', body);
     for (let k = 0; k < this.iterations; k++) {
       bodies.set(String(k), this.iteration(k));
-      this.add(this.gate(k), k);
+      const timed = this.budget === 'none' || this.isLast(k) ? [] : [...bodies.values()];
+      this.add(this.gate(k), k, { ...around, timed: timed.map(({ inside }) => inside.namespace) });
     }
-    const { action } = this.exhausted;
-    if (action === 'best') this.expander.expand([this.best()], around);
-    if (action === 'stop') this.expander.expand([this.stop()], around);
+    for (let k = 0; k < this.iterations; k++) this.end(k);
     for (let k = this.iterations - 1; k >= 0; k--) this.add(this.pick(k), k);
     const outputs = new Map(
-      [...this.outputNames(), ...this.verdictName()].map((name) => [
-        name,
-        this.reference(`pick[0].${name}`, spec.nameAt),
-      ]),
+      [...this.outputNames(), ...this.verdictName()].map((name) => [name, reference(`pick[0].${name}`, spec.nameAt)]),
     );
     return { id: `${own.from.namespace.path}${instanceName(spec.name, own.key)}`, spec, inside: around.from, outputs };
   }
@@ -116,7 +118,7 @@ class Unrolling {
       required:
         k === 0
           ? around.required
-          : [...around.required, { node: this.reference(`until[${k - 1}]:again`, loop.field.at), from: around.from }],
+          : [...around.required, { node: reference(`until[${k - 1}]:again`, loop.field.at), from: around.from }],
     };
     this.expander.expand(loop.body.values(), inside);
     const outputs = new Map<string, Located>();
@@ -136,7 +138,7 @@ class Unrolling {
     const bindings = new Map<string, GivenBinding>();
     for (const { name, first, next } of loop.carry.values()) {
       const node =
-        k === 0 ? substitute(first, own.scope, expander.problems) : this.reference(`body[${k - 1}].${name}`, next.at);
+        k === 0 ? substitute(first, own.scope, expander.problems) : reference(`body[${k - 1}].${name}`, next.at);
       if (node !== undefined) bindings.set(name, { node, from: k === 0 ? own.from : around.from });
     }
     return { word: 'carry', bindings };
@@ -149,7 +151,6 @@ class Unrolling {
     const done: Member[] = [...(until?.type === 'object' ? until.members.values() : [])].filter(({ key }) =>
       ['criteria', 'expression'].includes(key),
     );
-    const last = k === this.iterations - 1;
     const judged = (name: string, iteration: number): Json =>
       isCollection(until, name) ? { collect: `body[${iteration}].until-${name}` } : `body[${iteration}].until-${name}`;
     const cases: Located = {
@@ -157,7 +158,10 @@ class Unrolling {
       at,
       items: [
         object(at, [member('name', at, 'done'), ...done]),
-        object(at, [member('name', at, last ? 'exhausted' : 'again'), member('else', at, true)]),
+        ...(this.budget === 'none' || this.isLast(k)
+          ? []
+          : [object(at, [member('name', at, 'spent'), member('longerThan', this.budget.at, this.budget.value)])]),
+        object(at, [member('name', at, this.isLast(k) ? 'exhausted' : 'again'), member('else', at, true)]),
       ],
     };
     const inputs: { readonly [port: string]: Json } = {
@@ -167,99 +171,83 @@ class Unrolling {
         ? { history: { collect: perIteration(k, (iteration) => judged('metrics', iteration)) } }
         : {}),
     };
-    const fails = last && this.exhausted.action === 'fail';
+    const end = this.endOf(k);
+    const fails = end !== undefined && this.exhausted.action === 'fail';
     return {
-      ...this.synthetic('gate', 'until', inputs, at),
+      ...synthetic('gate', 'until', inputs, at),
       cases,
       casesAt: at,
-      with: locate(fails ? { failOn: ['exhausted'] } : {}, at),
+      with: locate(fails ? { failOn: [end] } : {}, at),
     };
+  }
+
+  private isLast(k: number): boolean {
+    return k === this.iterations - 1;
+  }
+
+  /** The case at which the loop ends although iteration k was not good enough. */
+  private endOf(k: number): 'exhausted' | 'spent' | undefined {
+    return this.isLast(k) ? 'exhausted' : this.budget === 'none' ? undefined : 'spent';
   }
 
   private pick(k: number): StageSpec {
     const { action } = this.exhausted;
-    const last = k === this.iterations - 1;
-    const inputs: { [port: string]: Json } = Object.fromEntries(
-      this.outputNames().map((name): [string, Json] => {
-        const own = { when: `until[${k}]:done`, from: `body[${k}].${name}` };
-        if (!last) return [name, { oneOf: [own, { when: `until[${k}]:again`, from: `pick[${k + 1}].${name}` }] }];
-        const exhausted = `until[${k}]:exhausted`;
-        if (action === 'last') return [name, { oneOf: [{ ...own, when: [own.when, exhausted] }] }];
-        const best = action === 'best' ? [{ when: exhausted, from: `best.${name}` }] : [];
-        return [name, { oneOf: [own, ...best] }];
-      }),
-    );
-    const when = [`until[${k}]:done`, ...(last ? [`until[${k}]:exhausted`] : [])];
-    for (const name of this.verdictName()) {
-      const own = { when: last && !this.goesOn() ? `until[${k}]:done` : when, from: `until[${k}].verdict` };
-      const later = { when: `until[${k}]:again`, from: `pick[${k + 1}].verdict` };
-      inputs[name] = { oneOf: last ? [own] : [own, later] };
+    const [done, end] = [`until[${k}]:done`, this.endOf(k)];
+    const ended = end === undefined ? [] : [`until[${k}]:${end}`];
+    const later = (name: string): readonly Json[] =>
+      this.isLast(k) ? [] : [{ when: `until[${k}]:again`, from: `pick[${k + 1}].${name}` }];
+    const inputs: { [port: string]: Json } = {};
+    for (const name of this.outputNames()) {
+      const own = { when: action === 'last' ? [done, ...ended] : done, from: `body[${k}].${name}` };
+      const best = action === 'best' ? ended.map((when) => ({ when, from: `${this.bestName(k)}.${name}` })) : [];
+      inputs[name] = { oneOf: [own, ...best, ...later(name)] };
     }
-    return this.synthetic('select', 'pick', inputs, this.spec.nameAt);
+    for (const name of this.verdictName()) {
+      const own = { when: this.goesOn() ? [done, ...ended] : done, from: `until[${k}].verdict` };
+      inputs[name] = { oneOf: [own, ...later(name)] };
+    }
+    return synthetic('select', 'pick', inputs, this.spec.nameAt);
   }
 
   private goesOn(): boolean {
     return this.exhausted.action === 'best' || this.exhausted.action === 'last';
   }
 
-  private best(): StageSpec {
-    const count = this.iterations;
-    const inputs = Object.fromEntries(
+  /** What happens after iteration k when it was not good enough and there is no other. */
+  private end(k: number): void {
+    const { action, at, reason } = this.exhausted;
+    const end = this.endOf(k);
+    if (end === undefined || (action !== 'best' && action !== 'stop')) return;
+    const after = reference(`until[${k}]:${end}`, at);
+    const spec =
+      action === 'best'
+        ? synthetic('best', this.isLast(k) ? 'best' : 'best-so-far', this.candidates(k + 1), at)
+        : { ...synthetic('stop', this.isLast(k) ? 'stop' : 'over-budget', {}, at), with: locate({ reason }, at) };
+    if (this.isLast(k)) this.expander.expand([{ ...spec, after }], this.around);
+    else this.add({ ...spec, after }, k);
+  }
+
+  private bestName(k: number): string {
+    return this.isLast(k) ? 'best' : `best-so-far[${k}]`;
+  }
+
+  private candidates(count: number): { readonly [port: string]: Json } {
+    return Object.fromEntries(
       ['metrics', ...this.outputNames()].map((name): [string, Json] => [
         name,
         { collect: perIteration(count, (k) => `body[${k}].${name === 'metrics' ? 'until-metrics' : name}`) },
       ]),
     );
-    const { at } = this.exhausted;
-    const after = this.reference(`until[${count - 1}]:exhausted`, at);
-    return { ...this.synthetic('best', 'best', inputs, at), after };
-  }
-
-  private stop(): StageSpec {
-    const { at, reason } = this.exhausted;
-    const after = this.reference(`until[${this.iterations - 1}]:exhausted`, at);
-    return { ...this.synthetic('stop', 'stop', {}, at), after, with: locate({ reason }, at) };
   }
 
   /** Adds one instance, under its number, to a fan-out of the loop's own. */
-  private add(spec: StageSpec, k: number): void {
+  private add(spec: StageSpec, k: number, around = this.around): void {
     const { fanOuts } = this.around.from.namespace;
     const others = fanOuts.get(spec.name)?.instances ?? new Map<string, never>();
-    this.expander.expand([{ ...spec, forEach: locate([String(k)], spec.nameAt) }], this.around);
+    this.expander.expand([{ ...spec, forEach: locate([String(k)], spec.nameAt) }], around);
     const added = fanOuts.get(spec.name);
     if (added === undefined) return;
     fanOuts.set(spec.name, { ...added, instances: new Map([...others, ...added.instances]) });
-  }
-
-  private synthetic(kind: string, name: string, inputs: { readonly [port: string]: Json }, at: Place): StageSpec {
-    return {
-      name,
-      nameAt: at,
-      kind: this.reference(kind, at),
-      inputs: new Map(
-        Object.entries(inputs).map(([port, node]) => [port, { port, portAt: at, node: locate(node, at) }]),
-      ),
-      role: undefined,
-      task: undefined,
-      forEach: undefined,
-      enabled: undefined,
-      after: undefined,
-      with: undefined,
-      cases: undefined,
-      casesAt: undefined,
-      threads: undefined,
-      seed: undefined,
-      resources: undefined,
-      retry: undefined,
-      timeout: undefined,
-      profile: undefined,
-      template: undefined,
-      loop: undefined,
-    };
-  }
-
-  private reference(text: string, at: Place): LocatedString {
-    return { type: 'string', at, value: text };
   }
 }
 

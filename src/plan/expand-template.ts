@@ -22,7 +22,9 @@ import type { Around, StageScope } from './stage-scope.ts';
 export function expandTemplate(expander: Expander, spec: StageSpec, own: StageScope): StageGroup | undefined {
   const { declarations, problems } = expander;
   refuseFields(expander, spec, []);
-  const name = spec.template;
+  const before = problems.length;
+  const name = spec.template && substitute(spec.template, own.scope, problems);
+  if (problems.length > before) return undefined;
   if (name?.type !== 'string') return void problems.push(templateMissing(spec.nameAt, spec.name));
   const { templates } = declarations.spec;
   const template = templates.get(name.value);

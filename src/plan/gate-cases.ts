@@ -11,6 +11,7 @@ import {
   elseWithCriteria,
   strictWithoutPercent,
 } from '../diagnostics/catalogue/gate-cases.ts';
+import { wrongShape } from '../diagnostics/catalogue/parameters.ts';
 import { innerPlace, memberOf, toJson } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
 import type { Place } from '../diagnostics/source.ts';
@@ -19,7 +20,8 @@ import type { Scope } from '../expression/substitution.ts';
 import { checkSchema } from '../spec/schema-check.ts';
 import type { StageSpec } from '../spec/workflow-spec.ts';
 import type { StageKind } from '../stages/stage-kind.ts';
-import { isJsonObject } from '../support/json.ts';
+import { parseDuration } from '../support/duration.ts';
+import { isJsonObject, jsonText } from '../support/json.ts';
 import type { JsonObject } from '../support/json.ts';
 import { jsonModule } from '../support/json-module.ts';
 import type { Problems, ResolvedCase, ResolvedVerdicts } from './instance.ts';
@@ -60,12 +62,18 @@ function resolveCase(node: Located, written: Located | undefined, problems: Prob
   const nameNode = memberOf(node, 'name');
   const name = nameNode?.type === 'string' ? nameNode.value : '';
   const nameAt = nameNode === undefined ? node.at : innerPlace(nameNode);
-  const [condition, otherwise, criteria, text, decided] = ['if', 'else', 'criteria', 'expression', 'verdicts'].map(
-    (key) => memberOf(node, key),
-  );
+  const [condition, otherwise, criteria, text, decided, time] = [
+    'if',
+    'else',
+    'criteria',
+    'expression',
+    'verdicts',
+    'longerThan',
+  ].map((key) => memberOf(node, key));
   const expression = text?.type === 'string' ? text : undefined;
   const verdicts = decided === undefined ? undefined : resolveVerdicts(decided);
-  const asks = condition ?? criteria ?? expression ?? verdicts;
+  const longerThan = time === undefined ? undefined : resolveTime(time, problems);
+  const asks = condition ?? criteria ?? expression ?? verdicts ?? time;
   if (otherwise !== undefined && asks !== undefined) problems.push(elseWithCriteria(nameAt, name));
   if ((otherwise ?? asks) === undefined) problems.push(caseWithoutCriteria(nameAt, name));
   const items = criteria?.type === 'array' ? criteria.items : [];
@@ -78,9 +86,10 @@ function resolveCase(node: Located, written: Located | undefined, problems: Prob
     criterionNodes: items,
     expression,
     verdicts,
+    longerThan,
     included,
     neverAt: literal?.type === 'boolean' && !literal.value ? literal.at : undefined,
-    unconditional: included && items.length === 0 && expression === undefined && verdicts === undefined,
+    unconditional: included && items.length === 0 && [expression, verdicts, time].every((asked) => asked === undefined),
   };
 }
 
@@ -91,6 +100,12 @@ function resolveVerdicts(node: Located): ResolvedVerdicts {
   const cases = (list?.type === 'array' ? list.items : []).filter((item) => item.type === 'string');
   const names = cases.map(({ value }) => value);
   return { condition: every === undefined ? { some: names } : { every: names }, cases, at: opening(node) };
+}
+
+function resolveTime(node: Located, problems: Problems): ResolvedCase['longerThan'] {
+  const milliseconds = parseDuration(jsonText(toJson(node)));
+  if (milliseconds !== undefined) return { milliseconds, at: innerPlace(node) };
+  return void problems.push(wrongShape(node.at, 'longerThan', 'a time from "1ms" to "500h"'));
 }
 
 function resolveCriterion(node: Located, problems: Problems): readonly Criterion[] {
@@ -134,12 +149,13 @@ export function remainingCases(cases: readonly ResolvedCase[]): readonly Resolve
 }
 
 /** What the gate itself needs of a case to decide. */
-export function caseSettings({ name, criteria, expression, verdicts }: ResolvedCase): JsonObject {
+export function caseSettings({ name, criteria, expression, verdicts, longerThan }: ResolvedCase): JsonObject {
   return {
     name,
     criteria,
     ...(expression === undefined ? {} : { expression: expression.value }),
     ...(verdicts === undefined ? {} : { verdicts: verdicts.condition }),
+    ...(longerThan === undefined ? {} : { longerThanMs: longerThan.milliseconds }),
   };
 }
 

@@ -23,6 +23,8 @@ export interface StageInstance {
   readonly role: string;
   /** What the groups around it come after. */
   readonly required: readonly Requirement[];
+  /** What it is told the time of. */
+  readonly timed: readonly Namespace[];
   readonly task: string | undefined;
   /** The name of its profile. */
   readonly profile: string | undefined;
@@ -110,6 +112,7 @@ export interface ResolvedCase {
   readonly criterionNodes: readonly Located[];
   readonly expression: LocatedString | undefined;
   readonly verdicts: ResolvedVerdicts | undefined;
+  readonly longerThan: { readonly milliseconds: number; readonly at: Place } | undefined;
   /** False: parameters leave this case out. */
   readonly included: boolean;
   /** Where a literal `"if": false` stands: no parameter can bring the case back. */

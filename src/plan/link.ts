@@ -76,7 +76,8 @@ class StageLinker {
       if (port.unused !== true)
         this.problems.push(inputMissing(instance.spec.nameAt, instance.id, port.name, port.help));
     }
-    return { instance, inputs: this.inputs, after: linkAfter(instance, this.lookups, this.problems) };
+    const timed = instance.timed.flatMap(stagesIn).filter(({ kind }) => kind.runsOn !== 'engine');
+    return { instance, inputs: this.inputs, after: linkAfter(instance, this.lookups, this.problems), timed };
   }
 
   private linkInput(input: InstanceInput): void {

@@ -7,6 +7,8 @@ export interface LinkedStage {
   readonly instance: StageInstance;
   readonly inputs: ReadonlyMap<string, LinkedInput>;
   readonly after: readonly LinkedAfter[];
+  /** Jobs whose time it decides on. */
+  readonly timed: readonly StageInstance[];
 }
 
 export interface LinkedInput {
@@ -73,5 +75,6 @@ export function predecessors(stage: LinkedStage): readonly { readonly instance: 
       after.kind === 'stage' ? { instance: after.stage, at: after.at } : { instance: after.ref.gate, at: after.ref.at },
     );
   }
+  for (const instance of stage.timed) found.push({ instance, at: stage.instance.spec.nameAt });
   return found;
 }

@@ -92,6 +92,8 @@ function plannedStage(stage: LinkedStage, conditions: Conditions, outputs: reado
   const { id, spec, pathName, role, key, kind, task, context, seed, threads, resources } = instance;
   const { retries, retryRules, timeoutMs } = instance;
   const at = positionOf(spec.nameAt.source, spec.nameAt.offset);
+  const settings = kind.role === 'gate' ? gateSettings(stage) : kind.jobSettings(context);
+  const named = settings['profile'] !== undefined && instance.profile !== undefined && !inputs.has('profile');
   return {
     id,
     name: pathName,
@@ -101,13 +103,15 @@ function plannedStage(stage: LinkedStage, conditions: Conditions, outputs: reado
     at: { file: spec.nameAt.source.file, ...at },
     ...(task === undefined ? {} : { task }),
     ...(role === '' ? {} : { role }),
-    settings: kind.role === 'gate' ? gateSettings(stage) : kind.jobSettings(context),
+    ...(named ? { profile: instance.profile } : {}),
+    settings,
     seed,
     threads,
     inputs: Object.fromEntries([...inputs].map(([port, { binding }]) => [port, plannedBinding(binding, conditions)])),
     inputPorts: [...inputs.values()].map(({ port }) => port),
     outputs,
     after: stage.after.map((after) => plannedAfter(after, conditions)),
+    timed: stage.timed.flatMap((timed) => (conditions.pruned.has(timed) ? [] : [timed.id])),
     files: filesOf(instance),
     ...(kind.program === undefined ? {} : { program: { argv: kind.program.argv, declared: kind.program.declared } }),
     resources,

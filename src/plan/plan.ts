@@ -41,6 +41,8 @@ export interface PlannedStage {
   readonly task?: string;
   /** Row of the run's final table that the stage's metrics are; no part of the key. */
   readonly role?: string;
+  /** The name of the profile in its settings, where no input replaces it; no part of the key. */
+  readonly profile?: string;
   /** From `StageKind.jobSettings`. For gates: resolved cases (see GateSettings). */
   readonly settings: JsonObject;
   readonly seed: number;
@@ -49,6 +51,8 @@ export interface PlannedStage {
   readonly inputPorts: readonly InputPort[];
   readonly outputs: readonly OutputPort[];
   readonly after: readonly After[];
+  /** Jobs whose recorded time the stage decides on, whether they were taken or not. */
+  readonly timed: readonly StageId[];
   /** Files outside the store that decide what the stage gives. Those of its own `code` are no inputs of the job. */
   readonly files: readonly { readonly name: string; readonly path: string; readonly code?: true }[];
   /** Where `runsOn` is 'program'. */
@@ -100,6 +104,8 @@ export interface GateCase {
   readonly expression?: string;
   /** What the gates whose verdicts the gate reads must have chosen. */
   readonly verdicts?: VerdictCondition;
+  /** The gate's timed jobs must have taken longer than this. */
+  readonly longerThanMs?: number;
 }
 
 /** Of the verdicts that a gate reads, every one or some one chose one of these cases. */

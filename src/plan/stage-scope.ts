@@ -8,7 +8,7 @@ import type { Scope } from '../expression/substitution.ts';
 import type { StageSpec } from '../spec/workflow-spec.ts';
 import type { Declarations } from './declarations.ts';
 import type { Item } from './items.ts';
-import type { PlannedTask, Problems, Requirement, ResolvedProfile, Surroundings } from './instance.ts';
+import type { Namespace, PlannedTask, Problems, Requirement, ResolvedProfile, Surroundings } from './instance.ts';
 
 /** What the place gives to every stage in it. */
 export interface Around {
@@ -17,6 +17,8 @@ export interface Around {
   readonly task: PlannedTask | undefined;
   readonly profile: ResolvedProfile | undefined;
   readonly required: readonly Requirement[];
+  /** Iterations of a loop, for the gate that judges them. */
+  readonly timed?: readonly Namespace[];
   /** Templates that are being expanded around it, outermost first. */
   readonly templates: readonly string[];
 }

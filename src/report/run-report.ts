@@ -12,6 +12,7 @@ export interface StageReport {
   readonly kind: string;
   readonly task?: string;
   readonly role?: string;
+  readonly profile?: string;
   readonly state: StageState;
   readonly key?: string;
   readonly cause?: RunCause;

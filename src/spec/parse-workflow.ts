@@ -100,7 +100,7 @@ function stageSpec({ key: name, keyAt: nameAt, value }: Member): StageSpec {
   };
 }
 
-const loopFields = ['carry', 'body', 'until', 'maxIterations', 'onExhausted', 'outputs'];
+const loopFields = ['carry', 'body', 'until', 'maxIterations', 'budget', 'onExhausted', 'outputs'];
 
 function loopSpec(stage: Located): LoopSpec | undefined {
   const members = stage.type === 'object' ? [...stage.members.values()] : [];
@@ -112,6 +112,7 @@ function loopSpec(stage: Located): LoopSpec | undefined {
     body: mapMembers(memberOf(stage, 'body'), stageSpec),
     until: memberOf(stage, 'until'),
     maxIterations: memberOf(stage, 'maxIterations'),
+    budget: memberOf(stage, 'budget'),
     onExhausted: memberOf(stage, 'onExhausted'),
     outputs: mapMembers(memberOf(stage, 'outputs'), inputSpec),
   };

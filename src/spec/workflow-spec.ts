@@ -78,6 +78,8 @@ export interface LoopSpec {
   readonly body: ReadonlyMap<string, StageSpec>;
   readonly until: Located | undefined;
   readonly maxIterations: Located | undefined;
+  /** How long the work of its iterations may take. */
+  readonly budget: Located | undefined;
   readonly onExhausted: Located | undefined;
   readonly outputs: ReadonlyMap<string, InputSpec>;
 }

@@ -10,6 +10,11 @@ const done = (port = 'out', chosen?: string): StageView => ({
   outputs: { [port]: output(`${port}-digest`) },
   ...(chosen === undefined ? {} : { chosen }),
 });
+const worked = (key: string, milliseconds: number): StageView => ({
+  is: 'done',
+  outputs: {},
+  work: { key, milliseconds },
+});
 const notTaken: StageView = { is: 'not-taken', gate: stageId('g'), chosen: 'pass' };
 const failed: StageView = { is: 'failed', by: stageId('broken') };
 const views =
@@ -22,7 +27,7 @@ describe('an input from another stage', () => {
   test('is there when the stage is done', () => {
     expect(readinessOf(reader, views({ a: done() }))).toMatchObject({
       is: 'ready',
-      inputs: [{ port: 'in', output: output('out-digest') }],
+      inputs: { artifacts: [{ port: 'in', output: output('out-digest') }] },
     });
   });
   test('makes its reader wait while it is open', () => {
@@ -60,7 +65,7 @@ describe('a join of two branches', () => {
   const head = stage('head', 'select', { inputs: { head: oneOf({ 'g:pass': 'a.out', 'g:finetune': 'b.out' }) } });
   test('takes the artifact of the branch that was chosen and does not look at the other', () => {
     const readiness = readinessOf(head, views({ g: done('verdict', 'pass'), a: done(), b: notTaken }));
-    expect(readiness).toMatchObject({ is: 'ready', inputs: [{ from: { stage: 'a' } }] });
+    expect(readiness).toMatchObject({ is: 'ready', inputs: { artifacts: [{ from: { stage: 'a' } }] } });
   });
   test('waits for the gate alone while it is open', () => {
     const waiting = readinessOf(head, views({ a: done() }));
@@ -77,7 +82,7 @@ describe('several edges at once', () => {
   });
   test('a collection has one input per key', () => {
     const readiness = readinessOf(merge, views({ a: done(), b: done() }));
-    expect(readiness.is === 'ready' && readiness.inputs.map(({ port }) => port)).toEqual([
+    expect(readiness.is === 'ready' && readiness.inputs.artifacts.map(({ port }) => port)).toEqual([
       'heads[detection]',
       'heads[segmentation]',
     ]);
@@ -91,5 +96,20 @@ describe('several edges at once', () => {
   });
   test('a stage whose other input is open is not blocked yet: it may turn out not taken', () => {
     expect(readinessOf(merge, views({ a: failed })).is).toBe('waiting');
+  });
+});
+
+describe('a stage that decides on the time of others', () => {
+  const judge = stage('judge', 'gate', { timed: ['a', 'b', 'c'] });
+  test('adds up what each record took, once where two stages share it, and nothing for what was not taken', () => {
+    const known = { a: worked('k1', 30), b: worked('k2', 12), c: notTaken };
+    expect(readinessOf(judge, views(known))).toMatchObject({ is: 'ready', inputs: { spentMs: 42 } });
+    const shared = { ...known, c: worked('k1', 30) };
+    expect(readinessOf(judge, views(shared))).toMatchObject({ is: 'ready', inputs: { spentMs: 42 } });
+  });
+  test('waits for all of them, and is blocked by one that failed', () => {
+    const known = { a: worked('k1', 30), c: notTaken };
+    expect(readinessOf(judge, views(known))).toMatchObject({ is: 'waiting', for: [{ what: 'end', stage: 'b' }] });
+    expect(readinessOf(judge, views({ ...known, b: failed }))).toEqual({ is: 'blocked', by: 'broken' });
   });
 });

@@ -110,7 +110,7 @@ describe('verdicts of other gates', () => {
       { name: 'keep', criteria: [], verdicts: first },
       { name: 'escalate', criteria: [] },
     ];
-    const verdict = decideGate({ cases, policy: 'own' }, [], decided);
+    const verdict = decideGate({ cases, policy: 'own' }, [], { decided });
     return verdict.ok ? [verdict.value.case, ...verdict.value.evidence.map(evidenceWords)] : verdict.error;
   };
   test('all of them count for `every`, one is enough for `some`, and the evidence names who chose what', () => {
@@ -150,5 +150,22 @@ describe('a number that no gate may judge fails the gate instead of deciding', (
       unit: 'fraction',
       referenceUnit: 'percent',
     });
+  });
+});
+
+describe('the time that a loop has worked', () => {
+  const cases: readonly GateCase[] = [
+    { name: 'done', criteria: [{ metric: 'primary', percentOfReference: 99 }] },
+    { name: 'spent', criteria: [], longerThanMs: 60_000 },
+    { name: 'again', criteria: [] },
+  ];
+  const chosen = (value: number, spentMs: number) => {
+    const verdict = decideGate({ cases, policy: 'own' }, [subject(value, 0.8)], { spentMs });
+    return verdict.ok ? [verdict.value.case, ...verdict.value.evidence.slice(1).map(evidenceWords)] : verdict.error;
+  };
+  test('ends it when it is over the budget, not when it is equal to it, and never when the numbers are good', () => {
+    expect(chosen(0.5, 60_001)).toEqual(['spent', '1 min 00 s of 1 min 00 s spent: no further iteration']);
+    expect(chosen(0.5, 60_000)).toEqual(['again', '1 min 00 s of 1 min 00 s spent']);
+    expect(chosen(0.8, 600_000)).toEqual(['done']);
   });
 });

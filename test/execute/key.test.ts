@@ -10,9 +10,9 @@ import { gate, stage } from '../support/plans.ts';
 
 const CODE = { worker: 'w', onnxruntime: '1.30.0' };
 const keyOf = (planned: PlannedStage, code = CODE, digest = 'd') =>
-  stageKey(staticPreImage(planned, code, { files: {}, env: {} }), [
-    { port: 'head', from: { stage: planned.id, port: 'x' }, output: { digest, type: 'file', bytes: 1 } },
-  ]);
+  stageKey(staticPreImage(planned, code, { files: {}, env: {} }), {
+    artifacts: [{ port: 'head', from: { stage: planned.id, port: 'x' }, output: { digest, type: 'file', bytes: 1 } }],
+  });
 const base = stage('qat[detection]', 'qat', { settings: { rate: 0.1, epochs: 2 }, seed: 1, threads: 2 });
 
 describe('a key', () => {

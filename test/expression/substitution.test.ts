@@ -8,7 +8,8 @@ import type { Json } from '../../src/support/json.ts';
 
 const at = { source: sourceDocument('w.json', '{}'), offset: 0, length: 2 };
 const scope: Scope = {
-  params: { a: { b: 1 }, policy: 'all', none: null },
+  params: { a: { b: 1 }, policy: 'all', none: null, list: ['w4a4', 'w8a8', 'w8a16'] },
+  iteration: 1,
   item: { key: 'detection', fields: { qat: { epochs: 3 } } },
   profile: { name: 'w8a8', fields: { onLow: 'stop' } },
 };
@@ -37,6 +38,8 @@ describe('a substitution object stands for', () => {
       },
       true,
     ],
+    ['an item of a list', { $item: [{ $param: 'list' }, { $iteration: true }] }, 'w8a8'],
+    ['the length of a list', { $length: { $param: 'list' } }, 3],
     ['a choice', { $choose: [{ $equals: [1, 2] }, 'a', 'b'] }, 'b'],
   ])('%s', (_, written, expected) => {
     expect(run(written)).toEqual(expected);
@@ -56,6 +59,13 @@ describe('a substitution object is refused when', () => {
     ['its operand has the wrong form', { $equals: [1] }, 'HG1207'],
     ['the item has no such field', { $each: 'qat.epoch' }, 'HG1209'],
     ['the profile has no such field', { $profile: 'onlow' }, 'HG1212'],
+    ['there is no such item', { $item: [{ $param: 'list' }, 3] }, 'HG1224'],
+    ['the list is empty', { $item: [[], 0] }, 'HG1224'],
+    ['an index is below 0', { $item: [{ $param: 'list' }, -1] }, 'HG1223'],
+    ['an index is no whole number', { $item: [{ $param: 'list' }, 0.5] }, 'HG1223'],
+    ['what should have items has none', { $item: [{ $param: 'policy' }, 0] }, 'HG1222'],
+    ['what should have a length has none', { $length: { $param: 'a' } }, 'HG1222'],
+    ['an item has no index', { $item: [{ $param: 'list' }] }, 'HG1207'],
     ['a condition is no truth value', { $choose: [1, 2, 3] }, 'HG1217'],
   ])('%s', (_, written, code) => {
     expect(run(written)).toEqual([code]);

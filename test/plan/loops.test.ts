@@ -16,8 +16,12 @@ function loop(more: object = {}): object {
   };
 }
 
-function workflow(stages: object): object {
-  return { name: 'w', stages: { start: command(), ...stages } };
+function workflow(stages: object, params: object = {}): object {
+  return { name: 'w', params, stages: { start: command(), ...stages } };
+}
+
+function withArgument(argument: object): object {
+  return { argv: ['true', argument], outputs: { out: { type: 'metrics', path: 'o' } } };
 }
 
 describe('a loop', () => {
@@ -73,6 +77,70 @@ describe('a loop', () => {
     });
     const stop = planOf(workflow({ loop: loop({ onExhausted: { stop: 'not good enough' } }) }));
     expect(stageOf(stop, 'loop/stop').settings['reason']).toBe('not good enough');
+  });
+
+  it('with a budget ends after any iteration as if its iterations were used up, on the time of all jobs so far', () => {
+    const budget = { budget: '90s' };
+    const plain = planOf(workflow({ loop: loop() }));
+    expect(stageOf(plain, 'loop/until[1]').timed).toEqual([]);
+    expect(idsOf(planOf(workflow({ loop: loop({ budget: { $param: 'none' } }) }, { none: null })))).toEqual(
+      idsOf(plain),
+    );
+
+    const best = planOf(workflow({ loop: loop({ ...budget, onExhausted: 'best' }) }));
+    const until = stageOf(best, 'loop/until[1]');
+    expect(until.settings['cases']).toMatchObject([
+      { name: 'done' },
+      { name: 'spent', longerThanMs: 90_000, criteria: [] },
+      { name: 'again' },
+    ]);
+    expect(until.timed).toEqual([
+      'loop/body[0]/train',
+      'loop/body[0]/check',
+      'loop/body[1]/train',
+      'loop/body[1]/check',
+    ]);
+    expect(stageOf(best, 'loop/until[2]')).toMatchObject({
+      timed: [],
+      settings: { cases: [{ name: 'done' }, { name: 'exhausted' }] },
+    });
+    expect(stageOf(best, 'loop/best-so-far[1]').inputs['head']).toMatchObject({ items: { length: 2 } });
+    expect(stageOf(best, 'loop/pick[1]').inputs).toMatchObject({
+      head: {
+        alternatives: [
+          { when: { cases: ['done'] }, from: { stage: 'loop/body[1]/train' } },
+          { when: { cases: ['spent'] }, from: { stage: 'loop/best-so-far[1]' } },
+          { when: { cases: ['again'] }, from: { stage: 'loop/pick[2]' } },
+        ],
+      },
+      verdict: { alternatives: [{ when: { cases: ['done', 'spent'] } }, { when: { cases: ['again'] } }] },
+    });
+
+    const last = planOf(workflow({ loop: loop({ ...budget, onExhausted: 'last' }) }));
+    expect(stageOf(last, 'loop/pick[0]').inputs['head']).toMatchObject({
+      alternatives: [{ when: { cases: ['done', 'spent'] }, from: { stage: 'loop/body[0]/train' } }, {}],
+    });
+    const stop = planOf(workflow({ loop: loop({ ...budget, onExhausted: { stop: 'not good enough' } }) }));
+    expect(stageOf(stop, 'loop/over-budget[0]')).toMatchObject({
+      after: [{ kind: 'case', ref: { gate: 'loop/until[0]', cases: ['spent'] } }],
+      settings: { reason: 'not good enough' },
+    });
+    const fail = planOf(workflow({ loop: loop(budget) }));
+    expect(stageOf(fail, 'loop/until[0]').settings['failOn']).toEqual(['spent']);
+  });
+
+  it('repeats for every item of a list', () => {
+    const profiles = { $param: 'profiles' };
+    const train = {
+      ...command({ head: 'carry.head' }),
+      with: withArgument({ $item: [profiles, { $iteration: true }] }),
+    };
+    const body = { train, check: command({ in: 'train.out' }) };
+    const plan = planOf(
+      workflow({ loop: loop({ body, maxIterations: { $length: profiles } }) }, { profiles: ['w4a4', 'w8a8'] }),
+    );
+    expect(idsOf(plan).filter((id) => id.endsWith('train'))).toHaveLength(2);
+    expect(stageOf(plan, 'loop/body[1]/train').settings['argv']).toEqual(['true', 'w8a8']);
   });
 
   it('shows earlier iterations to judgements that look at them, and only to those', () => {
@@ -210,6 +278,7 @@ describe('a loop', () => {
     ['HG1714', { outputs: { head: 'train.out' } }],
     ['HG1710', { body: { train: command({ in: 'carry.haed' }), check: command() } }],
     ['HG1218', { onExhausted: { $param: 'many' } }],
+    ['HG1218', { budget: { $param: 'many' } }],
     ['HG1707', { with: {} }],
     ['HG1104', { carry: { head: { first: 'start.out', next: 'trian.out' } } }],
   ])('is refused with %s', (code, more) => {

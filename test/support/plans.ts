@@ -9,6 +9,8 @@ export interface StageOptions {
   /** Output port → artifact type. */
   readonly outputs?: { readonly [port: string]: ArtifactType };
   readonly after?: readonly (string | After)[];
+  /** Jobs whose time it decides on. */
+  readonly timed?: readonly string[];
   readonly settings?: JsonObject;
   readonly seed?: number;
   readonly threads?: number;
@@ -78,6 +80,7 @@ export function stage(id: string, kind: string, options: StageOptions = {}): Pla
           ? { kind: 'case', ref: when(after) }
           : { kind: 'stage', stage: stageId(after) },
     ),
+    timed: (options.timed ?? []).map(stageId),
     files: options.files ?? [],
     resources: options.resources ?? {},
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
@@ -135,7 +138,7 @@ export function gate(
     inputs: { metrics, ...options.inputs },
     outputs: { verdict: 'verdict' },
     settings: {
-      cases: cases.map(({ name, criteria }) => ({ name, criteria: [...criteria] })),
+      cases: cases.map((one) => ({ ...one, criteria: [...one.criteria] })),
       policy: options.policy ?? 'own',
     },
   });

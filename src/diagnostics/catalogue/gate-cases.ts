@@ -172,3 +172,10 @@ export function verdictNeverChosen(at: Place, gate: string, name: string, known:
     help: suggestion(name, known, 'cases'),
   });
 }
+
+export function timeNotKnown(at: Place, gate: string): Diagnostic {
+  return errorAt('HG1430', at, {
+    message: `"longerThan" asks how long a loop has worked, and gate "${gate}" judges none`,
+    help: 'write it as the "budget" of a loop',
+  });
+}

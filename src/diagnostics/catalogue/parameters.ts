@@ -126,3 +126,25 @@ export function splitSharedWithReport(at: Place, task: string, split: string): D
     help: 'published figures come from data that no training, calibration or decision has seen: give `report` a split of its own',
   });
 }
+
+/** @param key of the substitution that reads it. */
+export function notAList(at: Place, key: string, found: string): Diagnostic {
+  return errorAt('HG1222', at, { message: `"${key}" reads a list, not ${found}` });
+}
+
+export function indexNotWhole(at: Place, found: string): Diagnostic {
+  return errorAt('HG1223', at, {
+    message: `an index is a whole number from 0 on, not ${found}`,
+    help: 'in the body of a loop {"$iteration": true} is one',
+  });
+}
+
+export function indexOutOfRange(at: Place, index: number, length: number): Diagnostic {
+  return errorAt('HG1224', at, {
+    message:
+      length === 0
+        ? `the list is empty: there is no item ${index}`
+        : `the list has ${length === 1 ? 'one item' : `${length} items`}, counted from 0: there is no item ${index}`,
+    help: 'a loop over a list has "maxIterations": {"$length": list}',
+  });
+}

@@ -21,6 +21,7 @@ import { compareForwards, describeDifference, forwardOf } from '../probe.ts';
 import { proveReleaseKept } from '../release-proof.ts';
 import { headOf, settingsOf } from '../settings.ts';
 import type { TaskSettings, WholeModelSettings } from '../settings.ts';
+import type { JsonObject } from '../../../support/json.ts';
 
 export async function runMerge(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const settings = settingsOf<WholeModelSettings>(request.settings);
@@ -112,8 +113,14 @@ export async function runMerge(request: JobRequest, context: JobContext): Promis
   return {
     status: 'succeeded',
     outputs: { merged: 'merged', report },
-    summary: { heads: tasks.map(headOf), backboneLayers: units, digest: files.digest },
+    summary: { heads: tasks.map(headOf), backboneLayers: units, digest: files.digest, madeOf: checkpointsOf(request) },
   };
+}
+
+/** Digest by input: whoever tells the run can look up which stage made it. */
+function checkpointsOf({ inputs }: JobRequest): JsonObject {
+  const scopes = Object.entries(inputs).filter(([port]) => port === 'backbone' || port.startsWith('heads['));
+  return Object.fromEntries(scopes.map(([port, { digest }]) => [port, digest]));
 }
 
 function startAll(
