@@ -11,12 +11,13 @@ import { isJsonObject, jsonText, type JsonObject } from '../support/json.ts';
 import { unreachable } from '../support/result.ts';
 import { duration, metricValue, shortNumber } from './quantities.ts';
 
-/** The lines that decided: those of the chosen case, and for `else` those that fell short. */
+/** The lines that decided: those of the chosen case; those that fell short for `else`, and where the time was up. */
 export function decidingLines(verdict: JsonObject): readonly EvidenceLine[] {
   const lines = evidenceOf(verdict);
   const measured = overrideOf(verdict)?.measured ?? verdict['case'];
   const chosen = lines.filter((line) => line.case === measured);
-  return chosen.length > 0 ? chosen : lines.filter((line) => !line.held);
+  if (chosen.length > 0 && chosen.every((line) => line.rule !== 'longerThan')) return chosen;
+  return lines.filter((line) => !line.held || line.case === measured);
 }
 
 /** What a verdict says of a person's decision, where one replaced the measured one. */

@@ -105,10 +105,12 @@ function profileLines(report: RunReport, { bold }: Colours): readonly string[] {
 
 function triedWords(tried: MergedProfile['tried']): string {
   if (tried === undefined) return '';
-  const number = `${tried.count} tried`;
-  if (tried.end === 'done') return `, the last of ${number}: it passes`;
-  const why = tried.end === 'spent' ? 'none passes, and the time budget is spent' : 'none passes';
-  return `, the best of ${number}: ${why}`;
+  const { count: number, end } = tried;
+  if (end === 'done') return `, which passes (${number} tried)`;
+  const spent = end === 'spent' ? ', and the time budget is spent' : '';
+  return number === 1
+    ? `, the only one tried: it does not pass${spent}`
+    : `, the best of ${number} tried: none passes${spent}`;
 }
 
 function gateLines(report: RunReport, { bold, dim }: Colours): readonly string[] {

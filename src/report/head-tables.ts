@@ -19,7 +19,7 @@ export interface HeadRow {
   readonly percentOfFloat?: number;
 }
 
-/** In the order of the strategy; roles it does not know come after, by name. */
+/** In the order of the strategy; roles it does not know come after, as the workflow has them. */
 const ROLE_ORDER = [
   'float',
   'float-longer',
@@ -49,9 +49,7 @@ export function headTables(report: RunReport): readonly HeadTable[] {
 }
 
 function tableOf(task: string, rows: ReadonlyMap<string, HeadRow>): HeadTable {
-  const sorted = [...rows.values()].sort(
-    (left, right) => rank(left.role) - rank(right.role) || byCodeUnit(left.role, right.role),
-  );
+  const sorted = [...rows.values()].sort((left, right) => rank(left.role) - rank(right.role));
   const primary = sorted[0]?.facts.primary ?? '';
   const names = new Set(sorted.flatMap(({ facts }) => Object.keys(facts.values)));
   names.delete(primary);

@@ -1,7 +1,12 @@
 // When finetuning is used up the strategy goes on with a wider backbone, by itself: the shipped workflow through the command
 // line, on tiny data and with real processes.
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunReport } from '../../src/report/run-report.ts';
+import { decodeCheckpointFile } from '../../src/backends/embedded/inputs.ts';
+import { scopeDigest } from '../../src/qat/quantize/checkpoint.ts';
+import { openStore } from '../../src/store/store.ts';
+import type { Digest } from '../../src/support/digest.ts';
 import { Installation } from './installation.ts';
 import { jobsRunIn, reportOf, succeeded } from './project-report.ts';
 import { makeProject, removeProject, writeWorkflow } from './tiny-project.ts';
@@ -98,5 +103,63 @@ describe('a run whose attempts are used up', () => {
         ]),
       );
     });
+  });
+});
+
+describe('a 4-bit backbone on which finetuning does not bring the heads back', () => {
+  const TASKS = ['detection', 'segmentation'];
+  /** Percent of float. Measured here: 82 and 94 on w4a4, above 100 on w8a16; chance would not move them that far. */
+  const FINETUNED = 95;
+  /** Trained to where 4 bits hurt, and finetuned for one epoch only, once. */
+  const params = {
+    thresholds: { accept: 1, finetuned: FINETUNED },
+    finetune: { attempts: 1 },
+    heads: { detection: { finetune: { epochs: 1 } }, segmentation: { finetune: { epochs: 1 } } },
+  };
+  let project: string;
+  let report: RunReport;
+  beforeAll(async () => {
+    project = await makeProject();
+    const file = await writeWorkflow(project, 'fashion-scenes.json', params);
+    const set = ['--set', 'profile=w4a4', ...ESCALATE];
+    succeeded(await installation.run(['run', file, ...set, '--root', project]));
+    report = await reportOf(installation, project);
+  }, 120_000);
+  afterAll(() => removeProject(project));
+
+  /** The primary metric, in percent of float. */
+  function percentOf(stage: string, task: string): number {
+    const [value, float] = [`${stage.replace('*', task)}`, `float-accuracy[${task}]`].map((id) => {
+      const facts = stateOf(report, id)?.facts.metrics[0];
+      return facts?.values[facts.primary] ?? NaN;
+    });
+    return (100 * (value ?? NaN)) / (float ?? NaN);
+  }
+
+  const digestOf = (stage: string, port: string): Digest => stateOf(report, stage)?.outputs[port]?.digest as Digest;
+
+  it('has them back on the wider backbone, to the threshold that the first one missed', () => {
+    for (const task of TASKS) {
+      expect(percentOf('base/finetune[*]/body[0]/check', task)).toBeLessThan(FINETUNED);
+      expect(percentOf('wider/finetune[*]/body[0]/check', task)).toBeGreaterThanOrEqual(FINETUNED);
+      expect(stateOf(report, `base/finetune[${task}]/until[0]`)).toMatchObject({ chosen: 'exhausted' });
+      expect(stateOf(report, `wider/finetune[${task}]/until[0]`)).toMatchObject({ chosen: 'done' });
+    }
+    expect(stateOf(report, 'escalation')).toMatchObject({ chosen: 'escalate' });
+  });
+
+  it('has heads that were made on the wider backbone, and merges them with it', async () => {
+    const checkpoint = async (stage: string, port: string) =>
+      decodeCheckpointFile(await readFile(openStore(project).objects.pathOf(digestOf(stage, port))));
+    const wider = await checkpoint('wider/frozen', 'backbone');
+    expect(wider.quant?.profile.activations.bits).toBe(16);
+    expect(digestOf('frozen', 'backbone')).toBe(digestOf('wider/frozen', 'backbone'));
+    expect(digestOf('frozen', 'backbone')).not.toBe(digestOf('base/frozen', 'backbone'));
+    for (const task of TASKS) {
+      const head = await checkpoint(`head[${task}]/chosen`, 'quantised');
+      expect(head.backbone).toBe(scopeDigest(wider));
+      expect(head.quant?.profile.weights.bits).toBe(4);
+    }
+    expect(stateOf(report, 'merge')).toMatchObject({ state: 'succeeded' });
   });
 });

@@ -114,13 +114,14 @@ describe('the table of a head', () => {
       ...rows.map(([, task, value], index) => succeed(`s${index}`, [fact(task, value, higher)])),
     );
 
-  test('has its rows in the order of the strategy, the report split last', () => {
+  test('has its rows in the order of the strategy, others as they come, the report split last', () => {
     const [table] = headTables(
       measured([
         ['report-float', 'd', 0.7],
         ['integer', 'd', 0.7],
         ['qat', 'd', 0.7],
-        ['something-new', 'd', 0.7],
+        ['w8a8', 'd', 0.7],
+        ['w8a16', 'd', 0.7],
         ['float', 'd', 0.7],
         ['merged', 'd', 0.7],
         ['calibrated', 'd', 0.7],
@@ -132,7 +133,8 @@ describe('the table of a head', () => {
       'qat',
       'merged',
       'integer',
-      'something-new',
+      'w8a8',
+      'w8a16',
       'report-float',
     ]);
     expect(table?.metrics).toEqual(['mAP', 'recall']);
