@@ -131,7 +131,9 @@ describe('a threshold that w4a4 meets in one head only', () => {
 describe('a time budget', () => {
   it('that the first profile has spent ends the ladder there, and the summary says so', async () => {
     const { stdout } = succeeded(await call('run', workflow, ...LADDER, ...NONE_PASSES, '--set', 'profilesBudget=1ms'));
-    expect(stdout).toMatch(/^ {2}head\[detection\]\/rung\/until\[0\] → spent\n.*done asks 1000 %: falls short.*\n.* spent: no further iteration$/m);
+    expect(stdout).toMatch(
+      /^ {2}head\[detection\]\/rung\/until\[0\] → spent\n.*done asks 1000 %: falls short.*\n.* spent: no further iteration$/m,
+    );
     expect(stdout).toMatch(
       /^ {2}segmentation: w4a4, the only one tried: it does not pass, and the time budget is spent$/m,
     );
