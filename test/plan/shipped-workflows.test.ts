@@ -68,7 +68,29 @@ describe.each(workflows)('workflows/%s', (file) => {
     expect(stageOf(plan, 'base/backbone/calibrate').inputs).not.toHaveProperty('profile');
   });
 
+  it('tries the profiles of a list on every head, in their order, and in one without a list', async () => {
+    const ladder = ['profiles=["w4a4","w8a16"]', 'profilesBudget=20m', 'profile=w8a8'];
+    expect(idsOf(await load(file)).filter((id) => id.includes('/rung/'))).toEqual([]);
+    const plan = await load(file, { set: ladder });
+    for (const task of Object.keys(tasks)) {
+      const tried = [0, 1].map((k) => stageOf(plan, `head[${task}]/rung/body[${k}]/quantise/calibrate`));
+      expect(tried.map(({ profile }) => profile)).toEqual(['w4a4', 'w8a16']);
+      expect(tried.map(({ settings }) => settings['profile'])).toMatchObject([
+        { weights: { bits: 4 } },
+        { activations: { bits: 16 } },
+      ]);
+      expect(idsOf(plan)).toContain(`head[${task}]/rung/best-so-far[0]`);
+    }
+    expect(stageOf(plan, 'base/backbone/calibrate').profile).toBe('w8a8');
+    const stops = idsOf(await load(file, { set: [...ladder, 'profilesExhausted=stop'] }));
+    expect(stops.filter((id) => /^head.*\/(stop|over-budget\[0\])$/.test(id))).toHaveLength(
+      2 * Object.keys(tasks).length,
+    );
+  });
+
   it.each([
+    ['profiles=[]', '"profiles" must have at least 1 items'],
+    ['profilesBudget=soon', 'profilesBudget'],
     ['finetune.policy=al', '"policy" cannot be "al"'],
     ['finetune.onExhausted=lats', '"onExhausted" cannot be "lats"'],
     ['finetune.attempts=0', '"attempts" must be at least 1'],
@@ -186,6 +208,12 @@ describe('workflows/add-head.json', () => {
       expect(made, id).toContain('head');
       expect(made, id).not.toContain('backbone');
     }
+  });
+
+  it('tries the profiles of a list on the new head', async () => {
+    const plan = await load(file, { set: ['profiles=["w4a4","w8a8"]'] });
+    const tried = [0, 1].map((k) => stageOf(plan, `head[occupancy]/rung/body[${k}]/quantise/calibrate`).profile);
+    expect(tried).toEqual(['w4a4', 'w8a8']);
   });
 
   it('merges what the release gives with the new head, beside the release itself', async () => {
