@@ -1,4 +1,5 @@
-// What the plan announces is what the run does, over random graphs with gates, joins and random edits of them.
+// What the plan announces is what the run does, over random graphs with gates (on numbers, and on the time that jobs took),
+// joins and random edits of them.
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { forecastRun, type StageForecast } from '../../src/execute/forecast.ts';
 import type { Plan, PlannedStage } from '../../src/plan/plan.ts';
@@ -25,6 +26,8 @@ interface Knobs {
 }
 
 const PARTS = 4;
+/** Some instant jobs take longer and some do not. */
+const MIDDLING_MS = 5;
 const OUTPUTS = { out: 'file', metrics: 'metrics' } as const;
 
 /** Parts in a row, each: work on some earlier results, a gate on it, a branch, a join, something that only waits. */
@@ -38,18 +41,27 @@ function randomPlan(shape: Random, { settings, thresholds }: Knobs): Plan {
     const inputs = part === 0 ? {} : { a: pick(), all: collect({ x: pick(), y: pick() }) };
     stages.push(
       job(own('work'), knob(0), { inputs, outputs: OUTPUTS }),
-      gate(own('gate'), `${own('work')}.metrics`, [
-        { name: 'pass', criteria: [{ metric: 'primary', atLeast: thresholds[part] ?? 1 }] },
-        ELSE('short'),
-      ]),
+      gate(
+        own('gate'),
+        `${own('work')}.metrics`,
+        [
+          { name: 'pass', criteria: [{ metric: 'primary', atLeast: thresholds[part] ?? 1 }] },
+          { name: 'spent', criteria: [], longerThanMs: MIDDLING_MS * (part + 1) },
+          ELSE('short'),
+        ],
+        { timed: Array.from({ length: part + 1 }, (_, before) => `work${before}`) },
+      ),
       job(own('tune'), knob(1), {
         inputs: { head: `${own('work')}.out` },
         outputs: OUTPUTS,
-        after: [`${own('gate')}:short`],
+        after: [`${own('gate')}:short|spent`],
       }),
       stage(own('join'), 'select', {
         inputs: {
-          out: oneOf({ [`${own('gate')}:pass`]: `${own('work')}.out`, [`${own('gate')}:short`]: `${own('tune')}.out` }),
+          out: oneOf({
+            [`${own('gate')}:pass`]: `${own('work')}.out`,
+            [`${own('gate')}:short|spent`]: `${own('tune')}.out`,
+          }),
         },
         outputs: { out: 'file' },
       }),
