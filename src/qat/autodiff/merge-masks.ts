@@ -12,7 +12,7 @@ interface Masked {
   readonly mask: string;
 }
 
-/** Rewrites `b.nodes` in place; nodes that nothing reads any more are left to the runtime, which drops them. */
+/** Rewrites `b.nodes` in place; nodes that nothing reads any more are left to `simplify`. */
 export function mergeMasks(b: GraphBuilder): void {
   const makers = new Map(b.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
   const readers = countReaders(b.nodes);

@@ -7,6 +7,7 @@ import { int } from '../onnx/ir.ts';
 import type { ValueInfo } from '../onnx/ir.ts';
 import { differentiate, lower } from '../autodiff/differentiate.ts';
 import { mergeMasks } from '../autodiff/merge-masks.ts';
+import { simplify } from '../autodiff/simplify.ts';
 import { BACKBONE } from '../network/network.ts';
 import type { Network, ParameterRole } from '../network/network.ts';
 import type { Parameters } from '../network/fold.ts';
@@ -135,6 +136,8 @@ export async function compileProgram(request: ProgramRequest): Promise<TrainingP
     named.push(['averages.next', emitAverage(b, 'averages', values, 'averageKeep')]);
   }
   for (const [name, value] of named) b.emit('Identity', [value], {}, { outputs: [name] });
+
+  simplify(b, new Set(named.map(([name]) => name)));
 
   const outputs = named.map(([name]): ValueInfo => ({ name, dtype: 'float32' }));
   return {

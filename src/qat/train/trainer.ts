@@ -62,7 +62,10 @@ export class Trainer {
     threads: number,
     initial: InitialState,
   ): Promise<Trainer> {
-    const session = await createSession(program.model, { threads, optimisation: 'all' });
+    // The graph is simplified already, and the runtime's passes over it take most of the time before the first step: they
+    // pay where constants of frozen scopes can be folded.
+    const optimisation = program.frozenInitializers.size === 0 ? 'disabled' : 'all';
+    const session = await createSession(program.model, { threads, optimisation });
     const parameters = pack(program.parameters, withScales(program, initial));
     const statistics = pack(program.statistics, initial.parameters);
     const ranges = new Map(

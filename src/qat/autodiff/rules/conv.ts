@@ -170,17 +170,20 @@ function byShiftedProducts(b: GraphBuilder, x: string, dy: string, g: ConvGeomet
     for (let j = 0; j < g.kernel[1]; j++) {
       const shifted = window(b, padded, i, j, g);
       if (depthwise) {
-        taps.push(b.reshape(b.reduceSum(b.emit('Mul', [shifted, rows]), [0, 2, 3], false), [g.outChannels, 1]));
+        taps.push(b.reduceSum(b.emit('Mul', [shifted, rows]), [0, 2, 3], false));
         continue;
       }
       const columns = b.reshape(shifted, [g.batch * g.group, perGroupIn, pixels]);
       const products = b.emit('FusedMatMul', [rows, columns], { transB: int(1) }, { domain: 'com.microsoft' });
-      const perImage = b.reshape(products, [g.batch, g.group * perGroupOut * perGroupIn]);
-      taps.push(b.reshape(b.reduceSum(perImage, [0], false), [g.outChannels * perGroupIn, 1]));
+      const perImage = g.group === 1 ? products : b.reshape(products, [g.batch, g.outChannels, perGroupIn]);
+      taps.push(b.reduceSum(perImage, [0], false));
     }
   }
-  const all = taps.length === 1 ? (taps[0] as string) : b.emit('Concat', taps, { axis: int(1) });
-  return b.reshape(all, [g.outChannels, perGroupIn, ...g.kernel]);
+  const shape = [g.outChannels, perGroupIn, ...g.kernel];
+  if (taps.length === 1) return b.reshape(taps[0] as string, shape);
+  const values = g.outChannels * perGroupIn;
+  const all = b.reshape(b.emit('Concat', taps, { axis: int(0) }), [taps.length, values]);
+  return b.reshape(b.emit('Transpose', [all], { perm: ints([1, 0]) }), shape);
 }
 
 /** The input pixels that kernel tap (i, j) meets, one per output pixel. */
