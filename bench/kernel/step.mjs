@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import { importTypeScript } from '../../scripts/import-typescript.mjs';
 import { root } from '../../scripts/places.mjs';
 import { median } from '../engine/stats.mjs';
+import { pageOf, ratiosOf } from './step-page.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -33,8 +34,12 @@ if (options.arm !== undefined) {
   process.exit(0);
 }
 
+/** Rows of a profile. */
+const MOST_OPERATORS = 10;
+
 const python = process.env.HEADGATE_PYTHON ?? 'python3';
 const { networks } = await importTypeScript(join(root, 'bench/kernel/networks.ts'));
+const { profileStep } = await importTypeScript(join(root, 'bench/kernel/profile.ts'));
 const wanted = options.networks?.split(',') ?? networks.map(({ name }) => name);
 const phases = options.phases.split(',');
 
@@ -121,56 +126,39 @@ const early = await longRun.take(100);
 const late = await longRun.take(900);
 longRun.end();
 const memory = { after100: early.now, after1000: late.now };
+const missed = ratiosOf(rows).filter(({ met }) => !met);
+const profiles = [];
+for (const { network, label } of missed) {
+  if (profiles.some((one) => one.network === network && one.label === label)) continue;
+  const [state, phase = 'follow'] = label === 'float' ? ['FLOAT'] : label.split(' ');
+  const operators = [];
+  for (const threads of [1, 2])
+    operators.push((await profileStep({ network, state, phase, threads })).slice(0, MOST_OPERATORS));
+  profiles.push({ network, label, operators });
+}
 const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, PyTorch ${version}`;
 const command = `node bench/kernel/step.mjs ${process.argv
   .slice(2)
   .filter((word) => word !== '--save')
   .join(' ')}`.trim();
-const text = page();
+const results = {
+  date: new Date().toISOString().slice(0, 16).replace('T', ' '),
+  machine,
+  command,
+  nodes,
+  compileMs,
+  memory,
+  rows,
+  profiles,
+};
+const text = pageOf(results);
 console.log(text);
 if (options.save) {
   const out = join(root, 'docs/results');
   writeFileSync(
     join(out, 'kernel.json'),
-    `${JSON.stringify({ machine, command, nodes, compileMs, memory, rows }, null, 1)}\n`,
+    `${JSON.stringify(results, null, 1)}
+`,
   );
   writeFileSync(join(out, 'kernel.md'), text);
-}
-
-function find(row, change) {
-  return rows.find(({ network, threads, tool, label }) => {
-    const key = { network: row.network, threads: row.threads, tool: row.tool, label: row.label, ...change };
-    return network === key.network && threads === key.threads && tool === key.tool && label === key.label;
-  });
-}
-
-function page() {
-  const lines = [
-    '| network | threads | step | headgate | PyTorch | headgate over PyTorch | headgate over its float step | PyTorch over its float step | peak, headgate | peak, PyTorch |',
-    `|${' --- |'.repeat(10)}`,
-  ];
-  for (const row of rows.filter(({ tool }) => tool === 'headgate')) {
-    const peer = find(row, { tool: 'PyTorch' });
-    const [float, peerFloat] = [find(row, { label: 'float' }), find(peer, { label: 'float' })];
-    lines.push(
-      `| ${row.network} | ${row.threads} | ${row.label} | ${row.ms.toFixed(1)} ms | ${peer.ms.toFixed(1)} ms | ${(row.ms / peer.ms).toFixed(2)} | ${(row.ms / float.ms).toFixed(2)} | ${(peer.ms / peerFloat.ms).toFixed(2)} | ${Math.round(row.mebibytes)} MiB | ${Math.round(peer.mebibytes)} MiB |`,
-    );
-  }
-  return [
-    "# The kernel's speed",
-    '',
-    `Made by \`${command}\` on ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC; ${machine}.`,
-    '',
-    'Medians of whole steps: forward, loss, backward, SGD with momentum. "follow": batch norms train and ranges follow (PyTorch:',
-    '`prepare_qat_fx` with its default configuration for x86); "fixed": statistics and scales frozen (observers disabled,',
-    '`freeze_bn_stats`). 8 bits, weights per channel. Targets: QAT at most 1.25 times the float step; QAT at most 1.0 times and',
-    "float at most 1.2 times PyTorch's.",
-    '',
-    ...lines,
-    '',
-    `Compiling (prepare, differentiate, session) the QAT step of a float graph of ${nodes} nodes: ${(compileMs / 1000).toFixed(2)} s; target 2 s.`,
-    '',
-    `Resident memory of a small network's training process after 100 steps ${memory.after100.toFixed(0)} MiB, after 1,000 ${memory.after1000.toFixed(0)} MiB.`,
-    '',
-  ].join('\n');
 }
