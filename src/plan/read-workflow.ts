@@ -25,7 +25,8 @@ export async function readWorkflow(
   const spec = parseWorkflow(source.value);
   if (!spec.ok) return err(sortDiagnostics(spec.error));
   if (spec.value.include.length === 0) return spec;
-  const homes = await Promise.all([root, dirname(path)].map((folder) => realpath(folder)));
+  // A root that is not there yet is made by the first run.
+  const homes = await Promise.all([root, dirname(path)].map((folder) => realpath(folder).catch(() => folder)));
   const reader = new IncludeReader(homes, looking);
   const whole = await reader.withParts(spec.value, path, [path]);
   return reader.problems.length > 0 ? err(sortDiagnostics(reader.problems)) : ok(whole);

@@ -83,6 +83,15 @@ describe('an included file', () => {
     expect(await codes(folder)).toContain(code);
   });
 
+  it('is found beside the workflow where the root is not there yet', async () => {
+    const folder = folderWith({
+      'main.json': { name: 'w', include: ['a.json'], stages: { t: command({}) } },
+      'a.json': { stages: { s: command({}) } },
+    });
+    const loaded = await loadWorkflow(join(folder, 'main.json'), { root: join(folder, 'no', 'root') });
+    expect(loaded.ok ? idsOf(loaded.value) : loaded.error).toEqual(['s', 't']);
+  });
+
   it('does not leave the root through a link', async () => {
     const folder = folderWith({ 'main.json': { name: 'w', include: ['link.json'], stages: { end: command() } } });
     const outside = folderWith({ 'secret.json': {} });
