@@ -76,7 +76,7 @@ export function biasCorrected(
     context.emit({
       type: 'note',
       level: 'info',
-      text: `no bias to correct, or padding that is not written out: ${found.skipped.join(', ')}`,
+      text: `no bias of their own to correct, or padding that is not written out: ${found.skipped.join(', ')}`,
     });
   return {
     checkpoint: declared({ ...checkpoint, parameters: found.parameters }, 'bias-correction'),

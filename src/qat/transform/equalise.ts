@@ -55,14 +55,13 @@ function pairsOf(network: Network, scope: string): readonly Pair[] {
   for (const node of network.graph.nodes)
     for (const input of node.inputs) readers.set(input, (readers.get(input) ?? 0) + 1);
   const layers = network.units.filter((unit): unit is LayerUnit => unit.kind === 'layer' && unit.scope === scope);
-  const weights = new Map<string, number>();
-  for (const { weight } of layers) weights.set(weight, (weights.get(weight) ?? 0) + 1);
-  const own = (unit: LayerUnit): boolean => weights.get(unit.weight) === 1;
+  // What two layers share cannot be scaled for one of them.
+  const own = (parameter: string): boolean => readers.get(parameter) === 1;
   return layers.flatMap((first) => {
-    if (kept.has(first.output) || readers.get(first.output) !== 1 || !own(first)) return [];
+    if (kept.has(first.output) || readers.get(first.output) !== 1 || !outputScaleOf(first).every(own)) return [];
     if (first.activation !== undefined && !homogeneous.has(first.activation.op)) return [];
     const second = layers.find((unit) => unit.input === first.output);
-    if (second === undefined || !own(second)) return [];
+    if (second === undefined || !own(second.weight)) return [];
     return outputChannelAxis(first.node) === outputChannelAxis(second.node) ? [{ first, second }] : [];
   });
 }

@@ -1,7 +1,7 @@
 // Equalisation keeps the function and evens out ranges; bias correction takes the mean shift of rounded weights away. Both on
 // the small network, which holds depthwise chains, batch norms with and without bias, and layers with a bias alone.
 import { describe, expect, it } from 'vitest';
-import { BACKBONE } from '../../../src/qat/network/network.ts';
+import { BACKBONE, recogniseNetwork } from '../../../src/qat/network/network.ts';
 import type { LayerUnit } from '../../../src/qat/network/network.ts';
 import { foldLayer } from '../../../src/qat/network/fold.ts';
 import { initialCheckpoint } from '../../../src/qat/quantize/checkpoint.ts';
@@ -66,6 +66,28 @@ describe('cross-layer equalisation', () => {
     // Only a chain of more layers pulls at these two: at rest they agree to the threshold of the sweeps.
     for (const ratio of ratios(found.parameters)) expect(Math.abs(ratio - 1)).toBeLessThan(0.01);
     expect(Math.max(...ratios(parameters).map((ratio) => Math.abs(ratio - 1)))).toBeGreaterThan(0.1);
+  });
+
+  it('leaves a layer alone that shares β or its bias with another, which would be scaled along', () => {
+    const { parameters } = initialCheckpoint(network, BACKBONE);
+    const [first] = equaliseScope(network, BACKBONE, parameters).pairs[0] as readonly [string, string];
+    const { norm } = layersOf(BACKBONE).find(({ weight }) => weight === first) as LayerUnit;
+    const [scale, beta] = (norm?.inputs ?? []).slice(1, 3) as [string, string];
+    const channels = parameters.get(beta)?.shape.join();
+    const other = layersOf(BACKBONE).find(
+      (unit) =>
+        unit.norm !== undefined &&
+        unit.weight !== first &&
+        parameters.get(unit.norm.inputs[2] as string)?.shape.join() === channels,
+    );
+    const nodes = network.graph.nodes.map((node) =>
+      node === other?.norm ? { ...node, inputs: node.inputs.map((name, at) => (at === 2 ? beta : name)) } : node,
+    );
+    const sharing = recogniseNetwork({ ...network.graph, nodes }, network.scopes);
+    const found = equaliseScope(sharing, BACKBONE, initialCheckpoint(sharing, BACKBONE).parameters);
+    expect(found.pairs.length).toBeGreaterThan(0);
+    expect(found.pairs.map(([weight]) => weight)).not.toContain(first);
+    expect([scale, beta].filter((name) => found.touched.has(name))).toEqual([]);
   });
 
   it('changes only the tensors it names, none of another scope, and nothing across a boundary', () => {
