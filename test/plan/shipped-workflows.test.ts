@@ -25,7 +25,7 @@ const paramsFiles = readdirSync('workflows/params').map((file) => join('workflow
 /** A folder in which every file exists that the workflows name by default. */
 const root = mkdtempSync(join(tmpdir(), 'headgate-plan-'));
 mkdirSync(join(root, 'data/camvid'), { recursive: true });
-writeFileSync(join(root, 'model.onnx'), '');
+for (const model of ['model.onnx', 'mlsd_320x320_tiny.onnx']) writeFileSync(join(root, model), '');
 mkdirSync(join(root, '.headgate/out/fashion-scenes/merge.merged'), { recursive: true });
 
 async function load(file: string, options: LoadOptions = {}): Promise<Plan> {
@@ -241,6 +241,24 @@ describe('workflows/add-head.json', () => {
 
   it('says where no release is', async () => {
     await expect(load(file, { set: ['release.folder=nowhere'] })).rejects.toThrow(/"?nowhere"?/);
+  });
+});
+
+describe('workflows/mlsd.json', () => {
+  const file = 'mlsd.json';
+
+  it('starts QAT from the arm with the same cures: they are the same jobs', async () => {
+    const plan = await load(file);
+    for (const stage of ['backbone', 'head[offsets]', 'head[scores]'])
+      expect(stageOf(plan, `cured/${stage}`).settings).toEqual(stageOf(plan, `arm[both]/${stage}`).settings);
+  });
+
+  it('trains on no image that scales are found on, and reads the report split behind the export only', async () => {
+    const plan = await load(file);
+    expect(stageOf(plan, 'distilled').inputs['data[train]']).toMatchObject({ from: { port: 'train' } });
+    const readers = plan.stages.filter((stage) => 'data[report]' in stage.inputs);
+    expect(readers).toHaveLength(6);
+    for (const { after } of readers) expect(after).toMatchObject([{ stage: 'export' }]);
   });
 });
 
