@@ -68,11 +68,14 @@ function sensitivity() {
   if (digest === undefined) return [];
   const file = join(resolve(options.root), '.headgate/objects', digest.slice(0, 2), digest);
   const { layers } = JSON.parse(readFileSync(file, 'utf8'));
-  const changed = layers.filter(({ sqnrOutput }) => sqnrOutput !== null);
-  return changed
-    .map(({ layer, sqnrHere, sqnrOutput }) => ({ layer, here: sqnrHere, output: sqnrOutput }))
-    .sort((left, right) => left.output - right.output)
-    .slice(0, 12);
+  // Worst first, as the report has them.
+  return layers.slice(0, 12).map(({ layer, alone, weights, activations, restored }) => ({
+    layer,
+    alone: alone.sqnr,
+    weights: weights?.alone.sqnr ?? null,
+    activations: activations?.alone.sqnr ?? null,
+    gained: restored.gained,
+  }));
 }
 
 function page({ date, machine: on, command, images, qat, sqnr, proofs, sensitivity: worst }) {

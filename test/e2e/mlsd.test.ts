@@ -58,9 +58,9 @@ function blobs(side: number, count: number, seed: number): Uint8Array {
   return data;
 }
 
-async function run(root: string, params: JsonObject): Promise<RunReport> {
+async function run(root: string, params: JsonObject, more: readonly string[] = []): Promise<RunReport> {
   await writeFile(join(root, 'params.json'), JSON.stringify(params));
-  succeeded(await installation.run(['run', workflow, '--root', root, '--params', join(root, 'params.json')]));
+  succeeded(await installation.run(['run', workflow, '--root', root, '--params', join(root, 'params.json'), ...more]));
   return reportOf(installation, root);
 }
 
@@ -74,6 +74,10 @@ function sqnrs(report: RunReport, task: string): { readonly [role: string]: numb
   return Object.fromEntries(found) as { readonly [role: string]: number };
 }
 
+function exportNotes({ stages }: RunReport): RunReport['stages'][number]['notes'] {
+  return stages.find(({ id }) => id === 'export')?.notes ?? [];
+}
+
 function proofsIn(report: RunReport): readonly string[] {
   const proofs = report.stages.flatMap(({ facts }) => facts.proofs);
   expect(proofs.every(({ held }) => held)).toBe(true);
@@ -81,18 +85,20 @@ function proofsIn(report: RunReport): readonly string[] {
 }
 
 describe('a model without labels', () => {
+  const splits = { train: 32, gate: 8, report: 8, calibration: 8 };
+  const params = {
+    batch: 4,
+    data: { splits },
+    import: { onnx: 'small.onnx', ...CUTS, boundary: [...CUTS.boundary] },
+    calibration: { batches: 2 },
+    qat: { epochs: 4, learningRate: 0.001 },
+  } as JsonObject;
+  let root: string;
   let report: RunReport;
   beforeAll(async () => {
-    const splits = { train: 32, gate: 8, report: 8, calibration: 8 };
-    const root = await projectOf(SIDE, splits);
+    root = await projectOf(SIDE, splits);
     await writeFile(join(root, 'small.onnx'), encodeModel(smallDetector()));
-    report = await run(root, {
-      batch: 4,
-      data: { splits },
-      import: { onnx: 'small.onnx', ...CUTS, boundary: [...CUTS.boundary] },
-      calibration: { batches: 2 },
-      qat: { epochs: 4, learningRate: 0.001 },
-    } as JsonObject);
+    report = await run(root, params);
   }, 240_000);
 
   it('is imported at its cut tensors, calibrated, trained towards itself, merged and exported, every proof held', () => {
@@ -107,6 +113,13 @@ describe('a model without labels', () => {
     expect(offsets['w8a16']).toBeGreaterThan((offsets['w8a8'] as number) + MARGIN);
     expect(offsets['cured']).toBeCloseTo(offsets['both'] as number, 10);
   });
+
+  it('is taken by a default session of the integer runtime in 8 bits; in 4 it tells what a program has to set', async () => {
+    expect(exportNotes(report)).toEqual([]);
+    const narrow = await run(root, { ...params, profile: 'w4a4' }, ['--until', 'export']);
+    expect(exportNotes(narrow)).toMatchObject([{ level: 'warning' }]);
+    expect(exportNotes(narrow)[0]?.text).toMatch(/default session refuses .* Measured with session.qdqisint8allowed=1/);
+  }, 240_000);
 
   it('comes nearer to its float model by QAT without a single label', () => {
     for (const task of ['offsets', 'scores']) {

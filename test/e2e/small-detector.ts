@@ -18,7 +18,13 @@ const UNEVEN = 16;
 export function smallDetector(): GraphIr {
   const random = new Random(5);
   const b = new GraphBuilder('m');
-  const conv = (input: string, shape: readonly [number, number, number, number], stride: number, groups = 1) => {
+  const conv = (
+    input: string,
+    shape: readonly [number, number, number, number],
+    stride: number,
+    groups = 1,
+    names?: readonly string[],
+  ) => {
     const [outputs, inputs, kernel] = shape;
     const size = outputs * inputs * kernel * kernel;
     const data = Float32Array.from({ length: size }, (_, index) => {
@@ -33,19 +39,20 @@ export function smallDetector(): GraphIr {
       shape: [outputs],
       data: Float32Array.from({ length: outputs }, () => 0.1 * random.normal()),
     });
-    return b.emit('Conv', [input, weight, bias], {
+    const attributes = {
       kernel_shape: ints([kernel, kernel]),
       strides: ints([stride, stride]),
       pads: ints(Array.from({ length: 4 }, () => (kernel - 1) / 2)),
       group: int(groups),
-    });
+    };
+    return b.emit('Conv', [input, weight, bias], attributes, names === undefined ? {} : { outputs: names });
   };
   const scaled = b.emit('Sub', [b.emit('Mul', ['image', b.scalar(1 / 127.5)]), b.scalar(1)]);
   const planes = b.emit('Transpose', [scaled], { perm: ints([0, 3, 1, 2]) });
   const first = b.emit('Relu', [conv(planes, [WIDTH, CHANNELS, 3, 3], 2)]);
   const second = b.emit('Relu', [conv(first, [WIDTH, 1, 3, 3], 1, WIDTH)]);
-  const dense = conv(second, [5, WIDTH, 1, 1], 1);
-  b.emit('Relu', [dense], {}, { outputs: ['map'] });
+  // Signed, and cut and transposed behind its quantiser: onnxruntime's default session refuses that at opset 21.
+  conv(second, [5, WIDTH, 1, 1], 1, 1, ['map']);
   const cut = (from: number, to: number, outputs: readonly string[]): string =>
     b.emit('Slice', ['map', b.int64([from]), b.int64([to]), b.int64([1])], {}, { outputs });
   const offsets = cut(1, 5, ['offsets.raw']);

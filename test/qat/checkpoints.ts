@@ -36,10 +36,14 @@ export async function runReference(
 }
 
 /** Every scope calibrated for `profile`, as the calibrate job would: min and max of the float values, scales of the weights. */
-export async function calibrate(network: Network, profile: Profile): Promise<ReadonlyMap<string, ScopeCheckpoint>> {
+export async function calibrate(
+  network: Network,
+  profile: Profile,
+  batch: ReadonlyMap<string, Tensor> = randomBatch(1),
+): Promise<ReadonlyMap<string, ScopeCheckpoint>> {
   const scopes = floatScopes(network);
   const placement = placeQuantizers(network, new Map(scopeNames(network).map((scope) => [scope, profile])));
-  const seen = await runReference(network, { scopes, outputs: [...placement.ranges.keys()] }, randomBatch(1));
+  const seen = await runReference(network, { scopes, outputs: [...placement.ranges.keys()] }, batch);
   const calibrated = new Map<string, ScopeCheckpoint>();
   for (const [scope, { checkpoint }] of scopes) {
     const activations = new Map<string, Range>();

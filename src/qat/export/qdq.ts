@@ -15,7 +15,13 @@ import type { Format } from '../quantize/scheme.ts';
 import { ExportError } from './export-error.ts';
 import { emitImage, emitTail, exportedInputs, exportedMetadata, exportedOutputs, nodeForOpset } from './tail.ts';
 
+/** What types of 4 and 16 bits need. */
 export const EXPORT_OPSET = 21;
+/**
+ * Enough for 8 bits, and safer: at opset 21 onnxruntime (1.30) moves an int8 pair past a Slice, Transpose or MaxPool, notes
+ * its type in an attribute that older opsets lack, makes it uint8 and then refuses its own graph for the contradiction.
+ */
+const EIGHT_BIT_OPSET = 20;
 const TENSORRT_OPSET = 18;
 
 export interface ScaleRow {
@@ -35,7 +41,8 @@ export interface QdqModel {
 }
 
 export interface QdqForm {
-  readonly opset: number;
+  /** By default the lowest that has the types. */
+  readonly opset?: number;
   /** 'integer': int8 constants behind DequantizeLinear; 'float': float constants behind a QuantizeLinear of their own. */
   readonly weights: 'integer' | 'float';
   /** Whether a layer's Relu or Clip gets a pair before it too: exact, and onnxruntime then runs integer kernels. */
@@ -43,7 +50,7 @@ export interface QdqForm {
 }
 
 const forms = {
-  qdq: { opset: EXPORT_OPSET, weights: 'integer', commute: true },
+  qdq: { weights: 'integer', commute: true },
   tensorrt: { opset: TENSORRT_OPSET, weights: 'float', commute: false },
 } as const satisfies Record<string, QdqForm>;
 
@@ -60,8 +67,10 @@ export function exportQdq(
 ): QdqModel {
   refuseOtherRounding(scopes);
   if (form === 'tensorrt') refuseOtherTargets(scopes);
-  const { opset } = forms[form];
-  const writer = new QdqWriter(network, scopes, placementFor(network, scopes), forms[form]);
+  const placement = placementFor(network, scopes);
+  const shape: QdqForm = forms[form];
+  const opset = shape.opset ?? opsetOf(placement);
+  const writer = new QdqWriter(network, scopes, placement, { ...shape, opset });
   writer.quantize(network.input.name, emitImage(writer.b, network));
   for (const unit of network.units) {
     if (unit.kind === 'layer') writer.layer(unit);
@@ -76,6 +85,11 @@ export function exportQdq(
     metadata: exportedMetadata(network),
   });
   return { graph, scales: writer.scales };
+}
+
+function opsetOf({ activations, weights }: Placement): number {
+  const formats = [...activations.values(), ...weights.values()].map(({ format }) => format);
+  return formats.every(({ bits }) => bits === 8) ? EIGHT_BIT_OPSET : EXPORT_OPSET;
 }
 
 function refuseOtherTargets(scopes: ReadonlyMap<string, ScopeForward>): void {
@@ -113,9 +127,14 @@ class QdqWriter {
   private readonly network: Network;
   private readonly scopes: ReadonlyMap<string, ScopeForward>;
   private readonly placement: Placement;
-  private readonly form: QdqForm;
+  private readonly form: Required<QdqForm>;
 
-  constructor(network: Network, scopes: ReadonlyMap<string, ScopeForward>, placement: Placement, form: QdqForm) {
+  constructor(
+    network: Network,
+    scopes: ReadonlyMap<string, ScopeForward>,
+    placement: Placement,
+    form: Required<QdqForm>,
+  ) {
     this.network = network;
     this.scopes = scopes;
     this.placement = placement;

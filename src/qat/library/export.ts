@@ -8,7 +8,7 @@ import { zeros } from '../../support/tensor.ts';
 import type { Quantised } from './calibrate.ts';
 
 export interface ExportOptions {
-  /** 'qdq': opset 21, int32 biases, integer kernels in onnxruntime; 'tensorrt': symmetric int8, float biases. By default qdq. */
+  /** 'qdq': opset 20 (21 for 4 or 16 bits), int32 biases, integer kernels in onnxruntime; 'tensorrt': symmetric int8, float biases. By default qdq. */
   readonly form?: 'qdq' | 'tensorrt';
 }
 

@@ -9,7 +9,7 @@ import { createSession } from '../../../qat/runtime/onnxruntime.ts';
 import type { JsonObject } from '../../../support/json.ts';
 import { ForwardRunner, valueShapesOf } from '../forward-runner.ts';
 import { inputPath, readDataset } from '../inputs.ts';
-import { startIntegerRuntime } from '../integer-runtime.ts';
+import { INT8_OPTION, startIntegerRuntime } from '../integer-runtime.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { JobError } from '../job-error.ts';
 import { readMerged } from '../merged-model.ts';
@@ -84,12 +84,15 @@ export async function runExport(request: JobRequest, context: JobContext): Promi
     // Proven above, on these very images.
     const unoptimised = { differing: 0, largest: 0, largestSteps: 0 };
     heads[task.name] = { images, values, unoptimised, ...gap, integerKernels: kernels, saturation };
-    const text = `${task.name}: ${values} output values of ${images} gate images bit-equal, unoptimised; ${gapText(gap, kernels)}`;
+    const text = `${task.name}: ${values} output values of ${images} gate images bit-equal, unoptimised; ${gapText(gap, kernels, integer.refusal === undefined)}`;
     context.emit({ type: 'proof', proof: { name: 'export', held: true, text } });
     context.emit({ type: 'progress', unit: 'step', done: index + 1, total: tasks.length });
   }
   await Promise.all([reference, plain, integer.session, int8.session].map((session) => session.release()));
-  const report = await writeReport(context, 'export', { heads }, 2);
+  const { refusal } = integer;
+  const defaultSession =
+    refusal === undefined ? { accepts: true } : { accepts: false, refusal, measuredWith: { [INT8_OPTION]: '1' } };
+  const report = await writeReport(context, 'export', { heads, defaultSession }, 2);
   return {
     status: 'succeeded',
     outputs: { onnx: 'model.onnx', scales: table, ...forms, report },
@@ -102,14 +105,16 @@ interface Kernels {
   readonly int8Activations: KernelCount | null;
 }
 
-function gapText(gap: RuntimeGap, kernels: Kernels): string {
+/** @param accepted whether the runtime's default session takes the file. */
+function gapText(gap: RuntimeGap, kernels: Kernels, accepted: boolean): string {
   const { metric, validation, deployed } = gap;
   const accuracy =
     validation === null || deployed === null ? '' : `, ${metric} ${validation.toFixed(4)} → ${deployed.toFixed(4)}`;
-  const usual = `optimised ${differText(gap.optimised)}${accuracy}${kernelText(kernels.optimised)}`;
+  const session = accepted ? 'optimised' : `optimised, with ${INT8_OPTION},`;
+  const usual = `${session} ${differText(gap.optimised)}${accuracy}${kernelText(kernels.optimised)}`;
   // Only where it makes a difference: formats without integer kernels run in float either way.
-  if (kernels.int8Activations === null || kernels.int8Activations.integer === 0) return usual;
-  return `${usual}; with session.qdqisint8allowed ${differText(gap.int8Activations)}${kernelText(kernels.int8Activations)}`;
+  if (!accepted || kernels.int8Activations === null || kernels.int8Activations.integer === 0) return usual;
+  return `${usual}; with ${INT8_OPTION} ${differText(gap.int8Activations)}${kernelText(kernels.int8Activations)}`;
 }
 
 function differText({ differing, largest, largestSteps }: ValueGap): string {

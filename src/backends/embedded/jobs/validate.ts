@@ -12,6 +12,7 @@ import { initialCheckpoint, LoadError, scopeDigest } from '../../../qat/quantize
 import { createSession } from '../../../qat/runtime/onnxruntime.ts';
 import { ForwardRunner } from '../forward-runner.ts';
 import { dataPort, inputPath, readCheckpoint, readDataset, readNetwork } from '../inputs.ts';
+import { startIntegerSession } from '../integer-runtime.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { JobError } from '../job-error.ts';
 import { measure } from '../measure.ts';
@@ -37,7 +38,7 @@ interface Ready {
 export async function runValidate(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const settings = settingsOf<ValidateSettings>(request.settings);
   const { task, batch } = settings;
-  const { network, forward, states, loaded, release } = await ready(request, settings);
+  const { network, forward, states, loaded, release } = await ready(request, settings, context);
   const dataset = await readDataset(request, dataPort(request), network);
   const float = task.metric.kind === 'sqnr' ? await startFloat(request, settings) : undefined;
   const measuring = { task, dataset, outputs: outputsOf(network, task), batch };
@@ -106,8 +107,8 @@ function replicatesOf(measured: MetricResult, { bootstrap }: ValidateSettings, d
   };
 }
 
-async function ready(request: JobRequest, settings: ValidateSettings): Promise<Ready> {
-  if (request.inputs['exported'] !== undefined) return integerRuntime(request, settings);
+async function ready(request: JobRequest, settings: ValidateSettings, context: JobContext): Promise<Ready> {
+  if (request.inputs['exported'] !== undefined) return exportedFile(request, settings, context);
   const { network, scopes } =
     request.inputs['merged'] === undefined
       ? await fromScopes(request, settings)
@@ -187,16 +188,17 @@ async function fromScopes(request: JobRequest, { task, quantized }: ValidateSett
   return { network, scopes };
 }
 
-async function integerRuntime(request: JobRequest, settings: ValidateSettings): Promise<Ready> {
+async function exportedFile(request: JobRequest, { runtime }: ValidateSettings, context: JobContext): Promise<Ready> {
   const bytes = await readFile(inputPath(request, 'exported'));
   const network = interfaceOf(decodeModel(bytes));
-  const session = await createSession(bytes, {
-    threads: request.threads,
-    optimisation: settings.runtime === 'integer' ? 'all' : 'disabled',
-  });
+  const { threads } = request;
+  const { session } =
+    runtime === 'integer'
+      ? await startIntegerSession(context, bytes, { threads })
+      : { session: await createSession(bytes, { threads, optimisation: 'disabled' }) };
   return {
     network,
-    states: { model: settings.runtime },
+    states: { model: runtime },
     forward: exportedForwardOf(network, session),
     release: () => session.release(),
   };
