@@ -59,7 +59,7 @@ async function start(bytes: Uint8Array): Promise<IntegerSession & { readonly not
 async function exported(profile: Profile): Promise<GraphIr> {
   const heads = { offsets: { outputs: CUTS.outputs.offsets }, scores: { outputs: CUTS.outputs.scores } };
   const scopes = { backbone: { boundary: CUTS.boundary }, heads };
-  const network = recogniseNetwork(await normaliseImported(smallDetector()), scopes);
+  const network = recogniseNetwork(await normaliseImported(smallDetector('signed')), scopes);
   const images = randomTensor(new Random(1), [BATCH, CHANNELS, SIDE, SIDE]);
   const calibrated = await calibrate(network, profile, new Map([['image', images]]));
   const half = SIDE / 2;

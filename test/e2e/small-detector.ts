@@ -15,7 +15,8 @@ const WIDTH = 8;
 /** Channel c of the first layer is UNEVEN^(c mod 3) times as large. */
 const UNEVEN = 16;
 
-export function smallDetector(): GraphIr {
+/** @param map signed, as M-LSD's: cut behind an int8 quantiser, which onnxruntime refuses by default beyond opset 20. */
+export function smallDetector(map: 'positive' | 'signed' = 'positive'): GraphIr {
   const random = new Random(5);
   const b = new GraphBuilder('m');
   const conv = (
@@ -51,8 +52,8 @@ export function smallDetector(): GraphIr {
   const planes = b.emit('Transpose', [scaled], { perm: ints([0, 3, 1, 2]) });
   const first = b.emit('Relu', [conv(planes, [WIDTH, CHANNELS, 3, 3], 2)]);
   const second = b.emit('Relu', [conv(first, [WIDTH, 1, 3, 3], 1, WIDTH)]);
-  // Signed, and cut and transposed behind its quantiser: onnxruntime's default session refuses that at opset 21.
-  conv(second, [5, WIDTH, 1, 1], 1, 1, ['map']);
+  if (map === 'signed') conv(second, [5, WIDTH, 1, 1], 1, 1, ['map']);
+  else b.emit('Relu', [conv(second, [5, WIDTH, 1, 1], 1)], {}, { outputs: ['map'] });
   const cut = (from: number, to: number, outputs: readonly string[]): string =>
     b.emit('Slice', ['map', b.int64([from]), b.int64([to]), b.int64([1])], {}, { outputs });
   const offsets = cut(1, 5, ['offsets.raw']);
