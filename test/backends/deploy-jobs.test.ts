@@ -51,7 +51,7 @@ describe('the export job', () => {
     expect(texts.every((text) => /\d+ output values of 32 gate images bit-equal, unoptimised/.test(text))).toBe(true);
     await expectReport(report as string, profile, texts);
     const graph = decodeModel(await readFile(onnx as string));
-    expect(graph.opset).toBe(profile === w8a8 ? 20 : 21);
+    expect(graph.opset).toBe(21);
     const convolutions = (nodes: typeof graph.nodes) => nodes.filter(({ op }) => op === 'Conv').length;
     expect(convolutions(graph.nodes)).toBe(convolutions(decodeModel(await readFile(await world.model())).nodes));
     const { scales: rows } = await jsonAt<{ scales: { tensor: string; scale: number[] }[] }>(scales as string);

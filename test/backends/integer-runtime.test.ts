@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { startIntegerSession } from '../../src/backends/embedded/integer-runtime.ts';
 import type { IntegerSession } from '../../src/backends/embedded/integer-runtime.ts';
 import { exportQdq } from '../../src/qat/export/qdq.ts';
+import type { QdqOpset } from '../../src/qat/export/qdq.ts';
 import { recogniseNetwork } from '../../src/qat/network/network.ts';
 import { encodeModel } from '../../src/qat/onnx/codec.ts';
 import type { GraphIr } from '../../src/qat/onnx/ir.ts';
@@ -19,7 +20,7 @@ const w8a8: Profile = { weights: { bits: 8 }, activations: { bits: 8, unsignedAf
 const w4a8: Profile = { ...w8a8, weights: { bits: 4 } };
 
 describe('the session of an exported file', () => {
-  it('is the default one in 8 bits, at opset 20', async () => {
+  it('is the default one in 8 bits, which are written at opset 20 where operators only move values', async () => {
     const graph = await exported(w8a8);
     expect(graph.opset).toBe(20);
     const { session, refusal, notes } = await start(encodeModel(graph));
@@ -40,6 +41,11 @@ describe('the session of an exported file', () => {
     await session.release();
   });
 
+  it('is of the opset that was asked for, where that has the types', async () => {
+    expect((await exported(w8a8, 21)).opset).toBe(21);
+    await expect(exported(w4a8, 20)).rejects.toThrow('4-bit types need opset 21; 20 was asked for');
+  });
+
   it('fails with the first refusal where both are refused', async () => {
     await expect(start(new Uint8Array([1, 2, 3]))).rejects.toMatchObject({ name: 'RuntimeError' });
   });
@@ -56,7 +62,7 @@ async function start(bytes: Uint8Array): Promise<IntegerSession & { readonly not
   return { ...(await startIntegerSession(context, bytes, { threads: 1 })), notes };
 }
 
-async function exported(profile: Profile): Promise<GraphIr> {
+async function exported(profile: Profile, opset?: QdqOpset): Promise<GraphIr> {
   const heads = { offsets: { outputs: CUTS.outputs.offsets }, scores: { outputs: CUTS.outputs.scores } };
   const scopes = { backbone: { boundary: CUTS.boundary }, heads };
   const network = recogniseNetwork(await normaliseImported(smallDetector('signed')), scopes);
@@ -67,5 +73,5 @@ async function exported(profile: Profile): Promise<GraphIr> {
     ['offsets.raw', [4, half, half]],
     ['scores.raw', [1, half, half]],
   ]);
-  return exportQdq(network, quantisedScopes(calibrated), shapes).graph;
+  return exportQdq(network, quantisedScopes(calibrated), shapes, 'qdq', opset).graph;
 }

@@ -167,6 +167,8 @@ export interface WholeModelSettings {
 }
 
 export interface ExportSettings extends WholeModelSettings {
+  /** Null: chosen by what the model needs. */
+  readonly opset: 20 | 21 | null;
   readonly forms?: readonly ('csv' | 'encodings' | 'float' | 'tensorrt')[];
   readonly encodings?: '0.6.1' | '1.0.0';
 }

@@ -15,13 +15,15 @@ import type { Format } from '../quantize/scheme.ts';
 import { ExportError } from './export-error.ts';
 import { emitImage, emitTail, exportedInputs, exportedMetadata, exportedOutputs, nodeForOpset } from './tail.ts';
 
-/** What types of 4 and 16 bits need. */
+/** The first that has types of 4 and 16 bits. */
 export const EXPORT_OPSET = 21;
 /**
- * Enough for 8 bits, and safer: at opset 21 onnxruntime (1.30) moves an int8 pair past a Slice, Transpose or MaxPool, notes
- * its type in an attribute that older opsets lack, makes it uint8 and then refuses its own graph for the contradiction.
+ * For 8 bits where operators only move values: at opset 21 onnxruntime (1.30) moves an int8 pair past one of them, notes its
+ * type in an attribute that older opsets lack, makes it uint8 and then refuses its own graph for the contradiction.
  */
 const EIGHT_BIT_OPSET = 20;
+export type QdqOpset = typeof EXPORT_OPSET | typeof EIGHT_BIT_OPSET;
+const moving: ReadonlySet<string> = new Set(['MaxPool', 'Reshape', 'Slice', 'Squeeze', 'Transpose', 'Unsqueeze']);
 const TENSORRT_OPSET = 18;
 
 export interface ScaleRow {
@@ -41,8 +43,7 @@ export interface QdqModel {
 }
 
 export interface QdqForm {
-  /** By default the lowest that has the types. */
-  readonly opset?: number;
+  readonly opset: number;
   /** 'integer': int8 constants behind DequantizeLinear; 'float': float constants behind a QuantizeLinear of their own. */
   readonly weights: 'integer' | 'float';
   /** Whether a layer's Relu or Clip gets a pair before it too: exact, and onnxruntime then runs integer kernels. */
@@ -50,36 +51,36 @@ export interface QdqForm {
 }
 
 const forms = {
-  qdq: { weights: 'integer', commute: true },
+  qdq: { opset: EXPORT_OPSET, weights: 'integer', commute: true },
   tensorrt: { opset: TENSORRT_OPSET, weights: 'float', commute: false },
 } as const satisfies Record<string, QdqForm>;
 
 /**
  * @param scopes every scope of the network, in VALIDATION.
  * @param outputShapes [C, H, W] of every head output; ONNX's checker asks for them.
- * @throws ExportError for a format without an ONNX type, or for TensorRT where a scope was made for another target.
+ * @param opset of form 'qdq'; by default 21, and 20 for 8 bits where operators only move values.
+ * @throws ExportError for a format without an ONNX type at that opset, or for TensorRT where a scope was made for another target.
  */
 export function exportQdq(
   network: Network,
   scopes: ReadonlyMap<string, ScopeForward>,
   outputShapes: ReadonlyMap<string, readonly number[]>,
   form: keyof typeof forms = 'qdq',
+  opset?: QdqOpset,
 ): QdqModel {
   refuseOtherRounding(scopes);
   if (form === 'tensorrt') refuseOtherTargets(scopes);
   const placement = placementFor(network, scopes);
-  const shape: QdqForm = forms[form];
-  const opset = shape.opset ?? opsetOf(placement);
-  const writer = new QdqWriter(network, scopes, placement, { ...shape, opset });
+  const writer = new QdqWriter(network, scopes, placement, forms[form]);
   writer.quantize(network.input.name, emitImage(writer.b, network));
   for (const unit of network.units) {
     if (unit.kind === 'layer') writer.layer(unit);
     else writer.plain(unit);
   }
-  emitTail(writer.b, network, (value) => writer.actual(value), opset);
+  emitTail(writer.b, network, (value) => writer.actual(value), forms[form].opset);
   const graph = writer.b.finish({
     name: network.graph.name,
-    opset,
+    opset: form === 'qdq' ? qdqOpset(placement, writer.b, opset) : forms[form].opset,
     inputs: exportedInputs(network),
     outputs: exportedOutputs(network, outputShapes),
     metadata: exportedMetadata(network),
@@ -87,9 +88,14 @@ export function exportQdq(
   return { graph, scales: writer.scales };
 }
 
-function opsetOf({ activations, weights }: Placement): number {
+/** Operators are written alike for both opsets. */
+function qdqOpset({ activations, weights }: Placement, { nodes }: GraphBuilder, asked: QdqOpset | undefined): QdqOpset {
   const formats = [...activations.values(), ...weights.values()].map(({ format }) => format);
-  return formats.every(({ bits }) => bits === 8) ? EIGHT_BIT_OPSET : EXPORT_OPSET;
+  const other = formats.find(({ bits }) => bits !== 8);
+  if (other !== undefined && asked === EIGHT_BIT_OPSET)
+    throw new ExportError(`${other.bits}-bit types need opset ${EXPORT_OPSET}; ${asked} was asked for`);
+  const moves = nodes.some(({ op, domain }) => domain === '' && moving.has(op));
+  return asked ?? (other === undefined && moves ? EIGHT_BIT_OPSET : EXPORT_OPSET);
 }
 
 function refuseOtherTargets(scopes: ReadonlyMap<string, ScopeForward>): void {
@@ -127,14 +133,9 @@ class QdqWriter {
   private readonly network: Network;
   private readonly scopes: ReadonlyMap<string, ScopeForward>;
   private readonly placement: Placement;
-  private readonly form: Required<QdqForm>;
+  private readonly form: QdqForm;
 
-  constructor(
-    network: Network,
-    scopes: ReadonlyMap<string, ScopeForward>,
-    placement: Placement,
-    form: Required<QdqForm>,
-  ) {
+  constructor(network: Network, scopes: ReadonlyMap<string, ScopeForward>, placement: Placement, form: QdqForm) {
     this.network = network;
     this.scopes = scopes;
     this.placement = placement;

@@ -1,6 +1,6 @@
 // `exportQdq`: a quantised network as QDQ ONNX. Run unoptimised, the file computes exactly `validationForward`.
 import { exportQdq as writeQdq } from '../export/qdq.ts';
-import type { QdqModel } from '../export/qdq.ts';
+import type { QdqModel, QdqOpset } from '../export/qdq.ts';
 import { buildReference } from '../network/reference.ts';
 import { encodeModel } from '../onnx/codec.ts';
 import { createSession } from '../runtime/onnxruntime.ts';
@@ -8,8 +8,10 @@ import { zeros } from '../../support/tensor.ts';
 import type { Quantised } from './calibrate.ts';
 
 export interface ExportOptions {
-  /** 'qdq': opset 20 (21 for 4 or 16 bits), int32 biases, integer kernels in onnxruntime; 'tensorrt': symmetric int8, float biases. By default qdq. */
+  /** 'qdq': int32 biases, integer kernels in onnxruntime; 'tensorrt': symmetric int8, float biases. By default qdq. */
   readonly form?: 'qdq' | 'tensorrt';
+  /** Of form 'qdq'; by default 21, and 20 for 8 bits where operators only move values. */
+  readonly opset?: QdqOpset;
 }
 
 /**
@@ -18,7 +20,7 @@ export interface ExportOptions {
  */
 export async function exportQdq(
   { network, scopes }: Quantised,
-  { form = 'qdq' }: ExportOptions = {},
+  { form = 'qdq', opset }: ExportOptions = {},
 ): Promise<QdqModel> {
   const outputs = Object.values(network.scopes.heads).flatMap((head) => head.outputs);
   const graph = buildReference(network, { scopes, outputs, batch: 1 });
@@ -27,5 +29,5 @@ export async function exportQdq(
   await session.release();
   // Whatever the batch: the file's first dimension is free.
   const shapes = new Map(outputs.map((value) => [value, found.get(`out.${value}`)?.shape.slice(1) ?? []]));
-  return writeQdq(network, scopes, shapes, form);
+  return writeQdq(network, scopes, shapes, form, opset);
 }

@@ -25,12 +25,12 @@ import { outputOf } from '../tasks.ts';
 
 export async function runExport(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const settings = settingsOf<ExportSettings>(request.settings);
-  const { batch, probe, tasks } = settings;
+  const { batch, probe, tasks, opset } = settings;
   const { network, scopes } = await readMerged(inputPath(request, 'merged'));
   const outputs = Object.values(network.scopes.heads).flatMap((head) => head.outputs);
   const reference = await ForwardRunner.start({ network, scopes, outputs, batch, threads: request.threads });
   const shapes = await valueShapesOf(network, reference, batch);
-  const { graph, scales } = exportQdq(network, scopes, shapes);
+  const { graph, scales } = exportQdq(network, scopes, shapes, 'qdq', opset ?? undefined);
   const bytes = await writeModel(context.outDir, 'model.onnx', graph);
   const table = await writeJson(context.outDir, 'scales.json', {
     format: 'headgate-scales',
