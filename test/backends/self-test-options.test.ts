@@ -19,6 +19,7 @@ const OF_SCOPES = [
   'fake-quant',
   'float-identity',
   'freeze-proof',
+  'gradients',
   'load-order',
   'state-order',
   'validation-twice',

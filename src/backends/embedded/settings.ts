@@ -143,6 +143,7 @@ export type SelfTestName =
   | 'float-identity'
   | 'fake-quant'
   | 'zero-learning-rate'
+  | 'gradients'
   | 'freeze-proof'
   | 'load-order'
   | 'export';

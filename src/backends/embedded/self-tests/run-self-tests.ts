@@ -5,6 +5,7 @@ import { JobError } from '../job-error.ts';
 import type { SelfTestName } from '../settings.ts';
 import { exported } from './exported.ts';
 import { fakeQuant } from './fake-quant.ts';
+import { gradients } from './gradients.ts';
 import { freezeProof, loadOrder } from './guards.ts';
 import type { Finding, SelfTest, Subject } from './self-test.ts';
 import { floatIdentity, stateOrder, validationTwice } from './states.ts';
@@ -16,6 +17,7 @@ const selfTests: { readonly [name in SelfTestName]: SelfTest } = {
   'float-identity': floatIdentity,
   'fake-quant': fakeQuant,
   'zero-learning-rate': zeroLearningRate,
+  gradients,
   'freeze-proof': freezeProof,
   'load-order': loadOrder,
   export: exported,
