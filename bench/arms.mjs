@@ -7,12 +7,12 @@
 //
 // Written down before any result was read: compared on the report split, per head, paired by seed. An arm wins when its mean
 // difference is above MARGIN points and every seed's difference has that sign; otherwise no difference is shown.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root as project } from '../scripts/places.mjs';
+import { machine } from './machine.mjs';
 
 /** Points of the metric, in percent. */
 const MARGIN = 0.3;
@@ -164,10 +164,4 @@ function command() {
     .slice(2)
     .filter((word, index, all) => !/^--(root|out)$/.test(word) && !/^--(root|out)$/.test(all[index - 1] ?? ''));
   return `node bench/arms.mjs ${words.join(' ')}`.trim();
-}
-
-function machine() {
-  const git = (...args) => execFileSync('git', args, { cwd: project, encoding: 'utf8' }).trim();
-  const { version } = JSON.parse(readFileSync(join(project, 'node_modules/onnxruntime-node/package.json'), 'utf8'));
-  return `${cpus().length} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, onnxruntime-node ${version}, commit ${git('rev-parse', '--short', 'HEAD')}`;
 }

@@ -5,12 +5,12 @@
 // A run that stops because finetuning did not bring a head back is followed by one that goes on all the same, marked so.
 // Every run is `headgate run workflows/fashion-scenes.json` as a user would start it; runs share one store, so float training
 // is done once per seed. A run that a gate stops (exit 3) is a result and is written down as such.
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root as project } from '../scripts/places.mjs';
+import { machine } from './machine.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -177,12 +177,4 @@ function command() {
     .slice(2)
     .filter((word, index, all) => word !== '--root' && all[index - 1] !== '--root')
     .join(' ')}`.trim();
-}
-
-function machine() {
-  const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], { cwd: project, encoding: 'utf8' }).trim();
-  const { version } = JSON.parse(
-    readFileSync(join(project, 'node_modules', 'onnxruntime-node', 'package.json'), 'utf8'),
-  );
-  return `${cpus().length} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, onnxruntime-node ${version}, commit ${commit}`;
 }

@@ -7,12 +7,12 @@
 // The Python is one with torch. With --save: docs/results/kernel.json, and the tables of kernel.md.
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { importTypeScript } from '../../scripts/import-typescript.mjs';
 import { root } from '../../scripts/places.mjs';
+import { machine as describeMachine } from '../machine.mjs';
 import { median } from '../engine/stats.mjs';
 import { pageOf, ratiosOf } from './step-page.mjs';
 
@@ -136,7 +136,7 @@ for (const { network, label } of missed) {
     operators.push((await profileStep({ network, state, phase, threads })).slice(0, MOST_OPERATORS));
   profiles.push({ network, label, operators });
 }
-const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, PyTorch ${version}`;
+const machine = `${describeMachine()}, PyTorch ${version}`;
 const command = `node bench/kernel/step.mjs ${process.argv
   .slice(2)
   .filter((word) => word !== '--save')

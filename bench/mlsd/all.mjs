@@ -6,10 +6,10 @@
 // DIR: mlsd_320x320_tiny.onnx (npm pack jp.keijiro.mlsd@1.0.0) and data/ (bench/mlsd/prepare.mjs).
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root as project } from '../../scripts/places.mjs';
+import { machine } from '../machine.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -166,11 +166,4 @@ function verdict(before, qats) {
     'the learning rate, roundings flip all over the trunk, and so few steps win back only a part. The distance also weighs all',
     'channels of the dense map alike, of which `scores` is one. Without a longer training, deploy the calibrated model.',
   ].join('\n');
-}
-
-function machine() {
-  const { version } = JSON.parse(
-    readFileSync(join(project, 'node_modules', 'onnxruntime-node', 'package.json'), 'utf8'),
-  );
-  return `${cpus().length} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, onnxruntime-node ${version}`;
 }

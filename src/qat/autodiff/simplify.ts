@@ -1,6 +1,6 @@
 // Makes a training graph as small as it can be without changing a bit, so that the runtime need not: nodes that compute the
-// same from the same are one, and what no output needs is left out. On such a graph onnxruntime's own passes find nothing
-// more, and each of them walks all nodes.
+// same from the same are one, and what no output needs is left out. Each of onnxruntime's own passes walks all nodes, and
+// all together left more of them.
 import type { GraphBuilder } from '../onnx/builder.ts';
 import type { Attribute, IrNode } from '../onnx/ir.ts';
 

@@ -1,7 +1,7 @@
 // Bias correction (Nagel et al. 2019, the empirical form): rounding a layer's weights by ε shifts the mean of each output
 // channel by Σ ε·E[input under the tap]; the layer's bias, or β of its batch norm, takes the shift back. The means are those
-// of the float network on the calibration data (input-means.ts). Layers that have neither bias nor batch norm,
-// or share it with another layer, are left alone.
+// of the float network on the calibration data (input-means.ts). Layers that have neither bias nor batch norm, or
+// share it with another layer, are left alone.
 import { foldLayer, parameterOf } from '../network/fold.ts';
 import type { Parameters } from '../network/fold.ts';
 import type { LayerUnit, Network } from '../network/network.ts';
@@ -41,11 +41,8 @@ export function correctBiases(
     if (unit.kind !== 'layer' || unit.scope !== scope) continue;
     const format = placement.weights.get(unit.weight)?.format;
     const [means, scale, target] = [inputMeans.get(unit.weight), scales.get(unit.weight), biasOf(unit)];
-    if (format === undefined || means === undefined || scale === undefined || target === undefined) {
-      skipped.push(unit.weight);
-      continue;
-    }
-    if (targets.filter((other) => other === target).length > 1) {
+    const isShared = targets.filter((other) => other === target).length > 1;
+    if (format === undefined || means === undefined || scale === undefined || target === undefined || isShared) {
       skipped.push(unit.weight);
       continue;
     }
