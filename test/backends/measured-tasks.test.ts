@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/support/json.ts';
+import { decodeSafetensors } from '../../src/support/safetensors.ts';
 import { jsonAt } from './artifacts.ts';
 import type { MetricsDocument } from './artifacts.ts';
 import { BATCH, taskSettings, training, validate, w8a8 } from './orders.ts';
@@ -119,6 +120,59 @@ describe('a head that classifies and one that regresses', () => {
         expect(Math.max(...series.map(Number))).toBeGreaterThanOrEqual(value);
       }
     }
+  });
+});
+
+describe('raw outputs that are kept', () => {
+  const task = taskSettings.segmentation;
+  const order = async (keepOutputs: number, batch = BATCH) => ({
+    kind: 'validate',
+    settings: { task, quantized: [], runtime: 'reference', batch, keepOutputs },
+    inputs: {
+      ...(await world.gateBase()),
+      backbone: await world.backbone(),
+      head: await world.head('segmentation'),
+    },
+  });
+  const maps = async (file: string) => {
+    const read = decodeSafetensors(await readFile(file));
+    if (!read.ok) throw new Error(read.error);
+    const [entry] = read.value.tensors;
+    if (entry === undefined) throw new Error('no tensor');
+    return entry[1];
+  };
+
+  it('are those that were measured, of the first images across batches', async () => {
+    const { outputs, details } = await world.rig.outputs(await order(BATCH + 3));
+    const { shape, data } = await maps(outputs as string);
+    const { images } = await jsonAt<{ images: { classes: string[]; images: number[]; pixels: number[] } }>(
+      details as string,
+    );
+    const [count = 0, classes = 0, height = 0, width = 0] = shape;
+    expect([count, classes]).toEqual([BATCH + 3, images.classes.length]);
+    expect(images.images.length).toBeGreaterThan(count);
+    const plane = height * width;
+    for (let image = 0; image < count; image++) {
+      const predicted = new Array<number>(classes).fill(0);
+      for (let pixel = 0; pixel < plane; pixel++) {
+        const scores = predicted.map((_, of) => Number(data[(image * classes + of) * plane + pixel]));
+        const best = scores.indexOf(Math.max(...scores));
+        predicted[best] = (predicted[best] ?? 0) + 1;
+      }
+      const measured = predicted.map((_, of) => images.pixels[(image * classes + of) * 3 + 1]);
+      expect(predicted).toEqual(measured);
+    }
+  });
+
+  it('are all there are where more are asked for, without the padding of the last batch', async () => {
+    const { outputs, details } = await world.rig.outputs(await order(10_000, 7));
+    const { images } = await jsonAt<{ images: { images: number[] } }>(details as string);
+    expect(images.images.length % 7).not.toBe(0);
+    expect((await maps(outputs as string)).shape[0]).toBe(images.images.length);
+  });
+
+  it('are no output of a stage that does not ask', async () => {
+    expect(Object.keys(await world.rig.outputs(await order(0)))).toEqual(['metrics', 'details']);
   });
 });
 

@@ -155,6 +155,8 @@ export interface ValidateSettings {
   readonly batch: number;
   /** Left out: no replicates. */
   readonly bootstrap?: BootstrapSettings;
+  /** Images whose raw outputs are written; left out: none. */
+  readonly keepOutputs?: number;
   readonly selfTests?: readonly SelfTestName[];
   readonly role?: string;
 }

@@ -49,6 +49,9 @@ export const validate: StageKind = {
     outputs: [
       { name: 'metrics', type: { artifact: 'metrics' }, help: 'the metrics' },
       { name: 'details', type: { artifact: 'file' }, help: 'numbers per image' },
+      ...(keptOf(context.settings) > 0
+        ? [{ name: 'outputs', type: { artifact: 'file' as const }, help: "the head's raw outputs, as safetensors" }]
+        : []),
       ...(selfTestsOf(context.settings).length > 0 ? [reportPort] : []),
     ],
     data: [{ port: `data[${splitOf(context)}]`, task: context.task?.name ?? '', split: splitOf(context) }],
@@ -58,6 +61,7 @@ export const validate: StageKind = {
     runtime: settings['runtime'] ?? null,
     batch: settings['batch'] ?? null,
     bootstrap: bootstrapOf(settings),
+    ...(keptOf(settings) > 0 ? { keepOutputs: keptOf(settings) } : {}),
     ...(selfTestsOf(settings).length > 0 ? { selfTests: [...selfTestsOf(settings)] } : {}),
     ...(task === undefined ? {} : { task: taskSettings(task) }),
   }),
@@ -106,6 +110,10 @@ function floatInputs(context: StageContext): readonly InputPort[] {
 function bootstrapOf({ bootstrap }: JsonObject): JsonObject {
   const { count = 500, seed = 0, block = 1 } = isJsonObject(bootstrap) ? bootstrap : {};
   return count === 0 ? { count, seed: 0, block: 1 } : { count, seed, block };
+}
+
+function keptOf({ keepOutputs }: JsonObject): number {
+  return typeof keepOutputs === 'number' ? keepOutputs : 0;
 }
 
 /** In an order of their own, so that the order written enters no key. */

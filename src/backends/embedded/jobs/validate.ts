@@ -15,6 +15,7 @@ import { dataPort, inputPath, readCheckpoint, readDataset, readNetwork } from '.
 import { startIntegerSession } from '../integer-runtime.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { JobError } from '../job-error.ts';
+import { KeptOutputs } from '../kept-outputs.ts';
 import { measure } from '../measure.ts';
 import { readMerged } from '../merged-model.ts';
 import { writeJson, writeReport } from '../outputs.ts';
@@ -37,15 +38,17 @@ interface Ready {
 
 export async function runValidate(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const settings = settingsOf<ValidateSettings>(request.settings);
-  const { task, batch } = settings;
+  const { task, batch, keepOutputs = 0 } = settings;
   const { network, forward, states, loaded, release } = await ready(request, settings, context);
   const dataset = await readDataset(request, dataPort(request), network);
+  const outputs = outputsOf(network, task);
+  const kept = keepOutputs === 0 ? undefined : new KeptOutputs(outputs, Math.min(keepOutputs, dataset.count));
   const float = task.metric.kind === 'sqnr' ? await startFloat(request, settings) : undefined;
-  const measuring = { task, dataset, outputs: outputsOf(network, task), batch };
+  const measuring = { task, dataset, outputs, batch };
   const measured = await measure(
     context,
     float === undefined ? measuring : { ...measuring, float: float.forward },
-    forward,
+    kept?.watching(forward) ?? forward,
   );
   await Promise.all([release(), float?.release()]);
   if (measured === undefined) return { status: 'interrupted' };
@@ -83,10 +86,11 @@ export async function runValidate(request: JobRequest, context: JobContext): Pro
       : await runSelfTests(selfTests, { request, context, task, dataset, batch, ...loaded });
   const report =
     findings === undefined ? {} : { report: await writeReport(context, 'self-tests', { selfTests: findings }) };
+  const raw = kept === undefined ? {} : { outputs: await kept.write(context.outDir) };
   context.emit({ type: 'metrics', at: request.stage, values });
   return {
     status: 'succeeded',
-    outputs: { metrics: file, details, ...report },
+    outputs: { metrics: file, details, ...raw, ...report },
     summary: { task: task.name, primary, value: values[primary] ?? 0, states },
   };
 }
