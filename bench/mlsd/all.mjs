@@ -42,6 +42,7 @@ const result = {
   proofs: report.stages.flatMap(({ id, facts }) =>
     (facts?.proofs ?? []).map(({ name, text }) => ({ stage: id, name, text })),
   ),
+  kept: report.stages.find(({ id }) => id === 'kept').chosen,
   sensitivity: sensitivity(),
 };
 const out = resolve(project, options.out);
@@ -86,7 +87,7 @@ function sensitivity() {
   }));
 }
 
-function page({ date, machine: on, command, images, qat, sqnr, tries, proofs, sensitivity: worst }) {
+function page({ date, machine: on, command, images, qat, sqnr, tries, proofs, kept, sensitivity: worst }) {
   const decibels = (value) => (value === undefined || value === null ? '–' : value.toFixed(1));
   const row = (name, what, role, from = sqnr) =>
     `| ${name} | ${what} | ${tasks.map((task) => decibels(from[role]?.[task])).join(' | ')} |`;
@@ -129,8 +130,9 @@ function page({ date, machine: on, command, images, qat, sqnr, tries, proofs, se
     '',
     ...head,
     row('report-cured', 'before QAT', 'report-cured'),
-    row('report-distilled', `${trained(qat)}, merged`, 'report-distilled'),
-    row('report-integer', `${trained(qat)}, exported, integer runtime`, 'report-integer'),
+    row('report-distilled', trained(qat), 'report-distilled'),
+    row('report-merged', `${kept} is kept by the gates, merged`, 'report-merged'),
+    row('report-integer', `${kept}, exported, integer runtime`, 'report-integer'),
     '',
     '## The most sensitive layers',
     '',

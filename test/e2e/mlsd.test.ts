@@ -131,6 +131,24 @@ describe('a model without labels', () => {
     expect(offsets['distilled']).toBeGreaterThan(offsets['cured'] as number);
     expect(offsets['report-distilled']).toBeGreaterThan(offsets['report-cured'] as number);
   });
+
+  it('exports the trained model only where no output is worse for it, else the calibrated one', () => {
+    const gained = ['offsets', 'scores'].map((task) => {
+      const found = sqnrs(report, task);
+      return (found['distilled'] as number) - (found['cured'] as number);
+    });
+    const kept = gained.every((decibels) => decibels >= 0) ? 'distilled' : 'cured';
+    expect(report.stages.find(({ id }) => id === 'kept')?.chosen).toBe(kept);
+    for (const task of ['offsets', 'scores'])
+      expect(sqnrs(report, task)['report-merged']).toBe(sqnrs(report, task)[`report-${kept}`]);
+  });
+
+  it('keeps what it calibrated where QAT makes it worse', async () => {
+    await writeFile(join(root, 'small.onnx'), encodeModel(smallDetector()));
+    const ruined = await run(root, { ...params, qat: { epochs: 1, learningRate: 0.5 } }, ['--until', 'report-merged']);
+    expect(ruined.stages.find(({ id }) => id === 'kept')?.chosen).toBe('cured');
+    expect(sqnrs(ruined, 'offsets')['report-merged']).toBe(sqnrs(report, 'offsets')['report-cured']);
+  }, 240_000);
 });
 
 describe.skipIf(file === '')('M-LSD (needs HEADGATE_MLSD)', () => {

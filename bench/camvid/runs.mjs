@@ -1,0 +1,128 @@
+// Runs of workflows/camvid.json, and what their reports and artifacts say.
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { root as project } from '../../scripts/places.mjs';
+
+/** Arm → pattern of the stages that train in it. */
+const TRAINING = { strategy: /^(base|wider|head\[)/, joint: /^joint$/ };
+
+export class Runs {
+  constructor({ data, root, set = [] }) {
+    this.data = data;
+    this.set = set;
+    this.root = resolve(root);
+  }
+
+  /** One more run, or what is cached of it. A run that a gate stopped (exit 3) is a result. */
+  of(set, { params, until = [] } = {}) {
+    const args = ['run', 'workflows/camvid.json', '--root', this.root, '--json'];
+    if (params !== undefined) args.push('--params', params);
+    for (const word of [`data.folder=${this.data}`, ...this.set, ...set]) args.push('--set', word);
+    for (const stage of until) args.push('--until', stage);
+    const { report, status } = headgate(args);
+    if (![0, 3].includes(status)) throw new Error(`headgate ${args.join(' ')} ended with ${status}`);
+    const ran = report.stages.filter(({ state }) => state === 'succeeded').length;
+    console.error(`${set.join(' ')}: exit ${status}, ${ran} stages ran`);
+    return new Run(report, status, this.root);
+  }
+
+  /** File names without extension, in the split's order. */
+  frames(split) {
+    return readFileSync(join(this.data, `${split}.txt`), 'utf8')
+      .trim()
+      .split('\n')
+      .map((name) => name.replace(/\.jpg$/, ''));
+  }
+}
+
+function headgate(args) {
+  const program = process.env.HEADGATE_BENCH_BIN ?? join(project, 'bin', 'headgate.js');
+  const { stdout, status } = spawnSync(process.execPath, [program, ...args], {
+    cwd: project,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+    maxBuffer: 1 << 28,
+  });
+  return { report: JSON.parse(stdout), status };
+}
+
+/** Root and run → key → milliseconds that its job took. */
+const times = new Map();
+
+function timesOf(root, run) {
+  const name = `${root} ${run}`;
+  if (!times.has(name)) {
+    const { report } = headgate(['status', run, '--root', root, '--json']);
+    times.set(name, new Map(report.stages.map(({ key, milliseconds }) => [key, milliseconds])));
+  }
+  return times.get(name);
+}
+
+class Run {
+  constructor({ stages, stopped }, exitCode, root) {
+    this.stages = stages;
+    this.stopped = stopped;
+    this.exitCode = exitCode;
+    this.root = root;
+  }
+
+  metrics(role, task) {
+    return this.artifact(role, task, 'metrics');
+  }
+
+  details(role, task) {
+    return this.artifact(role, task, 'details')?.images;
+  }
+
+  /** Undefined where the run did not come to it. */
+  artifact(role, task, port) {
+    const file = this.file(role, task, port);
+    return file === undefined ? undefined : JSON.parse(readFileSync(file, 'utf8'));
+  }
+
+  file(role, task, port) {
+    const stage = this.stages.find((candidate) => candidate.role === role && candidate.task === task);
+    const digest = stage?.outputs?.[port]?.digest;
+    return digest === undefined ? undefined : join(this.root, '.headgate/objects', digest.slice(0, 2), digest);
+  }
+
+  /** Arm → scope → steps that it was trained after the float model. */
+  steps() {
+    const found = {};
+    for (const [arm, pattern] of Object.entries(TRAINING)) {
+      found[arm] = {};
+      for (const { id, kind, task, summary } of this.stages) {
+        if (!pattern.test(id) || !['qat', 'finetune'].includes(kind) || summary?.steps === undefined) continue;
+        for (const scope of summary.scopes ?? summary.trained ?? [summary.scope ?? task])
+          found[arm][scope] = (found[arm][scope] ?? 0) + summary.steps;
+      }
+    }
+    return found;
+  }
+
+  verdicts() {
+    return Object.fromEntries(
+      this.stages
+        .filter(({ kind, state }) => kind === 'gate' && (state === 'succeeded' || state === 'cached'))
+        .map(({ id, chosen }) => [id, chosen]),
+    );
+  }
+
+  stopReason() {
+    return this.stopped?.reason;
+  }
+
+  proofs() {
+    const all = this.stages.flatMap(({ facts }) => facts?.proofs ?? []);
+    return { held: all.filter(({ held }) => held).length, all: all.length };
+  }
+
+  /** Working time of all stages, in whichever run each was made. */
+  minutes() {
+    const each = this.stages.map(
+      ({ key, milliseconds, madeBy }) => milliseconds ?? (madeBy && timesOf(this.root, madeBy).get(key)) ?? 0,
+    );
+    return each.reduce((sum, time) => sum + time, 0) / 60_000;
+  }
+}
