@@ -172,7 +172,7 @@ describe('numbers that are not finite', () => {
     expect(events).toContainEqual({
       type: 'note',
       level: 'warning',
-      text: 'weight "backbone.block3.depthwise.weight": 1 of 12 channels are all zero',
+      text: 'weight "backbone.block3.depthwise.weight": 1 of 12 channels are all zero and give their bias alone (0)',
     });
   });
 });

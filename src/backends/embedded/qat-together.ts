@@ -7,6 +7,7 @@ import { LoadError, scopeDigest } from '../../qat/quantize/checkpoint.ts';
 import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
 import { placeQuantizers } from '../../qat/quantize/placement.ts';
 import type { TrainState } from '../../qat/train/forward.ts';
+import type { JsonObject } from '../../support/json.ts';
 import { commonData } from './common-data.ts';
 import { readCheckpoint, readDataset, readNetwork } from './inputs.ts';
 import type { JobContext, JobOutcome } from './job-context.ts';
@@ -61,11 +62,13 @@ export async function qatTogether(
   });
   if (result === undefined) return { status: 'interrupted' };
   const outputs: { [port: string]: string } = {};
+  const channels: { [scope: string]: JsonObject } = {};
   let backbone: ScopeCheckpoint | undefined;
   for (const [port, start] of starts) {
     const { backbone: _, ...rest } = start;
     const made = trainedScope(network, placement, settings, start, result);
-    checkScales(context, placement, made.quant.activations, made.quant.weights);
+    const { parameters, quant } = made;
+    channels[start.scope] = checkScales(context, { network, placement, parameters, ...quant });
     const trained: ScopeCheckpoint = {
       ...rest,
       ...made,
@@ -75,7 +78,7 @@ export async function qatTogether(
     outputs[port] = await writeCheckpoint(context.outDir, start.scope, trained);
   }
   const { steps, loss, epochs } = result;
-  outputs['report'] = await writeReport(context, 'training', { steps, epochs });
+  outputs['report'] = await writeReport(context, 'training', { steps, epochs, channels });
   return { status: 'succeeded', outputs, summary: { scopes: scopes.map(({ scope }) => scope), steps, loss } };
 }
 

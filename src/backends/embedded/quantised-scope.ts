@@ -6,10 +6,12 @@ import { weightScalesOf } from '../../qat/quantize/deploy.ts';
 import type { Observation } from '../../qat/quantize/observation.ts';
 import { findRange } from '../../qat/quantize/observers.ts';
 import type { FoundRange, Observer } from '../../qat/quantize/observers.ts';
+import { channelProblems } from '../../qat/quantize/channel-problems.ts';
+import type { ChannelsOfWeights } from '../../qat/quantize/channel-problems.ts';
 import type { Placement } from '../../qat/quantize/placement.ts';
 import { rangeProblem } from '../../qat/quantize/scale-problems.ts';
-import { EPSILON } from '../../qat/quantize/scheme.ts';
 import type { Range } from '../../qat/quantize/checkpoint.ts';
+import type { JsonObject } from '../../support/json.ts';
 import type { JobContext } from './job-context.ts';
 import { JobError } from './job-error.ts';
 import { headOf } from './settings.ts';
@@ -52,13 +54,23 @@ export function observedRanges(
   return ranges;
 }
 
-/** A scale that calibration left at nothing is an error that names the tensor; a dead weight channel is a warning. */
+export interface ScalesToCheck {
+  readonly network: Network;
+  readonly placement: Placement;
+  readonly parameters: Parameters;
+  readonly activations: ReadonlyMap<string, Range>;
+  readonly weights: ReadonlyMap<string, Float32Array>;
+}
+
+/**
+ * A scale of an activation that was left at nothing is an error that names the tensor; channels of weights without a scale of
+ * their own are named in warnings.
+ * @returns those channels for the report, by weight.
+ */
 export function checkScales(
   context: JobContext,
-  placement: Placement,
-  activations: ReadonlyMap<string, Range>,
-  weights: ReadonlyMap<string, Float32Array>,
-): void {
+  { network, placement, parameters, activations, weights }: ScalesToCheck,
+): JsonObject {
   for (const [value, range] of activations) {
     const problem = rangeProblem(range, placement.ranges.get(value)?.format);
     if (problem === undefined) continue;
@@ -69,15 +81,25 @@ export function checkScales(
         'The calibration data never excites this tensor, or the layer before it is dead: add data, or look at its weights.',
     });
   }
-  for (const [weight, scales] of weights) {
-    const dead = scales.reduce((count, scale) => count + (scale <= EPSILON ? 1 : 0), 0);
-    if (dead > 0)
-      context.emit({
-        type: 'note',
-        level: 'warning',
-        text: `weight "${weight}": ${dead} of ${scales.length} channels are all zero`,
-      });
-  }
+  const { allZero, smallestScale } = channelProblems(network, parameters, weights);
+  const warn = (found: ChannelsOfWeights, what: string): void => {
+    for (const [weight, channels] of found) {
+      const of = weights.get(weight)?.length ?? 0;
+      const text = `weight "${weight}": ${channels.length} of ${of} channels ${what} (${listed(channels)})`;
+      context.emit({ type: 'note', level: 'warning', text });
+    }
+  };
+  warn(allZero, 'are all zero and give their bias alone');
+  warn(smallestScale, 'stand on the smallest scale there is, 2^-23');
+  return { allZero: Object.fromEntries(allZero), smallestScale: Object.fromEntries(smallestScale) };
+}
+
+/** A warning names so many channels; the report has all of them. */
+const MOST_NAMED = 12;
+
+function listed(channels: readonly number[]): string {
+  const more = channels.length - MOST_NAMED;
+  return `${channels.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more, see the report` : ''}`;
 }
 
 /** 'backbone' or the name of the task's head. */

@@ -28,10 +28,10 @@ export function activationChannels(shape: readonly number[]): {
   return { channels, channelOf: (index) => Math.floor(index / inner) % channels };
 }
 
-/** Largest channel magnitude over the median one: 1 where all channels use the same range, large where one outgrows them. */
+/** Largest channel magnitude over the median of those that are not 0: 1 where all use one range, large where one outgrows them. */
 export function spreadOf({ min, max }: ChannelRanges): number {
   const magnitudes = [...max].map((high, channel) => Math.max(Math.abs(high), Math.abs(min[channel] as number)));
-  const sorted = magnitudes.toSorted((a, b) => a - b);
-  const [median, largest] = [sorted[Math.floor((sorted.length - 1) / 2)] ?? 0, sorted.at(-1) ?? 0];
-  return largest === 0 ? 1 : largest / Math.max(median, Number.MIN_VALUE);
+  const sorted = magnitudes.filter((magnitude) => magnitude > 0).toSorted((a, b) => a - b);
+  const [median = 1, largest = 1] = [sorted[Math.floor((sorted.length - 1) / 2)], sorted.at(-1)];
+  return largest / median;
 }

@@ -8,12 +8,15 @@ import type { ScopeForward } from '../network/reference.ts';
 import { encodeModel } from '../onnx/codec.ts';
 import { initialCheckpoint, scopeDigest } from '../quantize/checkpoint.ts';
 import type { Range, ScopeCheckpoint } from '../quantize/checkpoint.ts';
+import { channelProblems } from '../quantize/channel-problems.ts';
+import type { ChannelsOfWeights } from '../quantize/channel-problems.ts';
 import { weightScalesOf } from '../quantize/deploy.ts';
 import { Observation } from '../quantize/observation.ts';
 import { checkObserver, findRange } from '../quantize/observers.ts';
 import type { Observer } from '../quantize/observers.ts';
 import { placeQuantizers } from '../quantize/placement.ts';
 import type { Placement } from '../quantize/placement.ts';
+import { rangeProblem } from '../quantize/scale-problems.ts';
 import { createSession } from '../runtime/onnxruntime.ts';
 import type { Tensor } from '../../support/tensor.ts';
 import type { Prepared } from './prepare.ts';
@@ -30,9 +33,11 @@ export interface Quantised {
   readonly network: Network;
   /** Scope → its weights, ranges and scales. */
   readonly scopes: ReadonlyMap<string, ScopeForward>;
+  /** Weight → its output channels that are all zero, which give their bias alone. */
+  readonly zeroChannels: ChannelsOfWeights;
 }
 
-/** An activation that showed no finite value, or no data to show it. */
+/** An activation that showed no finite value, or nothing but zeros, or no data to show it. */
 export class CalibrationError extends Error {
   override readonly name = 'CalibrationError';
 }
@@ -49,6 +54,7 @@ export async function calibrate(
 ): Promise<Quantised> {
   checkObserver(observer);
   const scopes = new Map<string, ScopeForward>();
+  const zeroChannels = new Map<string, readonly number[]>();
   for (const [scope, profile] of profiles) {
     const below = ancestorsOf(network.scopes, scope);
     const placement = placeQuantizers(
@@ -62,6 +68,8 @@ export async function calibrate(
     const seen = await observe({ network, scopes: forward, values, threads }, batches);
     const activations = rangesOf(placement, seen, observer);
     const weights = weightScales(network, placement, scope, checkpoint.parameters);
+    const { allZero } = channelProblems(network, checkpoint.parameters, weights);
+    for (const [weight, channels] of allZero) zeroChannels.set(weight, channels);
     const backbone = scopes.get(below.at(-1) ?? '')?.checkpoint;
     const calibrated: ScopeCheckpoint = {
       ...checkpoint,
@@ -71,7 +79,7 @@ export async function calibrate(
     };
     scopes.set(scope, { state: 'VALIDATION', checkpoint: calibrated });
   }
-  return { network, scopes };
+  return { network, scopes, zeroChannels };
 }
 
 interface Watched {
@@ -114,6 +122,8 @@ function rangesOf(
       throw new CalibrationError(
         `activation "${value}" showed no finite value (min ${observation.min}, max ${observation.max})`,
       );
+    const problem = rangeProblem(found.range, format);
+    if (problem !== undefined) throw new CalibrationError(`activation "${value}" ${problem}`);
     ranges.set(value, found.range);
   }
   return ranges;

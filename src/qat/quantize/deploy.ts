@@ -23,6 +23,11 @@ export interface DeployedLayer {
 }
 
 const INT32 = 2 ** 31 - 1;
+/**
+ * The largest bias in steps. Integer kernels add it to the sum of products in an int32 that wraps around: half of the range is
+ * that sum's, which 8-bit layers stay within up to 2¹⁵ products per output.
+ */
+const LARGEST_BIAS = 2 ** 30;
 
 /** Per-channel scales of the folded weights. */
 export function weightScalesOf(unit: LayerUnit, parameters: Parameters, format: Format): Float32Array {
@@ -51,9 +56,9 @@ export function deployLayer(
   const layout = weightLayout(unit.node, weight.shape);
   const { qmin, qmax } = limits(format);
   const weightScales = scales.map((scale) => Math.max(scale, EPSILON));
-  // Raised where the bias would not fit an int32 (a tiny weight scale beside a large bias).
+  // Raised where the bias would be too large for an accumulator (a tiny weight scale beside a large bias).
   for (let output = 0; inputScale !== undefined && output < layout.outputs; output++) {
-    const needed = Math.fround(Math.abs(bias.data[output] as number) / (inputScale * (INT32 - 128)));
+    const needed = Math.fround(Math.abs(bias.data[output] as number) / (inputScale * LARGEST_BIAS));
     const channel = output % layout.scales;
     const raised = Math.max(weightScales[channel] as number, needed);
     weightScales[channel] = format.powerOfTwo === true ? nextPowerOfTwo(raised) : raised;

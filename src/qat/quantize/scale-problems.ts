@@ -9,7 +9,10 @@ export function rangeProblem({ min, max, scale }: Range, format: Format | undefi
   const numbers = `min ${min}, max ${max}, scale ${scale}`;
   if (![min, max, scale].every(Number.isFinite)) return `is not finite (${numbers})`;
   if (min > max) return `is empty (${numbers}): nothing was observed`;
-  if (scale <= EPSILON) return `has the smallest scale there is (${numbers}): only zeros were observed`;
+  if (scale <= EPSILON) {
+    const why = min === 0 && max === 0 ? 'only zeros were observed' : 'what was observed is too small for its format';
+    return `has the smallest scale there is (${numbers}): ${why}`;
+  }
   if (scale === 1 && format !== undefined && scaleOf(min, max, format) !== 1)
     return `has the default scale 1 (${numbers}): it was never set from what was observed`;
   return undefined;

@@ -210,7 +210,7 @@ export class ForwardEmitter {
     const { norm } = unit;
     const moves = norm !== undefined && movesStatistics(scope);
     const whole = norm === undefined || scope.batchNorm === 'folded' || (moves && scope.batchNorm === 'kept');
-    const factor = whole ? undefined : this.foldFactor(norm);
+    const factor = whole ? undefined : this.foldFactor(norm, moves);
     const scaled = factor === undefined ? weight : scaleWeight(this, weight, factor, shape, layout);
     const learned = this.parts.trained.get(weightScaleSlot(unit.weight));
     const quantised =
@@ -229,11 +229,18 @@ export class ForwardEmitter {
     return folded === undefined ? value : this.emit('Add', [value, column(folded)]);
   }
 
-  /** γ/√(running variance + ε), [C]. */
-  private foldFactor(norm: IrNode): string {
+  /**
+   * γ/√(running variance + ε), [C].
+   * @param dividedOut whether the result is divided by it again: a γ of 0 then counts as 1, since 0 / 0 is no number, and batch
+   * norm's own γ makes the channel β.
+   */
+  private foldFactor(norm: IrNode, dividedOut: boolean): string {
     const [, gamma, , , variance] = norm.inputs as [string, string, string, string, string];
     const padded = this.emit('Add', [this.parameter(variance), this.b.scalar(floatOf(norm, 'epsilon', 1e-5))]);
-    return this.emit('Div', [this.parameter(gamma), this.emit('Sqrt', [padded])]);
+    const own = this.parameter(gamma);
+    const isZero = dividedOut ? this.emit('Equal', [own, this.b.scalar(0)]) : undefined;
+    const used = isZero === undefined ? own : this.emit('Where', [isZero, this.b.scalar(1), own]);
+    return this.emit('Div', [used, this.emit('Sqrt', [padded])]);
   }
 
   /** β alone where batch norm was folded before training: without a factor. */

@@ -117,14 +117,15 @@ describe('a deployed layer', () => {
     expect(deployed.weightScales).toEqual(scales);
   });
 
-  it('raises a weight scale where the bias would not fit an int32, and quantises the weights with the raised one', () => {
+  it('raises a weight scale where the bias would leave the sum of products no room in an int32, and quantises the weights with the raised one', () => {
     const huge = changed('detection.hidden.bias', (values) => values.set([3e6, -3e6]));
     const hidden = layer('detection.hidden.weight');
     const own = weightScalesOf(hidden, huge, int8);
     const raised = deployLayer(hidden, huge, own, int8, 1e-5);
     for (const channel of [0, 1]) {
       expect(raised.weightScales[channel]).toBeGreaterThan(own[channel] as number);
-      expect(Math.abs(raised.biasGrid?.steps[channel] as number)).toBeGreaterThan(INT32_MAX * 0.999);
+      const steps = Math.abs(raised.biasGrid?.steps[channel] as number);
+      expect(steps / (INT32_MAX / 2)).toBeCloseTo(1, 5);
       const value = raised.bias[channel] as number;
       expect(Math.abs(value / (huge.get('detection.hidden.bias')?.data[channel] as number) - 1)).toBeLessThan(1e-6);
       const weight = huge.get('detection.hidden.weight')?.data[channel * 16 * 9] as number;

@@ -50,10 +50,12 @@ export async function runCalibrate(request: JobRequest, context: JobContext): Pr
   const found = observedRanges(work.placement, statistics.activations, observer);
   const activations = new Map([...found].map(([value, { range }]) => [value, range]));
   const weights = scopeWeightScales(network, work.placement, scope, prepared.checkpoint.parameters);
-  checkScales(context, work.placement, activations, weights);
+  const { placement } = work;
+  const { parameters } = prepared.checkpoint;
+  const channels = checkScales(context, { network, placement, parameters, activations, weights });
   const finished =
     settings.biasCorrection === true
-      ? biasCorrected(context, network, prepared, work.placement, weights, statistics.inputMeans)
+      ? biasCorrected(context, network, prepared, placement, weights, statistics.inputMeans)
       : prepared;
   const file = await writeCheckpoint(context.outDir, settings.scope, {
     ...finished.checkpoint,
@@ -67,6 +69,7 @@ export async function runCalibrate(request: JobRequest, context: JobContext): Pr
     images: statistics.images,
     transformations: [...finished.words],
     activations: Object.fromEntries([...found].map(([value, { range, by }]) => [value, { ...range, by }])),
+    channels,
   });
   return {
     status: 'succeeded',

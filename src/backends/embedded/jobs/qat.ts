@@ -42,14 +42,15 @@ export async function runQat(request: JobRequest, context: JobContext): Promise<
   const { result, placement, backbone } = trained;
 
   const finished = trainedScope(network, placement, settings, start, result);
-  checkScales(context, placement, finished.quant.activations, finished.quant.weights);
+  const { parameters, quant: trainedQuant } = finished;
+  const channels = checkScales(context, { network, placement, parameters, ...trainedQuant });
   const file = await writeCheckpoint(context.outDir, settings.scope, {
     ...start,
     ...finished,
     ...(backbone === undefined ? {} : { backbone: scopeDigest(backbone) }),
   });
   const { steps, loss, epochs } = result;
-  const report = await writeReport(context, 'training', { steps, epochs });
+  const report = await writeReport(context, 'training', { steps, epochs, channels });
   const { activationScales } = settings;
   return {
     status: 'succeeded',
