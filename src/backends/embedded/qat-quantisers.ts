@@ -1,9 +1,8 @@
 // What QAT starts from and how its scales behave, for one scope and for several at once.
 import { canonicalJson } from '../../support/canonical-json.ts';
 import { LoadError } from '../../qat/quantize/checkpoint.ts';
-import type { QuantState, ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
+import type { QuantState, ScopeCheckpoint, Transformation } from '../../qat/quantize/checkpoint.ts';
 import type { Placement } from '../../qat/quantize/placement.ts';
-import type { Profile } from '../../qat/quantize/scheme.ts';
 import { foldIntoWeights } from '../../qat/network/fold.ts';
 import type { Parameters } from '../../qat/network/fold.ts';
 import type { Network } from '../../qat/network/network.ts';
@@ -40,7 +39,7 @@ export function trainedScope(
   settings: QatSettings,
   start: ScopeCheckpoint,
   result: TrainingResult,
-): Required<Pick<ScopeCheckpoint, 'state' | 'parameters' | 'quant'>> {
+): Required<Pick<ScopeCheckpoint, 'state' | 'parameters' | 'quant' | 'transformations'>> {
   const before = startingParameters(network, settings, start);
   const parameters = new Map([...before].map(([name, tensor]) => [name, result.parameters.get(name) ?? tensor]));
   const activations = new Map(
@@ -48,11 +47,32 @@ export function trainedScope(
   );
   const derived = scopeWeightScales(network, placement, start.scope, parameters);
   const weights = new Map([...derived].map(([weight, scales]) => [weight, result.weightScales.get(weight) ?? scales]));
-  return { state: 'qat', parameters, quant: { profile: settings.profile, activations, weights } };
+  const { transformations = [] } = start;
+  const folds = settings.bn === 'folded' && !transformations.includes(FOLDING) && hasBatchNorm(network, start.scope);
+  return {
+    state: 'qat',
+    parameters,
+    quant: { profile: settings.profile, activations, weights },
+    transformations: folds ? [...transformations, FOLDING] : transformations,
+  };
 }
 
-/** Of a checkpoint that was read as calibrated: every range and scale is there. */
-export function quantOf(start: ScopeCheckpoint, profile: Profile): QuantState {
+const FOLDING: Transformation = 'batch-norm-folding';
+
+function hasBatchNorm({ units }: Network, scope: string): boolean {
+  return units.some((unit) => unit.kind === 'layer' && unit.scope === scope && unit.norm !== undefined);
+}
+
+/**
+ * Of a checkpoint that was read as calibrated: every range and scale is there.
+ * @throws LoadError for another profile, and where batch norm is to be trained that earlier QAT folded away.
+ */
+export function quantOf(start: ScopeCheckpoint, { profile, bn }: Pick<QatSettings, 'profile' | 'bn'>): QuantState {
+  if (start.transformations?.includes(FOLDING) === true && (bn === 'train' || bn === 'kept')) {
+    throw new LoadError(
+      `scope "${start.scope}" was trained with its batch norms folded away; "bn": "${bn}" would normalise each layer with the statistics of its batches again, and take its scale and bias from it: go on with "folded" or "frozen"`,
+    );
+  }
   if (start.quant === undefined) throw new LoadError(`scope "${start.scope}" holds no scales: calibrate it before QAT`);
   if (canonicalJson(start.quant.profile) !== canonicalJson(profile)) {
     throw new LoadError(

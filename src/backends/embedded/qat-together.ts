@@ -52,7 +52,7 @@ export async function qatTogether(
     ...qatQuantisers(
       settings,
       placement,
-      scopes.map((start) => quantOf(start, profile)),
+      scopes.map((start) => quantOf(start, settings)),
     ),
     parameters: new Map(scopes.flatMap((start) => [...startingParameters(network, settings, start)])),
     tasks: tasks.map((task) => ({ task, weight: objective.tasks?.[task.name] ?? 1 })),

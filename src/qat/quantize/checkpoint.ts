@@ -26,10 +26,18 @@ export interface QuantState {
   readonly weights: ReadonlyMap<string, Float32Array>;
 }
 
-/** What may have been done to a scope's weights between its float checkpoint and its calibrated one. */
-export type Transformation = 'cross-layer-equalisation' | 'bias-correction';
+/** What may have been done to a scope's weights since its float checkpoint, by calibration and then by QAT. */
+export type Transformation = 'cross-layer-equalisation' | 'bias-correction' | 'batch-norm-folding';
 
-const transformations: ReadonlySet<string> = new Set<Transformation>(['cross-layer-equalisation', 'bias-correction']);
+/** Each at most once, in this order, with the reason why it cannot come later. */
+const transformations: ReadonlyMap<string, string> = new Map<Transformation, string>([
+  [
+    'cross-layer-equalisation',
+    'it moves the weights for whose rounding biases are corrected, and those that were folded',
+  ],
+  ['bias-correction', 'it is for the rounding of the weights that were calibrated, not of those that QAT trained'],
+  ['batch-norm-folding', 'it is what QAT begins with'],
+]);
 
 export interface ScopeCheckpoint {
   readonly scope: string;
@@ -127,14 +135,29 @@ export function decodeCheckpoint({ tensors, metadata }: NamedTensors): ScopeChec
 }
 
 function readTransformations(text: string): readonly Transformation[] {
+  const names = namesIn(text);
+  const known = [...transformations.keys()];
+  if (names === undefined || !names.every((name) => known.includes(name)))
+    throw new LoadError(`the checkpoint's weights were changed in a way that is not known here: ${text}`);
+  for (const [place, name] of names.entries()) {
+    const before = names.slice(0, place);
+    if (before.includes(name)) throw new LoadError(`the checkpoint's weights went through ${name} twice`);
+    const late = before.find((earlier) => known.indexOf(earlier) > known.indexOf(name));
+    if (late !== undefined)
+      throw new LoadError(
+        `the checkpoint's weights went through ${late} before ${name}, which comes first: ${transformations.get(name) ?? ''}`,
+      );
+  }
+  return names as readonly Transformation[];
+}
+
+function namesIn(text: string): readonly string[] | undefined {
   try {
     const names: unknown = JSON.parse(text);
-    if (Array.isArray(names) && names.every((name) => transformations.has(String(name))))
-      return names as readonly Transformation[];
+    return Array.isArray(names) ? names.map(String) : undefined;
   } catch {
-    // Said below.
+    return undefined;
   }
-  throw new LoadError(`the checkpoint's weights were changed in a way that is not known here: ${text}`);
 }
 
 function readProfile(text: string): Profile {

@@ -99,6 +99,38 @@ describe('a checkpoint', () => {
   });
 });
 
+describe('what was done to the weights of a checkpoint', () => {
+  const ORDER = ['cross-layer-equalisation', 'bias-correction', 'batch-norm-folding'] as const;
+  const decodedWith = (names: readonly unknown[]): ScopeCheckpoint => {
+    const { tensors, metadata } = encodeCheckpoint(head);
+    return decodeCheckpoint({ tensors, metadata: { ...metadata, transformations: JSON.stringify(names) } });
+  };
+  const pairs = ORDER.flatMap((first) => ORDER.map((second) => [first, second] as const));
+  const isOrdered = ([first, second]: (typeof pairs)[number]): boolean => ORDER.indexOf(first) < ORDER.indexOf(second);
+
+  it.each(pairs.filter(isOrdered))('is read in the order it is done in: %s, then %s', (...names) => {
+    expect(decodedWith(names).transformations).toEqual(names);
+  });
+
+  it.each(pairs.filter((pair) => !isOrdered(pair) && pair[0] !== pair[1]))(
+    'is refused with its reason in another order: %s before %s',
+    (...names) => {
+      const why = `went through ${names[0]} before ${names[1]}, which comes first: it (is|moves)`;
+      expect(() => decodedWith(names)).toThrow(LoadError);
+      expect(() => decodedWith(names)).toThrow(new RegExp(why));
+    },
+  );
+
+  it.each(ORDER)('is refused when it was done twice: %s', (name) => {
+    expect(() => decodedWith([name, name])).toThrow(`went through ${name} twice`);
+    expect(() => decodedWith([...ORDER, name])).toThrow(`went through ${name} twice`);
+  });
+
+  it('is refused when it is not known', () => {
+    for (const names of [['pruning'], [1]]) expect(() => decodedWith(names)).toThrow('in a way that is not known here');
+  });
+});
+
 describe('the digest of a scope', () => {
   const withRange = (change: (range: Range) => Range): ScopeCheckpoint => ({
     ...head,

@@ -35,7 +35,7 @@ export async function runQat(request: JobRequest, context: JobContext): Promise<
   const network = await readNetwork(request);
   const scope = scopeName(settings.scope, settings.task);
   const start = await readCheckpoint(request, network, settings.scope, scope, ['calibrated', 'qat']);
-  const quant = quantOf(start, settings.profile);
+  const quant = quantOf(start, settings);
   const work: Work = { request, context, settings, network, scope, start, quant };
   const trained = settings.scope === 'backbone' ? await trainBackbone(work) : await trainHead(work);
   if (trained === undefined) return { status: 'interrupted' };
