@@ -1,4 +1,5 @@
-// A plan as a picture: Mermaid or Graphviz DOT. Solid edges carry data, dashed ones hang on a gate's case or only wait.
+// A plan as a picture: Mermaid or Graphviz DOT. Solid edges carry data, dashed ones hang on a gate's case or only
+// wait, dotted ones (in Mermaid: those that say so) are of stages whose recorded time a loop's budget counts.
 import type { StageState } from '../events/run-events.ts';
 import type { StageId } from '../events/ids.ts';
 import type { Plan, PlannedStage } from './plan.ts';
@@ -11,7 +12,7 @@ interface Edge {
   readonly from: StageId;
   readonly to: StageId;
   readonly label: string;
-  readonly data: boolean;
+  readonly carries: 'data' | 'order' | 'time';
 }
 
 export function renderGraph(plan: Plan, format: GraphFormat, annotate: Annotate = () => undefined): string {
@@ -23,25 +24,26 @@ export function renderGraph(plan: Plan, format: GraphFormat, annotate: Annotate 
 /** One edge per pair and label: several ports of one producer are one line. */
 function edgesInto(stage: PlannedStage): readonly Edge[] {
   const edges = new Map<string, Edge>();
-  const add = (from: StageId, label: string, data: boolean): void => {
-    edges.set(JSON.stringify([from, label, data]), { from, to: stage.id, label, data });
+  const add = (from: StageId, label: string, carries: Edge['carries']): void => {
+    edges.set(JSON.stringify([from, label, carries]), { from, to: stage.id, label, carries });
   };
   for (const binding of Object.values(stage.inputs)) {
     switch (binding.shape) {
       case 'one':
-        add(binding.from.stage, '', true);
+        add(binding.from.stage, '', 'data');
         break;
       case 'collect':
-        for (const { from } of binding.items) add(from.stage, '', true);
+        for (const { from } of binding.items) add(from.stage, '', 'data');
         break;
       case 'oneOf':
-        for (const { when, from } of binding.alternatives) add(from.stage, when.cases.join(' or '), true);
+        for (const { when, from } of binding.alternatives) add(from.stage, when.cases.join(' or '), 'data');
     }
   }
   for (const after of stage.after) {
-    if (after.kind === 'stage') add(after.stage, '', false);
-    else add(after.ref.gate, after.ref.cases.join(' or '), false);
+    if (after.kind === 'stage') add(after.stage, '', 'order');
+    else add(after.ref.gate, after.ref.cases.join(' or '), 'order');
   }
+  for (const from of stage.timed) add(from, 'time', 'time');
   return [...edges.values()];
 }
 
@@ -112,9 +114,9 @@ function mermaid(plan: Plan, names: ReadonlyMap<StageId, string>, edges: readonl
   };
   const open = (index: number, label: string): string => `subgraph g${index}["${mermaidText(label)}"]`;
   lines.push(...drawBoxes(boxesOf(plan), { node, open, close: 'end' }));
-  for (const { from, to, label, data } of edges) {
+  for (const { from, to, label, carries } of edges) {
     const words = label === '' ? '' : `|"${mermaidText(label)}"|`;
-    lines.push(`  ${names.get(from)} ${data ? '-->' : '-.->'}${words} ${names.get(to)}`);
+    lines.push(`  ${names.get(from)} ${carries === 'data' ? '-->' : '-.->'}${words} ${names.get(to)}`);
   }
   for (const state of used) lines.push(`  classDef ${className(state)} fill:${colours[state]}`);
   return `${lines.join('\n')}\n`;
@@ -130,13 +132,15 @@ function dot(plan: Plan, names: ReadonlyMap<StageId, string>, edges: readonly Ed
   };
   const open = (index: number, label: string): string => `subgraph cluster_${index} { label=${dotText(label)};`;
   lines.push(...drawBoxes(boxesOf(plan), { node, open, close: '}' }));
-  for (const { from, to, label, data } of edges) {
-    const attributes = [...(label === '' ? [] : [`label=${dotText(label)}`]), ...(data ? [] : ['style=dashed'])];
+  for (const { from, to, label, carries } of edges) {
+    const attributes = [...(label === '' ? [] : [`label=${dotText(label)}`]), ...dotStyles[carries]];
     const list = attributes.length === 0 ? '' : ` [${attributes.join(', ')}]`;
     lines.push(`  ${names.get(from)} -> ${names.get(to)}${list};`);
   }
   return `${[...lines, '}'].join('\n')}\n`;
 }
+
+const dotStyles = { data: [], order: ['style=dashed'], time: ['style=dotted'] } as const;
 
 function mermaidText(text: string): string {
   return text.replaceAll('&', '#amp;').replaceAll('"', '#quot;').replaceAll('<', '#lt;').replaceAll('>', '#gt;');

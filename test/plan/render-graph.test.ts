@@ -74,6 +74,30 @@ describe('a plan as a picture', () => {
     expect(renderGraph(boxed, 'dot')).toContain('    subgraph cluster_1 { label="i[x]";');
   });
 
+  it('with the stages whose time a budget counts, those of earlier iterations too', () => {
+    const until = { metrics: 'step.out', criteria: [{ metric: 'primary', atLeast: 1 }] };
+    const budgeted = planOf({
+      name: 'budget',
+      stages: {
+        l: {
+          kind: 'loop',
+          body: { step: command() },
+          maxIterations: 3,
+          until,
+          budget: '1h',
+          onExhausted: 'last',
+        },
+      },
+    });
+    const nameOf = (id: string): string => `s${budgeted.stages.findIndex((stage) => stage.id === id)}`;
+    const [first, second, judge] = ['l/body[0]/step', 'l/body[1]/step', 'l/until[1]'].map(nameOf);
+    const mermaid = renderGraph(budgeted, 'mermaid');
+    for (const from of [first, second]) expect(mermaid).toContain(`  ${from} -.->|"time"| ${judge}\n`);
+    expect(renderGraph(budgeted, 'dot')).toContain(`  ${first} -> ${judge} [label="time", style=dotted];`);
+    // The last judgement goes on with nothing, so it asks for no time.
+    expect(mermaid).not.toContain(`|"time"| ${nameOf('l/until[2]')}\n`);
+  });
+
   it('coloured by what a run says of its stages', () => {
     const text = renderGraph(plan, 'mermaid', (stage) => (stage.name === 'x' ? 'not-taken' : undefined));
     expect(text).toContain('s2["x"]:::not_taken');
