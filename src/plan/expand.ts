@@ -12,6 +12,7 @@ import type { Declarations } from './declarations.ts';
 import { expandLoop } from './expand-loop.ts';
 import { expandTemplate } from './expand-template.ts';
 import { itemsOf, maxStages } from './items.ts';
+import { placeBeyond } from './stage-count.ts';
 import { stageScope } from './stage-scope.ts';
 import type { Around, StageScope } from './stage-scope.ts';
 import type { FanOut, Namespace, Problems, StageGroup, StageInstance } from './instance.ts';
@@ -26,6 +27,11 @@ export function expandStages(declarations: Declarations, problems: Problems): Na
     required: [],
     templates: [],
   };
+  const beyond = placeBeyond(maxStages, declarations);
+  if (beyond !== undefined) {
+    problems.push(tooManyStages(beyond, maxStages));
+    return root;
+  }
   new Expansion(declarations, problems).expand(declarations.spec.stages.values(), around);
   return root;
 }

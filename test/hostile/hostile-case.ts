@@ -2,12 +2,10 @@
 
 export interface HostileCase {
   readonly name: string;
-  /** Makes the files, in the folder that the command line then runs in. */
+  /** What is in the folder beforehand. */
+  readonly begin?: Begin;
+  /** Makes, or spoils, files in the folder that the command line then runs in. */
   readonly files?: (root: string) => Promise<void> | void;
-  /** Command lines that must do well before the last one is judged. */
-  readonly before?: readonly (readonly string[])[];
-  /** Spoils what the command lines before have made. */
-  readonly spoil?: (root: string) => Promise<void> | void;
   readonly args: readonly string[];
   readonly exit: number;
   /** Found in what is printed, both streams together. */
@@ -20,6 +18,12 @@ export interface HostileCase {
   readonly megabytes?: number;
   /** Why it cannot be tried here. */
   readonly skip?: string | undefined;
+}
+
+/** A folder in which a command line did well. Several cases may begin with the same one: each gets a copy. */
+export interface Begin {
+  readonly files: (root: string) => Promise<void> | void;
+  readonly args: readonly string[];
 }
 
 /** However hostile the input: an answer for so much of a processor's time … */

@@ -6,7 +6,7 @@ import { fileCases } from './file-cases.ts';
 import { MEGABYTES, SECONDS, type HostileCase } from './hostile-case.ts';
 import { jobCases } from './job-cases.ts';
 import { languageCases } from './language-cases.ts';
-import { meet, type Met } from './meet.ts';
+import { Meeting, type Met } from './meet.ts';
 import { nameCases } from './name-cases.ts';
 import { sizeCases } from './size-cases.ts';
 import { storeCases } from './store-cases.ts';
@@ -23,6 +23,7 @@ const families: { readonly [family: string]: readonly HostileCase[] } = {
 };
 const FEWEST = 60;
 
+const meeting = new Meeting(builtProgram);
 const met: (readonly [HostileCase, Met])[] = [];
 
 /** A stack of this program, or its confession. */
@@ -30,7 +31,7 @@ const STACK = /this is a bug in headgate|\n\s+at .*[:(]\d+:\d+/;
 
 describe.each(Object.entries(families))('%s', (_family, cases) => {
   test.each(cases.filter(({ skip }) => skip === undefined))('$name', { timeout: 240_000 }, async (hostile) => {
-    const result = await meet(builtProgram, hostile);
+    const result = await meeting.meet(hostile);
     met.push([hostile, result]);
     const start = result.text.slice(0, 3000);
     expect(result.hung, `it hung:\n${start}`).toBe(false);
@@ -55,7 +56,8 @@ test(`there are at least ${FEWEST} of them, all different`, () => {
   expect(names.length).toBeGreaterThanOrEqual(FEWEST);
 });
 
-afterAll(() => {
+afterAll(async () => {
+  await meeting.end();
   const rows = met.map(([{ name }, { exit, seconds, cpuSeconds, megabytes, text }]) => {
     const [line = ''] = text.split('\n').filter((candidate) => candidate.trim() !== '');
     return `${String(exit).padStart(4)} ${seconds.toFixed(2).padStart(6)} s ${cpuSeconds.toFixed(2).padStart(6)} s ${megabytes.toFixed(0).padStart(4)} MB  ${name}\n${' '.repeat(33)}${line.slice(0, 120)}`;

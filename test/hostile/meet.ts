@@ -2,10 +2,10 @@
 // to it when it hangs.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { WAITED_SECONDS, type HostileCase } from './hostile-case.ts';
+import { WAITED_SECONDS, type Begin, type HostileCase } from './hostile-case.ts';
 
 export interface Met {
   readonly exit: number | null;
@@ -20,21 +20,50 @@ export interface Met {
 /** What is kept of a flood of output. */
 const KEPT_CHARACTERS = 4_000_000;
 
-export async function meet(main: string, hostile: HostileCase): Promise<Met> {
-  const root = await mkdtemp(join(tmpdir(), 'headgate-hostile-'));
-  try {
-    await hostile.files?.(root);
-    for (const args of hostile.before ?? []) {
-      const made = await runOnce(main, root, args);
-      if (made.exit !== 0) throw new Error(`${args.join(' ')} ended with ${made.exit}:\n${made.text.slice(0, 2000)}`);
-    }
-    await hostile.spoil?.(root);
-    const met = await runOnce(main, root, hostile.args);
-    await hostile.after?.(root);
-    return met;
-  } finally {
-    await rm(root, { recursive: true, force: true });
+/** Meets cases one after the other; what several of them begin with is made once and copied. */
+export class Meeting {
+  private readonly main: string;
+  private readonly begun = new Map<Begin, Promise<string>>();
+
+  constructor(main: string) {
+    this.main = main;
   }
+
+  async meet(hostile: HostileCase): Promise<Met> {
+    const root = await newFolder();
+    try {
+      if (hostile.begin !== undefined)
+        await cp(await this.folderOf(hostile.begin), root, { recursive: true, preserveTimestamps: true });
+      await hostile.files?.(root);
+      const met = await runOnce(this.main, root, hostile.args);
+      await hostile.after?.(root);
+      return met;
+    } finally {
+      await rm(root, { recursive: true, force: true });
+    }
+  }
+
+  async end(): Promise<void> {
+    for (const folder of this.begun.values()) await rm(await folder, { recursive: true, force: true });
+  }
+
+  private folderOf(begin: Begin): Promise<string> {
+    const folder = this.begun.get(begin) ?? made(this.main, begin);
+    this.begun.set(begin, folder);
+    return folder;
+  }
+}
+
+async function made(main: string, { files, args }: Begin): Promise<string> {
+  const root = await newFolder();
+  await files(root);
+  const { exit, text } = await runOnce(main, root, args);
+  if (exit !== 0) throw new Error(`${args.join(' ')} ended with ${exit}:\n${text.slice(0, 2000)}`);
+  return root;
+}
+
+function newFolder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), 'headgate-hostile-'));
 }
 
 async function runOnce(main: string, root: string, args: readonly string[]): Promise<Met> {

@@ -187,16 +187,15 @@ export const nameCases: readonly HostileCase[] = [
   },
   {
     name: 'terminal escapes in the reason of a stop',
-    files: put(
-      'w.json',
-      `{"name":"x","stages":{
+    files: all(
+      put(
+        'w.json',
+        `{"name":"x","stages":{
         "m": {"kind":"command","with":{"argv":["cp","m.json","{output:m}"],"files":["m.json"],"outputs":{"m":{"type":"metrics","path":"m.json"}}}},
         "g": {"kind":"gate","inputs":{"metrics":"m.m"},"cases":[{"name":"go","criteria":[{"metric":"a","atLeast":2}]},{"name":"no","else":true}]},
         "t": {"kind":"stop","after":"g:no","with":{"reason":"done${escape}"}}}}`,
-    ),
-    spoil: put(
-      'm.json',
-      '{"format":"headgate-metrics","version":1,"task":"t\\u001b[2J","primary":"a","values":{"a":1}}',
+      ),
+      put('m.json', '{"format":"headgate-metrics","version":1,"task":"t\\u001b[2J","primary":"a","values":{"a":1}}'),
     ),
     args: ['run', 'w.json'],
     exit: 3,

@@ -74,9 +74,14 @@ export const sizeCases: readonly HostileCase[] = [
     'HG1',
   ),
   workflow(
-    'a fan-out over 200,000 items',
-    `{"name":"x","stages":{"s":{"kind":"select","forEach":[${repeated(200_000, (i) => `"i${i}"`)}]}}}`,
-    /more than|at most/,
+    'a fan-out over 200,000 items of a parameter',
+    `{"name":"x","params":{"many":[${repeated(200_000, (i) => `"i${i}"`)}]},"stages":{"s":{"kind":"select","forEach":{"$param":"many"}}}}`,
+    'HG1715',
+  ),
+  workflow(
+    'two fan-outs in each other, over 1,000 items each',
+    `{"name":"x","templates":{"t":{"stages":{"s":{"kind":"select","forEach":[${repeated(1000, (i) => `"i${i}"`)}]}}}},"stages":{"a":{"kind":"template","template":"t","forEach":[${repeated(1000, (i) => `"i${i}"`)}]}}}`,
+    'HG1715',
   ),
   workflow(
     'an order of 100,000 stages that wait for each other in a circle',

@@ -13,7 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { HostileCase } from './hostile-case.ts';
+import type { Begin, HostileCase } from './hostile-case.ts';
 import { all, below, file, put, shell, stages, type Put } from './writing.ts';
 
 const run = ['run', 'w.json'] as const;
@@ -31,13 +31,14 @@ const workflow = stages({
   },
 });
 
+const ranWell: Begin = { files: put('w.json', workflow), args: run };
+
 /** After a good run something is spoilt; the run after it must end well and give the same file. */
 function spoilt(name: string, spoil: Put, more: Partial<HostileCase> = {}): HostileCase {
   return {
     name,
-    files: put('w.json', workflow),
-    before: [run],
-    spoil,
+    begin: ranWell,
+    files: spoil,
     args: ['run', 'w.json', '--force', 'last'],
     exit: 0,
     says: 'Succeeded',
