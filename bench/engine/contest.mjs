@@ -10,14 +10,11 @@ import { emptyFolder } from './workload.mjs';
 
 /** @returns the tools that take part, headgate first, and words about those that do not. */
 export function contestants({ wants }) {
-  const { found, missing } = installedPeers();
-  const wantsPeers = found.some(({ name }) => wants(name)) || wants('peers');
+  const { found, missing } = installedPeers(undefined, wants);
   return {
     tools: [{ ...headgate, place: {} }, ...found].filter(({ name }) => wants(name)),
-    missing: wantsPeers ? missing : [],
-    versions: Object.fromEntries(
-      found.filter(({ name }) => wants(name)).map(({ name, found: version }) => [name, version]),
-    ),
+    missing: found.length > 0 || wants('peers') ? missing : [],
+    versions: Object.fromEntries(found.map(({ name, found: version }) => [name, version])),
   };
 }
 

@@ -29,7 +29,8 @@ export const mainLoop = {
         trunk: { epochs: +options.epochs },
       });
       const preload = new URL('preload/watch-loop.mjs', import.meta.url).href;
-      await measureSuccess(headgateArgv('run', WORKFLOW, '--jobs', '2'), {
+      const until = options.shortest ? ['--until', 'float-head[segmentation]'] : [];
+      await measureSuccess(headgateArgv('run', WORKFLOW, '--jobs', '2', ...until), {
         cwd: root,
         env: { NODE_OPTIONS: `--import ${preload}`, HEADGATE_BENCH_LOOP: log },
         log: join(scratch, 'output.txt'),

@@ -16,14 +16,18 @@ import { nx, nxDaemon, turborepo } from './tools/workspaces.mjs';
 export const peers = [doit, debianSnakemake, snakemake, wireit, turborepo, nx, nxDaemon, dvc];
 export const peersFolder = process.env.HEADGATE_BENCH_PEERS ?? join(cacheFolder, 'peers');
 
-/** @returns peers that can be started, with `place` filled in, and words about those that cannot. */
-export function installedPeers(into = peersFolder) {
+/**
+ * @param wants which are asked for their version, by name: some need seconds to say it
+ * @returns peers that can be started, with `place` filled in, and words about those that cannot.
+ */
+export function installedPeers(into = peersFolder, wants = () => true) {
   const found = [];
   const missing = [];
   for (const peer of peers) {
     const place = { bin: peer.bin(into), home: peer.home(into) };
-    if (existsSync(place.bin)) found.push({ ...peer, place, found: peer.version(into) });
-    else missing.push(`${peer.name}: not installed (${peer.source})`);
+    if (existsSync(place.bin)) {
+      if (wants(peer.name)) found.push({ ...peer, place, found: peer.version(into) });
+    } else missing.push(`${peer.name}: not installed (${peer.source})`);
   }
   return { found, missing };
 }

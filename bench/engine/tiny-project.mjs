@@ -13,5 +13,5 @@ export async function tinyProjects() {
   });
 }
 
-/** Parameters under which every gate passes at once: for a look at a figure, not for its numbers. */
+/** Parameters under which every gate passes at once: for a look at a figure, not for its numbers. Such runs end early, too. */
 export const SHORTEST = { thresholds: { accept: 1, fixed: 1, admit: 1, head: 1 } };

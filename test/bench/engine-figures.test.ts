@@ -35,14 +35,14 @@ async function bench(script: string, ...args: readonly string[]): Promise<string
 }
 
 const figures = {
-  'no-op': ['--stages', '8', '--large', '12', '--repeat', '1'],
-  'deep-chain': ['--stages', '8', '--deep', '12', '--repeat', '1'],
+  'no-op': ['--stages', '3', '--large', '4', '--repeat', '1'],
+  'deep-chain': ['--stages', '3', '--deep', '4', '--repeat', '1'],
   'large-input': ['--mebibytes', '4', '--repeat', '1'],
-  cold: ['--stages', '8', '--trial', '4', '--repeat', '1'],
-  sharing: ['--heads', '2'],
-  watch: ['--edits', '3', '--burst', '20', '--slow', '2', '--stages', '5'],
+  cold: ['--stages', '3', '--trial', '2', '--repeat', '1'],
+  sharing: ['--heads', '1'],
+  watch: ['--edits', '3', '--burst', '20', '--slow', '2', '--stages', '3'],
   threshold: ['--repeat', '1', '--shortest'],
-  'main-loop': ['--epochs', '12', '--shortest'],
+  'main-loop': ['--epochs', '2', '--shortest'],
 } as const;
 
 it.each(Object.entries(figures))(
