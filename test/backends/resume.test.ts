@@ -19,6 +19,7 @@ afterAll(() => world.remove());
 /** Four steps each. */
 const EPOCHS = 5;
 const FULL = 'qat of a backbone, statistics and ranges following';
+const HEAD = 'qat of a head';
 const LAST = { training: training(EPOCHS, 0.01) };
 
 const trainings: { readonly [name: string]: () => Promise<JobOrder> } = {
@@ -26,7 +27,7 @@ const trainings: { readonly [name: string]: () => Promise<JobOrder> } = {
   'train of a head': async () =>
     train(['head'], 'segmentation', { ...(await world.base()), backbone: await world.backbone() }, LAST),
   [FULL]: async () => qat('backbone', 'detection', await backboneInputs(), LAST),
-  'qat of a head': async () =>
+  [HEAD]: async () =>
     qat(
       'head',
       'segmentation',
@@ -44,6 +45,20 @@ const trainings: { readonly [name: string]: () => Promise<JobOrder> } = {
       { ...LAST, distill: 0.5 },
     ),
 };
+
+type Digests = Awaited<ReturnType<typeof digestsOf>>;
+const whole = new Map<string, Promise<Digests>>();
+
+/** What a training gives when nothing comes in between, made once. */
+function uninterrupted(name: string): Promise<Digests> {
+  const made = whole.get(name) ?? orderOf(name).then(async (order) => digestsOf(await world.rig.outputs(order)));
+  whole.set(name, made);
+  return made;
+}
+
+function orderOf(name: string): Promise<JobOrder> {
+  return (trainings[name] as () => Promise<JobOrder>)();
+}
 
 async function backboneInputs() {
   return {
@@ -93,12 +108,7 @@ async function afterEpochs(job: SteppedJob, epochs: number): Promise<void> {
 }
 
 describe.each(Object.keys(trainings))('%s', (name) => {
-  const order = (): Promise<JobOrder> => (trainings[name] as () => Promise<JobOrder>)();
-  let whole: Promise<{ readonly [port: string]: string }> | undefined;
-  const uninterrupted = (): Promise<{ readonly [port: string]: string }> =>
-    (whole ??= order()
-      .then((made) => world.rig.outputs(made))
-      .then(digestsOf));
+  const order = (): Promise<JobOrder> => orderOf(name);
 
   it.each(name === FULL ? all : few)(
     'interrupted by $how after $epochs epochs gives the same bytes when continued',
@@ -107,7 +117,7 @@ describe.each(Object.keys(trainings))('%s', (name) => {
       await afterEpochs(job, epochs);
       await stop(job);
       const continued = await world.rig.run({ ...(await order()), resumeFrom: join(job.folder, 'resume') });
-      expect(await digestsOf(outputsOf(continued))).toEqual(await uninterrupted());
+      expect(await digestsOf(outputsOf(continued))).toEqual(await uninterrupted(name));
       const ended = continued.events.filter(({ type }) => type === 'resume-state').length;
       expect(ended).toBeLessThanOrEqual(EPOCHS - epochs);
     },
@@ -121,7 +131,7 @@ describe.each(Object.keys(trainings))('%s', (name) => {
     await afterEpochs(second, 1);
     await interrupted(second, () => second.process.kill('SIGINT'));
     const third = await world.rig.outputs({ ...(await order()), resumeFrom: join(second.folder, 'resume') });
-    expect(await digestsOf(third)).toEqual(await uninterrupted());
+    expect(await digestsOf(third)).toEqual(await uninterrupted(name));
   });
 });
 
@@ -136,11 +146,11 @@ describe('a resume state', () => {
   });
 
   it('that cannot be read is ignored: the training starts over and gives the same bytes', async () => {
-    const order = await (trainings['qat of a head'] as () => Promise<JobOrder>)();
+    const order = await orderOf(HEAD);
     const job = await world.rig.step(order);
     await afterEpochs(job, 1);
     await interrupted(job, () => job.process.kill('SIGINT'));
-    const expected = await digestsOf(await world.rig.outputs(order));
+    const expected = await uninterrupted(HEAD);
     const state = join(job.folder, 'resume', 'state.safetensors');
     const damages: readonly ((path: string) => Promise<string | undefined>)[] = [
       async () => undefined,
@@ -160,12 +170,10 @@ describe('a resume state', () => {
   });
 
   it('is not needed: an empty folder starts from the beginning', async () => {
-    const order = await (trainings['qat of a head'] as () => Promise<JobOrder>)();
     const folder = join(world.rig.root, 'empty');
     await mkdir(folder);
-    expect(await digestsOf(await world.rig.outputs({ ...order, resumeFrom: folder }))).toEqual(
-      await digestsOf(await world.rig.outputs(order)),
-    );
+    const started = { ...(await orderOf(HEAD)), resumeFrom: folder };
+    expect(await digestsOf(await world.rig.outputs(started))).toEqual(await uninterrupted(HEAD));
   });
 });
 

@@ -70,9 +70,15 @@ export class WorkerRig {
     return new SteppedJob(folder, this.spawn(folder, order));
   }
 
-  private async prepare(order: JobOrder): Promise<string> {
+  /** For a job. */
+  async newFolder(): Promise<string> {
     const folder = join(this.root, `job${this.jobs++}`);
     await mkdir(folder);
+    return folder;
+  }
+
+  private async prepare(order: JobOrder): Promise<string> {
+    const folder = await this.newFolder();
     const inputs: { [port: string]: JobInput } = {};
     for (const [port, path] of Object.entries(order.inputs ?? {}))
       inputs[port] = { type: 'file', path, digest: digestBytes(Buffer.from(path)) };

@@ -1,10 +1,11 @@
 // What most tests of the jobs start from: tiny data, the model, trained float scopes, calibrated scopes and a merged model,
-// each made once by the jobs themselves when first asked for.
+// each made by the jobs themselves when first asked for, once in a run of the tests.
 import { join } from 'node:path';
 import { writePackedDataset } from '../../src/data/packed-dataset.ts';
 import type { JsonObject } from '../../src/support/json.ts';
 import { calibrate, exportOrder, merge, modelOrder, TASKS, train, training, w8a8 } from './orders.ts';
 import type { Inputs, Task } from './orders.ts';
+import { madeOnce } from './made-once.ts';
 import { tinyDataset } from './tiny-data.ts';
 import { WorkerRig } from './worker-rig.ts';
 
@@ -129,7 +130,7 @@ export class World {
     port: string,
     order: () => Promise<Parameters<WorkerRig['outputs']>[0]>,
   ): Promise<string> {
-    const making = this.made.get(name) ?? order().then((made) => this.rig.outputs(made));
+    const making = this.made.get(name) ?? order().then((made) => madeOnce(this.rig, made));
     this.made.set(name, making);
     return (await making)[port] as string;
   }

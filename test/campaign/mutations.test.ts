@@ -9,7 +9,7 @@ import { drawings, EDITS_OF_ONE, editSequences } from './random-project.ts';
 import { keepResults } from './results.ts';
 
 const seed = sizeOf('seed', 7);
-const mutations = sizeOf('mutations', 300);
+const mutations = sizeOf('mutations', 100);
 
 test(
   `over ${mutations} random edits (seed ${seed}), plan equals run equals what the oracle says`,

@@ -1,10 +1,10 @@
 // A run that ended well is remembered with all that it looked at, and an equal call is told from that. A planted
 // name in what is remembered shows which of the two happened; whatever else changed in between must be looked at anew.
 import { createHash } from 'node:crypto';
-import { appendFile, chmod, mkdir, readFile, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, cp, mkdir, readFile, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { CommandLine } from '../support/command-line.ts';
 
 const PLANTED = 'told from what is remembered';
@@ -62,9 +62,21 @@ const PART = {
   stages: { extra: { kind: 'command', with: { argv: ['true'], outputs: {}, files: ['data/a.txt'] } } },
 };
 
+/** Where the workflow has run once: others get a copy of its store. */
+let ran: CommandLine;
 let cli: CommandLine;
+beforeAll(async () => {
+  ran = await inNewProject();
+  expect((await ran.run('run', 'workflow.json')).exitCode).toBe(0);
+});
+afterAll(() => ran.remove());
 beforeEach(async () => {
-  cli = await CommandLine.inNewFolder();
+  cli = await inNewProject();
+});
+afterEach(() => cli.remove());
+
+async function inNewProject(): Promise<CommandLine> {
+  const cli = await CommandLine.inNewFolder();
   await mkdir(join(cli.root, 'data/nested'), { recursive: true });
   await cli.write('data/a.txt', 'first\n');
   await cli.write('data/nested/b.txt', 'second\n');
@@ -72,14 +84,15 @@ beforeEach(async () => {
   await cli.write('workflow.json', WORKFLOW);
   await cli.write('part.json', PART);
   await cli.write('params.json', { word: 'one' });
-});
-afterEach(() => cli.remove());
+  return cli;
+}
 
 const at = (...names: readonly string[]): string => join(cli.root, ...names);
 
-/** Runs until the run is remembered, and plants the name. */
+/** Runs with nothing to do, which is remembered, and plants the name. */
 async function settle(...options: readonly string[]): Promise<void> {
-  await cli.run('run', 'workflow.json', ...options);
+  await cp(join(ran.root, '.headgate'), at('.headgate'), { recursive: true });
+  await rm((await settledFile()) ?? '');
   await wait(SETTLING_MS);
   await cli.run('run', 'workflow.json', ...options);
   await plant();

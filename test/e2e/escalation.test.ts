@@ -9,14 +9,14 @@ import { openStore } from '../../src/store/store.ts';
 import type { Digest } from '../../src/support/digest.ts';
 import { Installation } from './installation.ts';
 import { jobsRunIn, reportOf, succeeded } from './project-report.ts';
-import { makeProject, removeProject, writeWorkflow } from './tiny-project.ts';
+import { removeProject, writeWorkflow } from './tiny-project.ts';
+import { makeTrainedProject } from './trained-project.ts';
 
 const SHORT = {
-  trunk: { epochs: 4 },
   backbone: { qat: { epochs: 2 } },
   heads: {
-    detection: { float: { epochs: 2 }, finetune: { epochs: 2 }, qat: { epochs: 2 } },
-    segmentation: { float: { epochs: 2 }, finetune: { epochs: 2 }, qat: { epochs: 2 } },
+    detection: { finetune: { epochs: 2 }, qat: { epochs: 2 } },
+    segmentation: { finetune: { epochs: 2 }, qat: { epochs: 2 } },
   },
   finetune: { attempts: 1 },
 };
@@ -31,7 +31,7 @@ const call = (...args: readonly string[]) => installation.run([...args, '--root'
 
 beforeAll(async () => {
   installation = await Installation.build();
-  root = await makeProject();
+  root = await makeTrainedProject(installation);
   workflow = await writeWorkflow(root, 'fashion-scenes.json', SHORT);
 }, 60_000);
 afterAll(async () => {
@@ -119,7 +119,7 @@ describe('a 4-bit backbone on which finetuning does not bring the heads back', (
   let project: string;
   let report: RunReport;
   beforeAll(async () => {
-    project = await makeProject();
+    project = await makeTrainedProject(installation);
     const file = await writeWorkflow(project, 'fashion-scenes.json', params);
     const set = ['--set', 'profile=w4a4', ...ESCALATE];
     succeeded(await installation.run(['run', file, ...set, '--root', project]));

@@ -15,13 +15,14 @@ import type { Tensor } from '../../src/support/tensor.ts';
 import { BOUNDARY, equalParametersShared, HEADS, writeForeignModel } from '../backends/foreign-models.ts';
 import { Installation } from './installation.ts';
 import { digestsIn, jobsRunIn, reportOf, succeeded } from './project-report.ts';
-import { makeProject, removeProject, writeWorkflow } from './tiny-project.ts';
+import { removeProject, writeWorkflow } from './tiny-project.ts';
+import { makeTrainedProject } from './trained-project.ts';
 
 let installation: Installation;
 let root: string;
 beforeAll(async () => {
   installation = await Installation.build();
-  root = await makeProject();
+  root = await makeTrainedProject(installation);
 });
 afterAll(async () => {
   await removeProject(root);

@@ -7,7 +7,8 @@ import { decodeCheckpointFile } from '../../src/backends/embedded/inputs.ts';
 import type { RunReport } from '../../src/report/run-report.ts';
 import { Installation } from './installation.ts';
 import { jobsRunIn, reportOf, succeeded } from './project-report.ts';
-import { makeProject, removeProject, writeWorkflow } from './tiny-project.ts';
+import { removeProject, writeWorkflow } from './tiny-project.ts';
+import { makeTrainedProject } from './trained-project.ts';
 
 const LADDER = ['--set', 'profiles=["w4a4","w8a8","w8a16"]'];
 const NONE_PASSES = ['--set', 'thresholds.profile=1000'];
@@ -27,7 +28,7 @@ const call = (...args: readonly string[]) => installation.run([...args, '--root'
 
 beforeAll(async () => {
   installation = await Installation.build();
-  root = await makeProject();
+  root = await makeTrainedProject(installation);
   workflow = await writeWorkflow(root, 'fashion-scenes.json', CALIBRATED);
   summary = succeeded(await call('run', workflow, ...LADDER, ...NONE_PASSES)).stdout;
   all = await reportOf(installation, root);

@@ -11,6 +11,7 @@ import { runUntilStopped } from './stopped.ts';
 import { digestsIn, jobsRunIn, reportOf, succeeded } from './project-report.ts';
 import type { Digests } from './project-report.ts';
 import { makeProject, removeProject, writeWorkflow } from './tiny-project.ts';
+import { makeTrainedProject } from './trained-project.ts';
 
 interface Forecast {
   readonly stage: string;
@@ -229,7 +230,7 @@ describe('a workflow that plans, but cannot run', () => {
 
 describe('kill -9 and Ctrl-C in the middle', () => {
   it('of backbone QAT, finetuning and head QAT: each resume goes on, and the end is that of an uninterrupted run', async () => {
-    const other = await makeProject();
+    const other = await makeTrainedProject(installation);
     try {
       const file = await writeWorkflow(other, 'fashion-scenes.json');
       const points = [

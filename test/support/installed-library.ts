@@ -1,10 +1,7 @@
 // A project folder in which `import … from 'headgate'` and `'headgate/qat'` find the library as a user's project would: built,
 // with its types.
-import { execFile } from 'node:child_process';
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { cp, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { promisify } from 'node:util';
 import { dist } from './built-program.ts';
 
 const repository = join(import.meta.dirname, '../..');
@@ -21,12 +18,9 @@ export async function installLibrary(project: string): Promise<void> {
   await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'headgate', type: 'module', exports }));
 }
 
-/** Also its types, and those of Node. */
+/** Also its types, as they were built, and those of Node. */
 export async function installTypes(project: string): Promise<void> {
-  const script = pathToFileURL(join(repository, 'scripts/declarations.mjs')).href;
-  const folder = join(project, 'node_modules/headgate/dist/types');
-  const code = `import { writeDeclarations } from ${JSON.stringify(script)}; writeDeclarations(${JSON.stringify(folder)});`;
-  await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', code]);
+  await cp(join(dist, 'types'), join(project, 'node_modules/headgate/dist/types'), { recursive: true });
   const types = join(project, 'node_modules/@types/node');
   await mkdir(dirname(types), { recursive: true });
   await symlink(join(repository, 'node_modules/@types/node'), types);

@@ -1,5 +1,5 @@
 // The trainer's promises: equal runs give equal bits, a restored run continues to the bit, what is frozen is not touched.
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { BACKBONE } from '../../../src/qat/network/network.ts';
 import { decodeModel } from '../../../src/qat/onnx/codec.ts';
 import type { Range } from '../../../src/qat/quantize/checkpoint.ts';
@@ -104,8 +104,14 @@ const setups: readonly (readonly [string, Setup])[] = [
 ];
 
 describe.each(setups)('a training run: %s', (_, setup) => {
+  let compiled: ReturnType<typeof prepare>;
+  beforeAll(async () => {
+    compiled = prepare(setup);
+    await compiled;
+  });
+
   it('gives the same bits twice, and 6 steps equal 3 and 3 more of a restored trainer', async () => {
-    const { start } = await prepare(setup);
+    const { start } = await compiled;
     const [one, other] = [await start(), await start()];
     const reference = await train(one, 0, 6);
     expectSameState(await train(other, 0, 6), reference);
@@ -122,7 +128,7 @@ describe.each(setups)('a training run: %s', (_, setup) => {
   });
 
   it('moves every weight and batch norm', async () => {
-    const { start } = await prepare(setup);
+    const { start } = await compiled;
     const trainer = await start();
     await train(trainer, 0, 1);
     // A bias before training batch norm has no gradient.
@@ -183,6 +189,8 @@ describe('a compiled program', () => {
     await trainer.release();
   });
 
+  let undecayed: ReturnType<typeof prepare> | undefined;
+
   it.each<{ readonly decaying?: ProgramRequest['decaying'] }>([
     {},
     { decaying: ['weight', 'gamma'] },
@@ -195,8 +203,8 @@ describe('a compiled program', () => {
     const trainer = await start();
     await train(trainer, 0, 1, { learningRate: 0, averagingConstant: 0 });
     const withDecay = trainer.state.first.slice();
-    const plain = await prepare({ optimizer: { kind: 'sgd', weightDecay: 0, momentum: 0 } });
-    const other = await plain.start();
+    undecayed ??= prepare({ optimizer: { kind: 'sgd', weightDecay: 0, momentum: 0 } });
+    const other = await (await undecayed).start();
     await train(other, 0, 1, { learningRate: 0, averagingConstant: 0 });
     let offset = 0;
     for (const { name, shape } of program.parameters.slots) {

@@ -1,0 +1,38 @@
+// A project whose float network is trained already, under the tiny project's own settings: several files of tests begin
+// there, and it is trained once in a run of them.
+import { existsSync } from 'node:fs';
+import { cp, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sharedFolder } from '../support/shared-folder.ts';
+import type { Installation } from './installation.ts';
+import { succeeded } from './project-report.ts';
+import { makeProject, removeProject, writeWorkflow } from './tiny-project.ts';
+
+/** What follows from nothing but the data and the settings of float training. */
+const UNTIL = ['float-accuracy', 'report-float'].flatMap((stage) =>
+  ['detection', 'segmentation'].flatMap((task) => ['--until', `${stage}[${task}]`]),
+);
+
+/** The store has the records of the float stages, and no run: the first one finds them cached. */
+export async function makeTrainedProject(installation: Installation): Promise<string> {
+  const made = join(sharedFolder(), 'trained-store');
+  if (!existsSync(made)) await train(installation, made);
+  const root = await makeProject();
+  for (const part of ['actions', 'objects'])
+    await cp(join(made, part), join(root, '.headgate', part), { recursive: true });
+  return root;
+}
+
+async function train(installation: Installation, made: string): Promise<void> {
+  const root = await makeProject();
+  try {
+    const workflow = await writeWorkflow(root, 'fashion-scenes.json');
+    succeeded(await installation.run(['run', workflow, ...UNTIL, '--root', root]));
+    const draft = `${made}.${process.pid}`;
+    await cp(join(root, '.headgate'), draft, { recursive: true });
+    // Another file may have been as quick: its bytes are the same.
+    await rename(draft, made).catch(() => rm(draft, { recursive: true }));
+  } finally {
+    await removeProject(root);
+  }
+}
