@@ -66,10 +66,10 @@ const SMALL: JsonObject = {
   data: { counts: { train: 64, gate: 32, report: 32, calibration: 32 } },
   model: { width: 4 },
   trunk: { epochs: 12, learningRate: 0.02 },
-  backbone: { qat: { epochs: 12, learningRate: 0.002 } },
+  backbone: { qat: { epochs: 24, learningRate: 0.002 } },
   heads: {
-    detection: { float: { epochs: 8, learningRate: 0.02 }, finetune: { epochs: 8 }, qat: { epochs: 12 } },
-    segmentation: { float: { epochs: 8, learningRate: 0.02 }, finetune: { epochs: 8 }, qat: { epochs: 12 } },
+    detection: { float: { epochs: 8, learningRate: 0.02 }, finetune: { epochs: 16 }, qat: { epochs: 24 } },
+    segmentation: { float: { epochs: 8, learningRate: 0.02 }, finetune: { epochs: 16 }, qat: { epochs: 24 } },
   },
   occupancy: { float: { epochs: 8, learningRate: 0.02 }, finetune: { epochs: 2 }, qat: { epochs: 2 } },
   calibration: { batches: 2 },

@@ -8,10 +8,8 @@ import type { Installation } from './installation.ts';
 import { succeeded } from './project-report.ts';
 import { makeProject, removeProject, writeWorkflow } from './tiny-project.ts';
 
-/** What follows from nothing but the data and the settings of float training. */
-const UNTIL = ['float-accuracy', 'report-float'].flatMap((stage) =>
-  ['detection', 'segmentation'].flatMap((task) => ['--until', `${stage}[${task}]`]),
-);
+/** Nothing but data and float training comes before these; the report split is read after all else. */
+const UNTIL = ['detection', 'segmentation'].flatMap((task) => ['--until', `float-accuracy[${task}]`]);
 
 /** The store has the records of the float stages, and no run: the first one finds them cached. */
 export async function makeTrainedProject(installation: Installation): Promise<string> {
