@@ -257,7 +257,8 @@ describe('workflows/mlsd.json', () => {
     const plan = await load(file);
     expect(stageOf(plan, 'distilled').inputs['data[train]']).toMatchObject({ from: { port: 'train' } });
     const readers = plan.stages.filter((stage) => 'data[report]' in stage.inputs);
-    expect(readers).toHaveLength(6);
+    // Per task: the calibrated, the trained, the merged and the exported model.
+    expect(readers).toHaveLength(8);
     for (const { after } of readers) expect(after).toMatchObject([{ stage: 'export' }]);
   });
 });
