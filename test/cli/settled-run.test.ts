@@ -6,54 +6,12 @@ import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { CommandLine } from '../support/command-line.ts';
+import { WORKFLOW } from './settling-workflow.ts';
 
 const PLANTED = 'told from what is remembered';
 /** Longer than one tick of a file system's clock, within which a change cannot be told from none. */
 const SETTLING_MS = 80;
 
-const WORKFLOW = {
-  name: 'settles',
-  include: ['part.json'],
-  params: { word: 'one' },
-  stages: {
-    copy: {
-      kind: 'command',
-      with: {
-        argv: ['sh', '-c', 'cat data/*.txt > "$0"; echo "$1" >> "$0"', '{output:out}', { $param: 'word' }],
-        files: ['data', 'job.mjs'],
-        outputs: { out: { type: 'file', path: 'out.txt' } },
-      },
-    },
-    count: {
-      kind: 'command',
-      inputs: { text: 'copy.out' },
-      with: {
-        argv: [
-          'sh',
-          '-c',
-          `printf '{"format":"headgate-metrics","version":1,"task":"t","primary":"n","values":{"n":%d},"units":{"n":"lines"},"higherIsBetter":{"n":true}}' $(wc -l < "$0") > "$1"`,
-          '{input:text}',
-          '{output:metrics}',
-        ],
-        outputs: { metrics: { type: 'metrics', path: 'metrics.json' } },
-      },
-    },
-    gate: {
-      kind: 'gate',
-      inputs: { metrics: 'count.metrics' },
-      cases: [
-        { name: 'many', criteria: [{ metric: 'n', atLeast: 2 }] },
-        { name: 'few', else: true },
-      ],
-    },
-    published: {
-      kind: 'command',
-      after: 'gate:many',
-      inputs: { text: 'copy.out' },
-      with: { argv: ['cp', '{input:text}', '{output:out}'], outputs: { out: { type: 'file', path: 'out.txt' } } },
-    },
-  },
-};
 /** The stages with records of their own. */
 const WORKING = ['copy', 'count', 'gate', 'published', 'extra'];
 /** A program of the project. */
