@@ -6,7 +6,7 @@ import { crashCampaign } from './crash-campaign.ts';
 import { keepResults } from './results.ts';
 
 const seed = sizeOf('seed', 20261122);
-const kills = sizeOf('kills', 20);
+const kills = sizeOf('kills', 50);
 const world = sizeOf('world', 0);
 
 test(
