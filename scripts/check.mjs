@@ -10,21 +10,26 @@ await ensureBuilt();
 const report = process.env.HEADGATE_TEST_REPORT;
 const reporters = report === undefined ? [] : ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
 
-const steps = [
+/** What is printed of them is printed only where something is wrong: they may run side by side. */
+const readings = [
   ['types', 'typescript', 'tsc', ['--noEmit', '-p', 'tsconfig.json']],
   ['format', 'prettier', 'prettier', ['--check', '--log-level', 'warn', '.']],
   ['lint', 'eslint', 'eslint', ['.', '--max-warnings', '0']],
-  ['tests', 'vitest', 'vitest', ['run', ...reporters]],
 ];
+const tests = ['tests', 'vitest', 'vitest', ['run', ...reporters]];
 
 const failed = [];
-for (const [name, library, bin, args] of steps) {
-  say(`checking ${name} …`);
-  const code = await run(process.execPath, [packageBin(library, bin), ...args], { stdio: 'inherit' });
-  if (code === 130) process.exit(130);
-  if (code !== 0) failed.push(name);
-}
+say('checking types, format and lint …');
+await Promise.all(readings.map(check));
+say('checking tests …');
+await check(tests);
 if (failed.length > 0) {
   say(`failed: ${failed.join(', ')}`);
   process.exitCode = 1;
+}
+
+async function check([name, library, bin, args]) {
+  const code = await run(process.execPath, [packageBin(library, bin), ...args], { stdio: 'inherit' });
+  if (code === 130) process.exit(130);
+  if (code !== 0) failed.push(name);
 }
