@@ -3,15 +3,16 @@
 //   node bench/arms.mjs [--seeds 0,1,2] [--objective-seeds 0,1,2] [--profile w4a4] [--root DIR] [--out docs/results]
 //
 // Every run is `headgate run workflows/fashion-scenes.json --params workflows/params/arms.json`; DIR keeps the runs, so that
-// a second call only reads. HEADGATE_BENCH_BIN names another headgate.
+// a second call only reads.
 //
 // Written down before any result was read: compared on the report split, per head, paired by seed. An arm wins when its mean
 // difference is above MARGIN points and every seed's difference has that sign; otherwise no difference is shown.
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root as project } from '../scripts/places.mjs';
+import { mean, signed, two } from './figures.mjs';
+import { headgate, proofsOf, stepsOf } from './headgate.mjs';
 import { machine } from './machine.mjs';
 
 /** Points of the metric, in percent. */
@@ -69,37 +70,15 @@ writeFileSync(join(out, 'arms.md'), page());
 function runOnce(seed, profile, more = []) {
   const set = [`seed=${seed}`, `profile=${profile}`, ...more].flatMap((word) => ['--set', word]);
   const files = ['workflows/fashion-scenes.json', '--params', 'workflows/params/arms.json'];
-  const program = process.env.HEADGATE_BENCH_BIN ?? join(project, 'bin', 'headgate.js');
-  const { stdout, status } = spawnSync(
-    process.execPath,
-    [program, 'run', ...files, ...set, '--root', options.root, '--json'],
-    { cwd: project, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 1 << 28 },
-  );
-  const { stages } = JSON.parse(stdout);
+  const { report, status } = headgate(['run', ...files, ...set, '--root', options.root], [0, 3]);
+  const { stages } = report;
   const values = Object.fromEntries(TASKS.map((task) => [task, {}]));
   for (const { role, facts } of stages)
     for (const { task, primary, values: found } of facts?.metrics ?? [])
       if (role) values[task][role] = 100 * found[primary];
   const steps = Object.fromEntries(Object.entries(TRAINING).map(([arm, pattern]) => [arm, stepsOf(stages, pattern)]));
-  const proofs = stages.flatMap(({ facts }) => facts?.proofs ?? []);
   console.error(`seed ${seed}, ${profile}: exit ${status}`);
-  return {
-    exitCode: status,
-    values,
-    steps,
-    proofs: { held: proofs.filter(({ held }) => held).length, all: proofs.length },
-  };
-}
-
-/** Scope → steps that the stages of that name trained it. */
-function stepsOf(stages, pattern) {
-  const steps = {};
-  for (const { id, kind, task, summary } of stages) {
-    if (!pattern.test(id) || !['qat', 'finetune', 'train'].includes(kind) || summary.steps === undefined) continue;
-    for (const scope of summary.scopes ?? summary.trained ?? [summary.scope ?? task])
-      steps[scope] = (steps[scope] ?? 0) + summary.steps;
-  }
-  return steps;
+  return { exitCode: status, values, steps, proofs: proofsOf(stages) };
 }
 
 function page() {
@@ -178,9 +157,9 @@ function whatJointTrains() {
     '## Why',
     '',
     `On ${above.join(' and ')} joint QAT ends above the float model itself, and above the float model trained on as long, on every`,
-    'seed. That is no smaller loss by quantisation: the float backbone was trained through the head of `segmentation` alone and',
-    'frozen for every other head, while joint QAT lets the labels of all heads into the backbone. What it takes for that: all',
-    'heads must be at hand, on common images, and every one of them moves and has to be validated and released again.',
+    'seed. So it is no smaller loss by quantisation. The likely reason: the float backbone was trained through the head of',
+    '`segmentation` alone and frozen for every other head, while joint QAT lets the labels of all heads into the backbone. It needs',
+    'all heads at hand for that, on common images, and trains every one of them.',
     '',
   ];
 }
@@ -221,18 +200,6 @@ function verdict(differences) {
   const agreed = differences.every((difference) => Math.sign(difference) === Math.sign(average));
   if (!agreed || Math.abs(average) <= MARGIN) return 'no difference shown';
   return average > 0 ? 'the strategy wins' : 'the strategy loses';
-}
-
-function mean(values) {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function two(value) {
-  return value === undefined || Number.isNaN(value) ? '–' : value.toFixed(2);
-}
-
-function signed(value) {
-  return Number.isNaN(value) ? '–' : `${value >= 0 ? '+' : '−'}${Math.abs(value).toFixed(2)}`;
 }
 
 function command() {

@@ -5,11 +5,12 @@
 //
 // FashionScenes, the arms of bench/arms.mjs, whose runs are reused where --root is the same. The head `detection` is then trained
 // on other scenes (`--set data.change=SEED`); `segmentation` and its data stay.
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root as project } from '../scripts/places.mjs';
+import { two } from './figures.mjs';
+import { headgate } from './headgate.mjs';
 import { machine } from './machine.mjs';
 
 const { values: options } = parseArgs({
@@ -64,16 +65,9 @@ function run(set) {
   const args = ['run', 'workflows/fashion-scenes.json', '--params', 'workflows/params/arms.json'];
   for (const word of ['profile=w4a4', ...set]) args.push('--set', word);
   for (const { role } of Object.values(ARMS)) args.push('--until', role);
-  const program = process.env.HEADGATE_BENCH_BIN ?? join(project, 'bin', 'headgate.js');
-  const { stdout, status } = spawnSync(process.execPath, [program, ...args, '--root', options.root, '--json'], {
-    cwd: project,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-    maxBuffer: 1 << 28,
-  });
-  if (status !== 0) throw new Error(`headgate ${args.join(' ')} ended with ${status}`);
-  console.error(`${set.join(' ')}: exit ${status}`);
-  return JSON.parse(stdout);
+  const { report } = headgate([...args, '--root', options.root]);
+  console.error(`${set.join(' ')}: ended well`);
+  return report;
 }
 
 function measured({ stages }, role, task) {
@@ -110,8 +104,8 @@ function page() {
           stages.map((id) => `\`${id}\``).join(', '),
           steps,
           seconds.toFixed(0),
-          ...TASKS.map((task) => values[task].map((value) => value.toFixed(2)).join(' → ')),
-          same ? 'the same' : `moved by ${(values[UNCHANGED][1] - values[UNCHANGED][0]).toFixed(2)}`,
+          ...TASKS.map((task) => values[task].map(two).join(' → ')),
+          same ? 'the same' : `moved by ${two(values[UNCHANGED][1] - values[UNCHANGED][0])}`,
           '',
         ]
           .join(' | ')

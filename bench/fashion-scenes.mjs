@@ -5,11 +5,12 @@
 // A run that stops because finetuning did not bring a head back is followed by one that goes on all the same, marked so.
 // Every run is `headgate run workflows/fashion-scenes.json` as a user would start it; runs share one store, so float training
 // is done once per seed. A run that a gate stops (exit 3) is a result and is written down as such.
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root as project } from '../scripts/places.mjs';
+import { mean } from './figures.mjs';
+import { headgate, proofsOf } from './headgate.mjs';
 import { machine } from './machine.mjs';
 
 const { values: options } = parseArgs({
@@ -46,17 +47,11 @@ writeFileSync(
 writeFileSync(join(out, 'fashion-scenes.md'), page(runs));
 
 function runOnce(seed, profile, more = []) {
-  const args = ['run', 'workflows/fashion-scenes.json', '--params', options.params, '--root', options.root, '--json'];
+  const args = ['run', 'workflows/fashion-scenes.json', '--params', options.params, '--root', options.root];
   for (const set of [`seed=${seed}`, `profile=${profile}`, 'baselines.floatLonger=true', ...options.set, ...more])
     args.push('--set', set);
   const started = Date.now();
-  const { stdout, status } = spawnSync(process.execPath, [join(project, 'bin', 'headgate.js'), ...args], {
-    cwd: project,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-    maxBuffer: 1 << 28,
-  });
-  const report = JSON.parse(stdout);
+  const { report, status } = headgate(args, [0, 1, 3]);
   const ran = report.stages.filter(({ state }) => state === 'succeeded').length;
   console.error(
     `seed ${seed} ${profile}: exit ${status}, ${ran} stages ran, ${Math.round((Date.now() - started) / 1000)} s`,
@@ -71,7 +66,6 @@ function runOnce(seed, profile, more = []) {
       .filter(({ kind, state }) => kind === 'gate' && (state === 'succeeded' || state === 'cached'))
       .map(({ id, chosen }) => [id, chosen]),
   );
-  const proofs = report.stages.flatMap(({ facts }) => facts?.proofs ?? []);
   const failed = report.stages.filter(({ state }) => state === 'failed').map(({ id }) => id);
   return {
     seed,
@@ -80,7 +74,7 @@ function runOnce(seed, profile, more = []) {
     values,
     gates,
     failed,
-    proofs: { held: proofs.filter(({ held }) => held).length, all: proofs.length },
+    proofs: proofsOf(report.stages),
   };
 }
 
@@ -166,10 +160,6 @@ function byProfile(left, right) {
 
 function percent(value) {
   return value === undefined ? '–' : (100 * value).toFixed(2);
-}
-
-function mean(values) {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 function command() {

@@ -1,5 +1,5 @@
 // `npm run check`: installs, builds, checks types, format and lint, then runs all tests, whose counts come last.
-// Every step runs even if one before it failed, so that one run shows everything.
+// Every check runs even if another failed, so that one run shows everything.
 import { ensureBuilt, ensureInstalled, packageBin, requireNode, run, say } from './ready.mjs';
 
 requireNode();
@@ -10,7 +10,7 @@ await ensureBuilt();
 const report = process.env.HEADGATE_TEST_REPORT;
 const reporters = report === undefined ? [] : ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
 
-/** What is printed of them is printed only where something is wrong: they may run side by side. */
+/** They print only where something is wrong, and are single-threaded: they run side by side. */
 const readings = [
   ['types', 'typescript', 'tsc', ['--noEmit', '-p', 'tsconfig.json']],
   ['format', 'prettier', 'prettier', ['--check', '--log-level', 'warn', '.']],

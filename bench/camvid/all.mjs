@@ -14,8 +14,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root as project } from '../../scripts/places.mjs';
+import { mean, signed, two } from '../figures.mjs';
 import { machine } from '../machine.mjs';
-import { bounds, interval, mean, meanIou, signed, two } from './figures.mjs';
+import { bounds, interval, meanIou } from './figures.mjs';
 import { Runs } from './runs.mjs';
 
 const MARGIN = 0.5;

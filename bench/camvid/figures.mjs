@@ -1,4 +1,5 @@
-// The arithmetic and the spelling of CamVid's tables.
+// The arithmetic of CamVid's tables.
+import { mean, signed } from '../figures.mjs';
 
 /** Of the frames wanted, from a `details` artifact: per image and class, pixels in both, predicted, of the target. */
 export function meanIou({ classes, images, pixels }, frames, wanted) {
@@ -22,17 +23,4 @@ export function interval(replicates) {
   if (replicates.length === 0) return '–';
   const [low, high] = bounds(replicates);
   return `${signed(low)} to ${signed(high)}`;
-}
-
-export function mean(values) {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-export function two(value) {
-  return value === undefined || value === null || Number.isNaN(value) ? '–' : value.toFixed(2);
-}
-
-export function signed(value) {
-  if (value === null || Number.isNaN(value)) return '–';
-  return `${value >= 0 ? '+' : '−'}${Math.abs(value).toFixed(2)}`;
 }

@@ -10,13 +10,8 @@ import { parseArgs } from 'node:util';
 import sharp from 'sharp';
 import { Runs } from './runs.mjs';
 
-const [WIDTH, HEIGHT] = [240, 176];
 const CAPTION = 16;
 const GAP = 4;
-const TASKS = {
-  static: ['sky', 'building', 'pole', 'road', 'pavement', 'tree', 'sign', 'fence'],
-  dynamic: ['rest', 'car', 'pedestrian', 'bicyclist'],
-};
 const COLOURS = {
   sky: [128, 178, 220],
   building: [140, 70, 60],
@@ -48,15 +43,16 @@ if (options.data === undefined || options.to === undefined) {
   process.exit(2);
 }
 const data = resolve(options.data);
+const { image: size, targets } = JSON.parse(readFileSync(join(data, 'dataset.json'), 'utf8'));
+const [WIDTH, HEIGHT] = [size.width, size.height];
+const TASKS = Object.keys(targets);
 const runs = new Runs({ data, root: options.root, set: options.set });
 const frames = runs.frames('report');
 const run = runs.of([`seed=${options.seed}`, `keepOutputs=${frames.length}`], {
   params: 'workflows/params/camvid-arms.json',
   until: Object.keys(COLUMNS),
 });
-const predictions = Object.keys(TASKS).map((task) =>
-  Object.keys(COLUMNS).map((role) => classMaps(run.file(role, task, 'outputs'))),
-);
+const predictions = TASKS.map((task) => Object.keys(COLUMNS).map((role) => classMaps(run.file(role, task, 'outputs'))));
 mkdirSync(options.to, { recursive: true });
 const count = Math.min(Number(options.frames), frames.length);
 for (let index = 0; index < count; index++) {
@@ -71,7 +67,7 @@ async function draw(image) {
   const captions = ['frame', 'label', ...Object.values(COLUMNS)];
   const [width, row] = [captions.length * (WIDTH + GAP) - GAP, HEIGHT + GAP];
   const layers = [];
-  Object.keys(TASKS).forEach((task, line) => {
+  TASKS.forEach((task, line) => {
     const top = CAPTION + line * row;
     const tiles = [
       sharp(frame).resize(WIDTH, HEIGHT, { fit: 'fill' }),
@@ -88,7 +84,7 @@ async function draw(image) {
   const words = captions.map((text, column) => `<text x="${column * (WIDTH + GAP)}" y="12">${text}</text>`).join('');
   const title = `<svg width="${width}" height="${CAPTION}" font-family="sans-serif" font-size="12" fill="black">${words}</svg>`;
   await sharp({
-    create: { width, height: CAPTION + Object.keys(TASKS).length * row - GAP, channels: 3, background: 'white' },
+    create: { width, height: CAPTION + TASKS.length * row - GAP, channels: 3, background: 'white' },
   })
     .composite([{ input: Buffer.from(title), top: 0, left: 0 }, ...composed])
     .png()
@@ -118,13 +114,12 @@ function classMaps(file) {
 
 function coloured(task, { classes, width, height }) {
   const pixels = new Uint8Array(width * height * 3);
-  classes.forEach((of, pixel) => pixels.set(COLOURS[TASKS[task][of]] ?? [0, 0, 0], 3 * pixel));
+  classes.forEach((of, pixel) => pixels.set(COLOURS[targets[task].classes[of]] ?? [0, 0, 0], 3 * pixel));
   return sharp(pixels, { raw: { width, height, channels: 3 } }).resize(WIDTH, HEIGHT, { kernel: 'nearest' });
 }
 
 /** Task → class of every pixel of the label, at the size of the network's input; 255: ignored. */
 async function labelOf(name) {
-  const { targets } = JSON.parse(readFileSync(join(data, 'dataset.json'), 'utf8'));
   const { data: ids, info } = await sharp(join(data, 'labels', `${name}.png`))
     .raw()
     .toBuffer({ resolveWithObject: true });
@@ -136,5 +131,5 @@ async function labelOf(name) {
       const of = targets[task].classes.indexOf(targets[task].map[String(id)]);
       return of < 0 ? 255 : of;
     });
-  return Object.fromEntries(Object.keys(TASKS).map((task) => [task, map(task)]));
+  return Object.fromEntries(TASKS.map((task) => [task, map(task)]));
 }

@@ -1,8 +1,7 @@
 // Runs of workflows/camvid.json, and what their reports and artifacts say.
-import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { root as project } from '../../scripts/places.mjs';
+import { headgate, proofsOf, stepsOf } from '../headgate.mjs';
 
 /** Arm → pattern of the stages that train in it. */
 const TRAINING = { strategy: /^(base|wider|head\[)/, joint: /^joint$/ };
@@ -16,12 +15,11 @@ export class Runs {
 
   /** One more run, or what is cached of it. A run that a gate stopped (exit 3) is a result. */
   of(set, { params, until = [] } = {}) {
-    const args = ['run', 'workflows/camvid.json', '--root', this.root, '--json'];
+    const args = ['run', 'workflows/camvid.json', '--root', this.root];
     if (params !== undefined) args.push('--params', params);
     for (const word of [`data.folder=${this.data}`, ...this.set, ...set]) args.push('--set', word);
     for (const stage of until) args.push('--until', stage);
-    const { report, status } = headgate(args);
-    if (![0, 3].includes(status)) throw new Error(`headgate ${args.join(' ')} ended with ${status}`);
+    const { report, status } = headgate(args, [0, 3]);
     const ran = report.stages.filter(({ state }) => state === 'succeeded').length;
     console.error(`${set.join(' ')}: exit ${status}, ${ran} stages ran`);
     return new Run(report, status, this.root);
@@ -36,24 +34,13 @@ export class Runs {
   }
 }
 
-function headgate(args) {
-  const program = process.env.HEADGATE_BENCH_BIN ?? join(project, 'bin', 'headgate.js');
-  const { stdout, status } = spawnSync(process.execPath, [program, ...args], {
-    cwd: project,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-    maxBuffer: 1 << 28,
-  });
-  return { report: JSON.parse(stdout), status };
-}
-
 /** Root and run → key → milliseconds that its job took. */
 const times = new Map();
 
 function timesOf(root, run) {
   const name = `${root} ${run}`;
   if (!times.has(name)) {
-    const { report } = headgate(['status', run, '--root', root, '--json']);
+    const { report } = headgate(['status', run, '--root', root], [0, 1, 3]);
     times.set(name, new Map(report.stages.map(({ key, milliseconds }) => [key, milliseconds])));
   }
   return times.get(name);
@@ -89,16 +76,7 @@ class Run {
 
   /** Arm → scope → steps that it was trained after the float model. */
   steps() {
-    const found = {};
-    for (const [arm, pattern] of Object.entries(TRAINING)) {
-      found[arm] = {};
-      for (const { id, kind, task, summary } of this.stages) {
-        if (!pattern.test(id) || !['qat', 'finetune'].includes(kind) || summary?.steps === undefined) continue;
-        for (const scope of summary.scopes ?? summary.trained ?? [summary.scope ?? task])
-          found[arm][scope] = (found[arm][scope] ?? 0) + summary.steps;
-      }
-    }
-    return found;
+    return Object.fromEntries(Object.entries(TRAINING).map(([arm, pattern]) => [arm, stepsOf(this.stages, pattern)]));
   }
 
   verdicts() {
@@ -114,8 +92,7 @@ class Run {
   }
 
   proofs() {
-    const all = this.stages.flatMap(({ facts }) => facts?.proofs ?? []);
-    return { held: all.filter(({ held }) => held).length, all: all.length };
+    return proofsOf(this.stages);
   }
 
   /** Working time of all stages, in whichever run each was made. */

@@ -4,11 +4,11 @@
 //   node bench/mlsd/all.mjs --root DIR [--params FILE] [--out docs/results]
 //
 // DIR: mlsd_320x320_tiny.onnx (npm pack jp.keijiro.mlsd@1.0.0) and data/ (bench/mlsd/prepare.mjs).
-import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root as project } from '../../scripts/places.mjs';
+import { headgate } from '../headgate.mjs';
 import { machine } from '../machine.mjs';
 
 const { values: options } = parseArgs({
@@ -16,7 +16,6 @@ const { values: options } = parseArgs({
     root: { type: 'string' },
     params: { type: 'string' },
     out: { type: 'string', default: 'docs/results' },
-    program: { type: 'string', default: join(project, 'bin', 'headgate.js') },
   },
 });
 if (options.root === undefined) throw new Error('--root DIR is needed: where the model and the data are');
@@ -51,16 +50,9 @@ writeFileSync(join(out, 'mlsd.md'), page(result));
 
 function run(...more) {
   const workflowFile = join(project, 'workflows/mlsd.json');
-  const args = ['run', workflowFile, '--root', options.root, '--json', '--jobs', '1', ...more];
+  const args = ['run', workflowFile, '--root', options.root, '--jobs', '1', ...more];
   if (options.params !== undefined) args.push('--params', options.params);
-  const { stdout, status } = spawnSync(process.execPath, [options.program, ...args], {
-    cwd: project,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-    maxBuffer: 1 << 28,
-  });
-  if (status !== 0) throw new Error(`headgate run ended with ${status}`);
-  return JSON.parse(stdout);
+  return headgate(args).report;
 }
 
 /** Role → task → decibels. */

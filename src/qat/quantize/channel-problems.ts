@@ -14,7 +14,7 @@ export interface ChannelProblems {
   /**
    * All folded weights 0: the channel gives its bias alone. Its scale is the floor of all scales, float32's epsilon, as
    * PyTorch's observers have it: every step is 0 whatever the scale, and the bias, whose step is s_x·s_w, keeps its
-   * precision, which a scale of 1 (onnxruntime's own quantiser) would take from it.
+   * precision, which a scale of 1 would take from it.
    */
   readonly allZero: ChannelsOfWeights;
   /** Weights that are not 0 on a scale that is the floor: fewer steps than the format has, or a learned scale that fell. */
