@@ -8,7 +8,7 @@ import type { PlannedStage } from '../plan/plan.ts';
 import { identifyProcess } from '../process/process-identity.ts';
 import type { ProcessEnd } from '../process/start-process.ts';
 import { thisHost, updateClaim } from '../store/claims.ts';
-import { dropResumeStates, keepResumeState, resumeStateOf } from '../store/resume-states.ts';
+import { dropResumeStates, resumeStateOf } from '../store/resume-states.ts';
 import type { Store } from '../store/store.ts';
 import type { Digest } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
@@ -21,7 +21,7 @@ import { followJobEvents } from './follow-job-events.ts';
 import { environmentOf, type JobEnvironment } from './job-environment.ts';
 import { modifiedInput, openFiles, openInputs } from './job-inputs.ts';
 import { cleanFolder } from './keep-secrets.ts';
-import { newAttemptFolder, newToken, readResult, writeRequest } from './job-directory.ts';
+import { keepStateOfJob, newAttemptFolder, newToken, readResult, writeRequest } from './job-directory.ts';
 import type { EmbeddedBackend, Executor, JobLaunch } from './ports.ts';
 
 export interface AttemptContext {
@@ -44,6 +44,8 @@ export type AttemptEnd =
   | (CollectedOutputs & {
       readonly end: 'succeeded';
       readonly attempt: number;
+      /** What went into the state that it went on from. */
+      readonly resumedMs: number;
       readonly summary: JsonObject;
       readonly proofs: readonly ProofSummary[];
     })
@@ -72,7 +74,7 @@ export async function runAttempt(
   const redactor = redactorOf(environment.value.secrets);
   const { attempt, folder } = await newAttemptFolder(context.runFolder, stage.id);
   // A job that a test breaks on purpose neither uses nor leaves a state that an honest one could meet.
-  const resumeFrom = context.fault === undefined ? await resumeStateOf(store.layout, key) : undefined;
+  const resumed = context.fault === undefined ? await resumeStateOf(store.layout, key) : undefined;
   const token = newToken();
   await writeRequest(folder, {
     protocol: JOB_PROTOCOL,
@@ -83,15 +85,16 @@ export async function runAttempt(
     inputs: { ...files.value, ...inputs.value },
     seed: stage.seed,
     threads: stage.threads,
-    ...(resumeFrom === undefined ? {} : { resumeFrom }),
+    ...(resumed === undefined ? {} : { resumeFrom: resumed.folder }),
     ...(context.fault === undefined ? {} : { fault: context.fault }),
   });
   const launch = await launchOf(context, stage, folder, inputs.value, environment.value);
   if (!launch.ok) return { end: 'failed', failure: launch.error };
 
-  context.onStarted(attempt, resumeFrom !== undefined);
+  context.onStarted(attempt, resumed !== undefined);
   const job = await runJob(context, key, launch.value, redactor);
-  const made = { folder, token, attempt, command: launch.value.outputs, inputs: resolved, redactor };
+  const resumedMs = resumed?.workMs ?? 0;
+  const made = { folder, token, attempt, resumedMs, command: launch.value.outputs, inputs: resolved, redactor };
   const end = redactor.json(await endOf(context, stage, made, job));
   await cleanFolder(folder, redactor);
   if (end.end === 'succeeded') return end;
@@ -101,8 +104,8 @@ export async function runAttempt(
     await dropResumeStates(store.layout, key);
     return end;
   }
-  const kept = await keepResumeState(store.layout, key, join(folder, 'resume'));
-  return end.end === 'cancelled' ? { end: 'cancelled', checkpointed: kept || resumeFrom !== undefined } : end;
+  const kept = await keepStateOfJob(store.layout, key, folder);
+  return end.end === 'cancelled' ? { end: 'cancelled', checkpointed: kept || resumed !== undefined } : end;
 }
 
 /** A program that knows nothing of headgate has no resume state to write. */
@@ -180,6 +183,7 @@ interface MadeJob {
   readonly folder: string;
   readonly token: string;
   readonly attempt: number;
+  readonly resumedMs: number;
   readonly command: Launch['outputs'];
   readonly inputs: readonly ResolvedInput[];
   readonly redactor: Redactor;
@@ -236,7 +240,7 @@ async function endOf(
   if (!collected.ok) return failed(collected.error);
   // The store has them now; kept twice, data sets would fill the disk.
   await rm(join(job.folder, 'out'), { recursive: true, force: true });
-  return { end: 'succeeded', ...collected.value, attempt: job.attempt, summary, proofs };
+  return { end: 'succeeded', ...collected.value, attempt: job.attempt, resumedMs: job.resumedMs, summary, proofs };
 }
 
 function onAbort(signal: AbortSignal, act: () => void): () => void {

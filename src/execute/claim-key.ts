@@ -1,6 +1,5 @@
 // Before a key is worked on: another engine that is at it is waited for, and what a dead one left is taken over (its job
 // ended, its resume state kept). Only saves work; the store stays right without it.
-import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { identifyProcess, isProcessAlive } from '../process/process-identity.ts';
 import {
@@ -12,9 +11,9 @@ import {
   type Claim,
   type FoundClaim,
 } from '../store/claims.ts';
-import { keepResumeState } from '../store/resume-states.ts';
 import type { Store } from '../store/store.ts';
 import type { Digest } from '../support/digest.ts';
+import { keepStateOfJob } from './job-directory.ts';
 import type { Executor } from './ports.ts';
 
 /** Of this engine alone, in milliseconds, monotonic: clocks of different hosts are never compared. */
@@ -71,7 +70,7 @@ async function inherit({ store, executor, orphanGraceMs }: Claiming, key: Digest
   if (claim.job !== undefined && claim.host === thisHost) {
     await executor.endOrphan(claim.job, orphanGraceMs, claim.jobFolder);
   }
-  await keepResumeState(store.layout, key, join(claim.jobFolder, 'resume'));
+  await keepStateOfJob(store.layout, key, claim.jobFolder);
 }
 
 type Identity = Claim['engine'];

@@ -1,12 +1,12 @@
 // After a run: what engines that were killed have left. Claims whose engine is gone (their jobs are ended, their resume states
 // kept), locks, half-written files. Nothing here is needed for a right result, and nobody has to do it by hand.
-import { join } from 'node:path';
 import { isProcessAlive } from '../process/process-identity.ts';
 import { listClaims, readClaim, removeClaim, thisHost } from '../store/claims.ts';
-import { dropResumeStates, keepResumeState, listResumeStates } from '../store/resume-states.ts';
+import { dropResumeStates, listResumeStates } from '../store/resume-states.ts';
 import { deadRuns, unlockRun } from '../store/runs.ts';
 import { sweepDrafts, sweepDraftsEverywhere } from '../store/abandoned-drafts.ts';
 import type { Store } from '../store/store.ts';
+import { keepStateOfJob } from './job-directory.ts';
 import type { Executor } from './ports.ts';
 
 /** For a resume state: whoever lost its engine has had the whole run to write it. */
@@ -35,7 +35,7 @@ async function clearClaims({ layout }: Store, executor: Pick<Executor, 'endOrpha
     // The claim last: while it stands, it says where the state is.
     if (claim.jobFolder !== '') {
       if (claim.job !== undefined) await executor.endOrphan(claim.job, LAST_GRACE_MS, claim.jobFolder);
-      await keepResumeState(layout, key, join(claim.jobFolder, 'resume'));
+      await keepStateOfJob(layout, key, claim.jobFolder);
     }
     removeClaim(layout, key, claim);
   }

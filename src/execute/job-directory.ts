@@ -1,13 +1,16 @@
 // A job as a folder on disk (see events/job-protocol.ts): made before the start, read after the end.
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir } from 'node:fs/promises';
+import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { JOB_PROTOCOL, type JobFailure, type JobRequest, type JobResult } from '../events/job-protocol.ts';
 import type { StageFailure } from '../events/failures.ts';
 import type { StageId } from '../events/ids.ts';
+import { keepResumeState, workIn } from '../store/resume-states.ts';
+import type { StoreLayout } from '../store/layout.ts';
 import { replaceFile } from '../support/atomic-file.ts';
+import type { Digest } from '../support/digest.ts';
 import { isJsonObject } from '../support/json.ts';
-import { readJsonIfPresent, readTextIfPresent } from '../support/missing-files.ts';
+import { namesIn, readJsonIfPresent, readTextIfPresent } from '../support/missing-files.ts';
 import { err, ok, type Result } from '../support/result.ts';
 import { fileNameOf } from '../support/file-name.ts';
 
@@ -31,6 +34,24 @@ export function newToken(): string {
 
 export async function writeRequest(folder: string, request: JobRequest): Promise<void> {
   await replaceFile(join(folder, 'job.json'), `${JSON.stringify(request, null, 2)}\n`);
+}
+
+/** Keeps the state that a job left behind, if it left one, with the work that it stands for; false when there is none. */
+export async function keepStateOfJob(layout: StoreLayout, key: Digest, folder: string): Promise<boolean> {
+  const left = join(folder, 'resume');
+  const files = await namesIn(left);
+  const request = await readJsonIfPresent(join(folder, 'job.json'));
+  const resumeFrom = isJsonObject(request) ? request['resumeFrom'] : undefined;
+  const earlier = typeof resumeFrom === 'string' ? workIn(resumeFrom) : 0;
+  // By what is on disk, since the engine that started the job may be gone. What it did after its last state is lost.
+  const started = await modifiedAt(join(folder, 'job.json'));
+  const written = await Promise.all(files.map((file) => modifiedAt(join(left, file))));
+  const own = started === undefined ? 0 : Math.max(0, ...written.map((at) => (at ?? started) - started));
+  return keepResumeState(layout, key, left, earlier + own);
+}
+
+async function modifiedAt(path: string): Promise<number | undefined> {
+  return (await lstat(path).catch(() => undefined))?.mtimeMs;
 }
 
 /** The runner's last word, or undefined when it left none. */

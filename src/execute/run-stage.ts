@@ -83,7 +83,7 @@ async function decideStage(
   const { outputs, verdict, content } = outcome.value;
   context.recorder.emit({ type: 'stage-started', stage: stage.id, key: key.key, attempt: 1, cause, resumed: false });
   for (const text of content) await context.store.objects.putBytes(text);
-  const made = { outputs, summary: {}, metrics: [], proofs: [], attempt: 1 };
+  const made = { outputs, summary: {}, metrics: [], proofs: [], attempt: 1, resumedMs: 0 };
   const result = await publish(context, stage, key, made, started, verdict);
   if (verdict === undefined) return { end: 'succeeded', result };
   context.recorder.emit({ type: 'gate-decided', stage: stage.id, chosen: verdict.case, verdict, cached: false });
@@ -247,11 +247,11 @@ async function publish(
   context: StageRunContext,
   stage: PlannedStage,
   key: StageKey,
-  made: Pick<Success, 'outputs' | 'metrics' | 'proofs' | 'summary' | 'attempt'>,
+  made: Pick<Success, 'outputs' | 'metrics' | 'proofs' | 'summary' | 'attempt' | 'resumedMs'>,
   startedAt: number,
   verdict?: JsonObject,
 ): Promise<StageResult> {
-  const milliseconds = Date.now() - startedAt;
+  const milliseconds = made.resumedMs + Date.now() - startedAt;
   const facts: StageFacts = { metrics: made.metrics, proofs: made.proofs };
   const record: ActionRecord = {
     format: 'headgate-action',

@@ -18,6 +18,7 @@ export interface ActionRecord {
     readonly run: string;
     readonly stage: string;
     readonly attempt: number;
+    /** Of work, with that of earlier attempts whose state it went on from. */
     readonly milliseconds: number;
     readonly time: string;
     /** Recorded, not keyed. */

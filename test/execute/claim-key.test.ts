@@ -1,7 +1,7 @@
 // What an engine does with a key that a dead engine had claimed, here or on another host.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -17,10 +17,17 @@ const SILENT_MS = 6 * HEARTBEAT_MS;
 
 let root: string;
 let jobFolder: string;
+/** When the job that is inherited had started, before its state was written. */
+const STARTED_BEFORE_MS = 60_000;
+
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'headgate-claim-'));
   jobFolder = join(openStore(root).layout.runs, 'theirs/jobs/train/1');
   await mkdir(join(jobFolder, 'resume'), { recursive: true });
+  const earlier = join(root, '.headgate/resume', key, '000001-30000');
+  await writeFile(join(jobFolder, 'job.json'), JSON.stringify({ resumeFrom: earlier }));
+  const started = Date.now() / 1000 - STARTED_BEFORE_MS / 1000;
+  await utimes(join(jobFolder, 'job.json'), started, started);
   await writeFile(join(jobFolder, 'resume/state'), 'step 36');
 });
 afterEach(() => rm(root, { recursive: true, force: true }));
@@ -49,7 +56,10 @@ test('an engine that is killed while it takes over from a dead one loses nothing
   await expect(claim({ endOrphan: () => Promise.reject(new Error('killed')) })).rejects.toThrow('killed');
   expect(readClaim(layout, key)).toMatchObject({ jobFolder });
   expect(await claim()).toBe(true);
-  expect(await resumeStateOf(layout, key)).toBeDefined();
+  // With what its job had gone on from.
+  const { workMs = 0 } = (await resumeStateOf(layout, key)) ?? {};
+  expect(workMs).toBeGreaterThanOrEqual(90_000);
+  expect(workMs).toBeLessThan(100_000);
 });
 
 test('an engine of another host keeps its key while its claim moves; silent for long enough, it is inherited from', async () => {

@@ -1,5 +1,9 @@
 // Stopping: by a stop stage, by one SIGINT, by two. Jobs stand exactly where the test holds them.
+import { readdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openStore } from '../../src/store/store.ts';
+import type { Digest } from '../../src/support/digest.ts';
 import { Conductor } from '../support/conductor.ts';
 import { Engine, ofType, statesOf } from '../support/engine.ts';
 import { ELSE, gate, job, metricsStage, plan, stage } from '../support/plans.ts';
@@ -43,6 +47,25 @@ describe('one interrupt', () => {
     );
     expect(ofType(next.events, 'stage-succeeded')[0]?.outputs['out']?.digest).toBe(uninterrupted);
   });
+});
+
+test('the record of a stage that was stopped and went on holds the time of all its attempts', async () => {
+  const held = conductor.hold('train step 3');
+  const run = await engine.start(plan([training()]));
+  await held;
+  run.interrupt('SIGINT');
+  await run.finished;
+  const { resume } = openStore(engine.root).layout;
+  const [key = ''] = await readdir(resume);
+  const [state = ''] = await readdir(join(resume, key));
+  expect(state).toMatch(/^000001-\d+$/);
+  await rename(join(resume, key, state), join(resume, key, '000001-600000')); // as if it had worked for ten minutes
+
+  const { events } = await engine.run(plan([training()]));
+  expect(ofType(events, 'stage-started')).toMatchObject([{ resumed: true }]);
+  const [{ milliseconds } = { milliseconds: 0 }] = ofType(events, 'stage-succeeded');
+  expect(milliseconds).toBeGreaterThanOrEqual(600_000);
+  expect((await openStore(engine.root).actions.read(key as Digest))?.madeBy.milliseconds).toBe(milliseconds);
 });
 
 test('a second interrupt kills a job that does not listen', async () => {

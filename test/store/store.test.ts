@@ -201,20 +201,21 @@ describe('resume states', () => {
 
   test('the newest one counts, until the key is done', async () => {
     expect(await resumeStateOf(store.layout, key)).toBeUndefined();
-    expect(await keepResumeState(store.layout, key, await left('step 1'))).toBe(true);
-    expect(await keepResumeState(store.layout, key, await left('step 2'))).toBe(true);
+    expect(await keepResumeState(store.layout, key, await left('step 1'), 1200)).toBe(true);
+    expect(await keepResumeState(store.layout, key, await left('step 2'), 3400.6)).toBe(true);
     const state = await resumeStateOf(store.layout, key);
-    expect(await readFile(join(state ?? '', 'state'), 'utf8')).toBe('step 2');
+    expect(state?.workMs).toBe(3401);
+    expect(await readFile(join(state?.folder ?? '', 'state'), 'utf8')).toBe('step 2');
     expect(await readdir(join(store.layout.resume, key))).toHaveLength(1);
     await dropResumeStates(store.layout, key);
     expect(await resumeStateOf(store.layout, key)).toBeUndefined();
   });
 
   test('a job that left nothing changes nothing', async () => {
-    await keepResumeState(store.layout, key, await left('step 1'));
+    await keepResumeState(store.layout, key, await left('step 1'), 1);
     await mkdir(join(root, 'empty'));
-    expect(await keepResumeState(store.layout, key, join(root, 'empty'))).toBe(false);
-    expect(await keepResumeState(store.layout, key, join(root, 'none'))).toBe(false);
+    expect(await keepResumeState(store.layout, key, join(root, 'empty'), 1)).toBe(false);
+    expect(await keepResumeState(store.layout, key, join(root, 'none'), 1)).toBe(false);
     expect(await resumeStateOf(store.layout, key)).toBeDefined();
   });
 });
