@@ -50,14 +50,17 @@ describe('self-tests of a stage', () => {
     },
   );
 
-  it('hold for a calibrated backbone under a float head', async () => {
+  it('hold for a calibrated backbone under a float head, whose memory stands still over a thousand steps', async () => {
     const inputs = {
       ...(await world.gateBase()),
       backbone: await world.calibratedBackbone(),
       head: await world.head('detection'),
     };
-    const { result } = await world.rig.run(validate('detection', ['backbone'], inputs, { selfTests: OF_SCOPES }));
+    const selfTests = [...OF_SCOPES, 'memory'];
+    const { result, events } = await world.rig.run(validate('detection', ['backbone'], inputs, { selfTests }));
     expect(result.status).toBe('succeeded');
+    const proofs = events.flatMap((event) => (event.type === 'proof' ? [event.proof.text] : []));
+    expect(proofs).toContainEqual(expect.stringMatching(/^detection, memory: [\d.]+ MiB after 200 steps of QAT/));
   });
 
   it('hold for a merged model, its export among them', async () => {

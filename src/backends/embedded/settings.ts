@@ -146,6 +146,7 @@ export type SelfTestName =
   | 'gradients'
   | 'freeze-proof'
   | 'load-order'
+  | 'memory'
   | 'export';
 
 export interface ValidateSettings {

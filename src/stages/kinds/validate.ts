@@ -132,8 +132,8 @@ function checkSelfTests(context: StageContext): readonly Finding[] {
     if (whole === 'exported') return refuse('looks at checkpoints', 'ask a stage for it that is given scopes');
     if (name === 'export' && whole !== 'merged')
       return refuse('exports all heads together', 'give the stage the input "merged"');
-    const trains = name === 'zero-learning-rate' || name === 'fake-quant';
-    if (trains && whole === undefined && !scopesIn(settings, 'quantized').includes('backbone'))
+    const needsScales = ['zero-learning-rate', 'memory', 'fake-quant'].includes(String(name));
+    if (needsScales && whole === undefined && !scopesIn(settings, 'quantized').includes('backbone'))
       return refuse('needs a quantised backbone', 'add "backbone" to "quantized"');
     return [];
   });

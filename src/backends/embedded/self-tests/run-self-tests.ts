@@ -7,6 +7,7 @@ import { exported } from './exported.ts';
 import { fakeQuant } from './fake-quant.ts';
 import { gradients } from './gradients.ts';
 import { freezeProof, loadOrder } from './guards.ts';
+import { memory } from './memory.ts';
 import type { Finding, SelfTest, Subject } from './self-test.ts';
 import { floatIdentity, stateOrder, validationTwice } from './states.ts';
 import { zeroLearningRate } from './zero-learning-rate.ts';
@@ -20,6 +21,7 @@ const selfTests: { readonly [name in SelfTestName]: SelfTest } = {
   gradients,
   'freeze-proof': freezeProof,
   'load-order': loadOrder,
+  memory,
   export: exported,
 };
 

@@ -37,6 +37,8 @@ export function fails(text: string): Finding {
   return { held: false, text };
 }
 
+export const NOTHING_QUANTISED = 'no scope of the stage is quantised';
+
 /** Outputs of the scopes' own heads; of the backbone's boundary where there is no head. */
 export function outputsOf({ network }: Subject, scopes: ReadonlyMap<string, ScopeForward>): readonly string[] {
   const heads = [...scopes.keys()].flatMap((scope) => network.scopes.heads[scope]?.outputs ?? []);
