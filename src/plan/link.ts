@@ -16,7 +16,7 @@ import { ENOUGH_PROBLEMS } from '../diagnostics/diagnostic.ts';
 import { memberOf } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
 import { parsePortReference } from '../expression/reference.ts';
-import type { InputPort } from '../stages/stage-kind.ts';
+import type { InputPort, Ports } from '../stages/stage-kind.ts';
 import type { Declarations } from './declarations.ts';
 import { linkAfter } from './link-after.ts';
 import { CollectionLinker } from './link-collection.ts';
@@ -82,7 +82,8 @@ class StageLinker {
 
   private linkInput(input: InstanceInput): void {
     const { ports, kind, id } = this.instance;
-    const declared = ports.inputs.find((port) => port.name === input.port);
+    const known = [...ports.inputs, ...(ports.data ?? []).map(dataPort)];
+    const declared = known.find((port) => port.name === input.port);
     if (declared === undefined && ports.open === undefined) {
       this.problems.push(
         inputNotDeclared(
@@ -90,7 +91,7 @@ class StageLinker {
           id,
           kind.kind,
           input.port,
-          ports.inputs.map((port) => port.name),
+          known.map((port) => port.name),
         ),
       );
       return;
@@ -110,8 +111,12 @@ class StageLinker {
     if (binding !== undefined && binding !== 'not given') this.inputs.set('model', { port, binding });
   }
 
+  /** Of a task's data a stage is given another set under the port's own name, such as `data[train]`. */
   private linkData(): void {
-    for (const { port: name, task, split } of this.instance.ports.data ?? []) {
+    const { given } = this.instance.context;
+    for (const read of this.instance.ports.data ?? []) {
+      const { port: name, task, split } = read;
+      if (given.includes(name)) continue;
       const declared = this.declarations.tasks.get(task);
       const node = declared?.data.get(split);
       if (declared === undefined) continue;
@@ -119,12 +124,7 @@ class StageLinker {
         this.problems.push(dataNotDeclared(declared.nameAt, task, split, this.instance.spec.name));
         continue;
       }
-      const port: InputPort = {
-        name,
-        type: { artifact: 'dataset' },
-        arity: 'one',
-        help: `the ${split} data of task "${task}"`,
-      };
+      const port = dataPort(read);
       const binding = this.single(port, node, this.atRoot([task]));
       if (binding !== undefined && binding !== 'not given') this.inputs.set(name, { port, binding });
     }
@@ -236,6 +236,10 @@ class StageLinker {
   private refuseDisabled(ref: DisabledRef): undefined {
     this.problems.push(disabledProducer(ref.at, ref.disabled));
   }
+}
+
+function dataPort({ port, task, split }: NonNullable<Ports['data']>[number]): InputPort {
+  return { name: port, type: { artifact: 'dataset' }, arity: 'one', help: `the ${split} data of task "${task}"` };
 }
 
 function openPort({ port }: InstanceInput): InputPort {

@@ -65,14 +65,18 @@ export function lossFiles(
   );
 }
 
-/** The training data of tasks that share a step. */
-export function trainData(names: readonly string[]): NonNullable<Ports['data']> {
-  return names.map((task) => ({
-    port: names.length > 1 ? `data[${task}.train]` : 'data[train]',
-    task,
-    split: 'train' as const,
-  }));
+/**
+ * The training data of tasks that share a step: of each task its own, which must be one set, or what the stage is given as
+ * `data[train]` for all of them.
+ */
+export function trainData(names: readonly string[], { given }: StageContext): NonNullable<Ports['data']> {
+  const [first] = names;
+  if (first !== undefined && (names.length === 1 || given.includes(TRAIN_DATA)))
+    return [{ port: TRAIN_DATA, task: first, split: 'train' }];
+  return names.map((task) => ({ port: `data[${task}.train]`, task, split: 'train' as const }));
 }
+
+const TRAIN_DATA = 'data[train]';
 
 /** The name of the task's head in the model. */
 export function headOfTask({ name, settings }: ResolvedTask): string {

@@ -125,3 +125,28 @@ describe('joint QAT with a distance to the float model', () => {
     expect(last?.['loss']).toBeLessThan(first?.['loss'] as number);
   });
 });
+
+describe('the training set of tasks that share a step', () => {
+  const briefly = () => joint({ training: training(1, 0.002) });
+
+  it('may be given once for all of them', async () => {
+    const order = await briefly();
+    const ofTasks = TASKS.map((task) => `data[${task}.train]`);
+    const others = Object.entries(order.inputs ?? {}).filter(([port]) => !ofTasks.includes(port));
+    const once = { ...order, inputs: { ...Object.fromEntries(others), 'data[train]': world.trainData } };
+    expect(await digestsOf(await world.rig.outputs(once))).toEqual(await digestsOf(await world.rig.outputs(order)));
+  });
+
+  it('is one: another for each task is refused', async () => {
+    const order = await briefly();
+    const apart = { ...order, inputs: { ...order.inputs, 'data[detection.train]': world.gateData } };
+    expect((await world.rig.run(apart)).result).toMatchObject({
+      status: 'failed',
+      failure: {
+        reason: 'data',
+        message: 'the tasks have different training sets',
+        remedy: expect.stringContaining('as its input "data[train]"') as string,
+      },
+    });
+  });
+});

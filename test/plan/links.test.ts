@@ -167,6 +167,52 @@ describe('data and model edges', () => {
       'data[gate]': one('scenes', 'gate'),
     });
   });
+
+  const measured = (data: object): object => ({
+    name: 'edges',
+    tasks,
+    params: { other: null },
+    model: { from: 'net.model' },
+    stages: {
+      scenes,
+      others: scenes,
+      net: { kind: 'import', with: { onnx: 'm.onnx', boundary: ['b'], heads } },
+      check: { kind: 'validate', forEach: 'tasks', inputs: { backbone: 'net.backbone', head: 'net.head', ...data } },
+    },
+  });
+
+  it('of data may be given to a stage instead, or left to the task by null', () => {
+    const given = planOf(measured({ 'data[gate]': 'others.gate' }));
+    expect(stageOf(given, 'check[detection]').inputs).toMatchObject({ 'data[gate]': one('others', 'gate') });
+    const left = planOf(measured({ 'data[gate]': { $param: 'other' } }));
+    expect(stageOf(left, 'check[detection]').inputs).toMatchObject({ 'data[gate]': one('scenes', 'gate') });
+  });
+
+  it('of data take data sets only, and those that the stage reads', () => {
+    expect(codesOf(measured({ 'data[gate]': 'net.model' }))).toEqual(['HG1303']);
+    expect(codesOf(measured({ 'data[train]': 'others.train' }))).toEqual(['HG1301', 'HG1301']);
+  });
+
+  it('of data for tasks that share a step are one per task, or one that is given for all', () => {
+    const together = (data: object): object => ({
+      ...measured({}),
+      stages: {
+        ...(measured({}) as { stages: object }).stages,
+        float: {
+          kind: 'train',
+          inputs: data,
+          with: { train: ['backbone', 'heads'], training: { epochs: 1, batch: 4, learningRate: 0.1 } },
+        },
+      },
+    });
+    const dataOf = (workflow: object) =>
+      Object.entries(stageOf(planOf(workflow), 'float').inputs).filter(([port]) => port.startsWith('data['));
+    expect(dataOf(together({}))).toEqual([
+      ['data[detection.train]', one('scenes', 'train')],
+      ['data[segmentation.train]', one('scenes', 'train')],
+    ]);
+    expect(dataOf(together({ 'data[train]': 'others.train' }))).toEqual([['data[train]', one('others', 'train')]]);
+  });
 });
 
 describe('after', () => {

@@ -174,7 +174,7 @@ function dataOf(context: StageContext): NonNullable<Ports['data']> {
   const tasks = scopeOf(context) === 'head' ? [] : objectiveTasks(context);
   // With one task, or none (distillation alone), the stage's own data; the port then carries no task's name.
   const names = tasks.length > 1 ? tasks.map((task) => task.name) : [tasks[0]?.name ?? context.task?.name ?? ''];
-  return trainData(names);
+  return trainData(names, context);
 }
 
 function checkObjective(context: StageContext): readonly Finding[] {

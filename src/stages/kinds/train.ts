@@ -123,6 +123,6 @@ function portsTogether(context: StageContext): Ports {
       })),
       reportPort,
     ],
-    data: trainData(keys),
+    data: trainData(keys, context),
   };
 }
