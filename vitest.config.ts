@@ -1,4 +1,5 @@
-// Two threads and generous timeouts: the suite must pass on a slow machine with two cores that does other work too.
+// Generous timeouts: the suite must pass on a slow machine with two cores that does other work too.
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
@@ -8,7 +9,8 @@ export default defineConfig({
     globalSetup: 'test/support/build-first.mjs',
     // Processes, not worker threads: tests send signals and load native libraries.
     pool: 'forks',
-    maxWorkers: 2,
+    // On two cores two at a time; every job that a test starts is a process with a thread or two of its own.
+    maxWorkers: Math.max(2, Math.floor(availableParallelism() / 2)),
     testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 10_000,
