@@ -2,9 +2,9 @@
 // QAT over seeds; calibrated on day frames alone and on day and dusk.
 //
 //   node bench/camvid/all.mjs --data DIR [--root DIR] [--seeds 0,1,2] [--profiles w8a8,w8a16,w4a16,w4a4]
-//                              [--set PATH=VALUE …] [--out docs/results]
+//                              [--set PATH=VALUE …] [--note WORDS] [--out docs/results]
 //
-// --data is what bench/camvid/prepare.mjs wrote. Every run is `headgate run workflows/camvid.json`; --root keeps the runs, so
+// --note is what the page should say of the machine, such as what else it did. --data is what bench/camvid/prepare.mjs wrote. Every run is `headgate run workflows/camvid.json`; --root keeps the runs, so
 // that a second call only reads.
 //
 // Written down before any result was read: compared on the report split, per head, paired by seed and by image. An arm wins when
@@ -31,6 +31,7 @@ const { values: options } = parseArgs({
     seeds: { type: 'string', default: '0,1,2' },
     profiles: { type: 'string', default: 'w8a8,w8a16,w4a16,w4a4' },
     set: { type: 'string', multiple: true, default: [] },
+    note: { type: 'string', default: '' },
     out: { type: 'string', default: 'docs/results' },
   },
 });
@@ -125,7 +126,7 @@ function page() {
   const lines = [
     '# Real driving frames',
     '',
-    `Made by \`${result.command}\` on ${result.date}; ${result.machine}.`,
+    `Made by \`${result.command}\` on ${result.date}; ${result.machine}.${options.note === '' ? '' : ` ${options.note}`}`,
     '',
     'CamVid at 240 × 176 (its licence keeps the frames with whoever has them), `workflows/camvid.json`: a depthwise-separable',
     'backbone of width 16, the head `static` (8 classes) and the head `dynamic` (car, pedestrian, bicyclist, the rest). mIoU in',
@@ -134,8 +135,8 @@ function page() {
     '',
     '## All profiles, seed 0',
     '',
-    'In each cell: float, merged (VALIDATION), integer runtime. Steps: of training after the float model. Minutes:',
-    'working time of all stages, the float training among them, one job beside another not taken off.',
+    'In each cell: float, merged (VALIDATION), integer runtime. Steps: of training after the float model. Minutes: working time of',
+    `the stages after the float model, whose own took ${result.profiles[0]?.minutes.float.toFixed(0)}; one job beside another is not taken off.`,
     '',
     '| profile | static | dynamic | backbone steps | static steps | dynamic steps | proofs | minutes | end |',
     '| --- | --- | --- | ---: | ---: | ---: | --- | ---: | --- |',
@@ -146,7 +147,7 @@ function page() {
         ...TASKS.map((task) => values[task].map(two).join(' / ')),
         ...['backbone', ...TASKS].map((scope) => steps.strategy[scope] ?? 0),
         `${proofs.held} of ${proofs.all}`,
-        minutes.toFixed(0),
+        minutes.after.toFixed(0),
         exitCode === 0 ? 'ran through' : (stopped ?? `exit ${exitCode}`),
         '',
       ]

@@ -6,6 +6,8 @@ import { headgate, proofsOf, stepsOf } from '../headgate.mjs';
 /** Arm → pattern of the stages that train in it. */
 const TRAINING = { strategy: /^(base|wider|head\[)/, joint: /^joint$/ };
 
+const FLOAT = /^(frames|net|trunk|float)/;
+
 export class Runs {
   constructor({ data, root, set = [] }) {
     this.data = data;
@@ -95,11 +97,13 @@ class Run {
     return proofsOf(this.stages);
   }
 
-  /** Working time of all stages, in whichever run each was made. */
+  /** Working time of the float model's stages and of all others, in whichever run each was made. */
   minutes() {
-    const each = this.stages.map(
-      ({ key, milliseconds, madeBy }) => milliseconds ?? (madeBy && timesOf(this.root, madeBy).get(key)) ?? 0,
-    );
-    return each.reduce((sum, time) => sum + time, 0) / 60_000;
+    const sum = { float: 0, after: 0 };
+    for (const { id, key, milliseconds, madeBy } of this.stages) {
+      const time = milliseconds ?? (madeBy && timesOf(this.root, madeBy).get(key)) ?? 0;
+      sum[FLOAT.test(id) ? 'float' : 'after'] += time / 60_000;
+    }
+    return sum;
   }
 }
