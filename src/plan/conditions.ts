@@ -134,6 +134,18 @@ class ConditionFinder {
   }
 }
 
+/** Both at once; undefined where a gate would have to choose twice. */
+export function jointly(one: Condition, other: Condition): Condition | undefined {
+  const both = new Map(one);
+  for (const [gate, cases] of other) {
+    const before = both.get(gate);
+    const left = before === undefined ? cases : cases.filter((name) => before.includes(name));
+    if (left.length === 0) return undefined;
+    both.set(gate, left);
+  }
+  return both;
+}
+
 function common(conditions: readonly Condition[]): Condition {
   const [first, ...rest] = conditions;
   const shared = new Map<StageInstance, readonly string[]>();

@@ -14,6 +14,7 @@ import type { JsonObject } from '../support/json.ts';
 import { err, ok } from '../support/result.ts';
 import type { Result } from '../support/result.ts';
 import { checkGates } from './check-gates.ts';
+import { checkOrders } from './check-orders.ts';
 import { checkPorts } from './check-ports.ts';
 import { findConditions } from './conditions.ts';
 import type { Conditions } from './conditions.ts';
@@ -69,7 +70,10 @@ export function makePlan(spec: WorkflowSpec, options: PlanOptions = {}): Result<
   if (!order.ok) return err([order.error]);
   const outputs = checkPorts(order.value, problems);
   const conditions = findConditions(order.value, problems);
-  if (problems.length === 0) checkGates(order.value, conditions, problems);
+  if (problems.length === 0) {
+    checkGates(order.value, conditions, problems);
+    checkOrders(order.value, conditions, problems);
+  }
   if (problems.length > 0) return err(sortDiagnostics(problems));
 
   const kept = order.value.filter(({ instance }) => !conditions.pruned.has(instance));

@@ -4,6 +4,7 @@ import type { JsonObject } from '../support/json.ts';
 import type {
   Finding,
   CheckpointState,
+  Holding,
   InputPort,
   OutputPort,
   PortType,
@@ -81,6 +82,11 @@ const TRAIN_DATA = 'data[train]';
 /** The name of the task's head in the model. */
 export function headOfTask({ name, settings }: ResolvedTask): string {
   return typeof settings['head'] === 'string' ? settings['head'] : name;
+}
+
+/** Of an output with the head of a task. */
+export function headHeld(task: ResolvedTask | undefined): Holding {
+  return task === undefined ? {} : { head: headOfTask(task) };
 }
 
 /** The profile without what only gates and people read. */

@@ -34,6 +34,28 @@ export interface OutputPort {
   readonly name: string;
   readonly type: PortType;
   readonly help: string;
+  /** For checkpoints. */
+  readonly holds?: Holding;
+}
+
+/** What is known of a checkpoint before anything runs, and must fit where it is loaded. */
+export interface Holding {
+  /** Name of the head; left out: the backbone. */
+  readonly head?: string;
+  /** For a quantised head: where the same stage has the quantised backbone that it was made on. */
+  readonly on?: 'input' | 'output';
+  /** Its scales were found, or trained, in the stage's profile. */
+  readonly profiled?: true;
+  /** Batch norm is folded away: by this stage, or by the one that made what it goes on from. */
+  readonly folded?: boolean;
+  /** The input with the scope that it goes on from as that was left. */
+  readonly from?: Member;
+}
+
+/** An input port, or one member of its collection. */
+export interface Member {
+  readonly port: string;
+  readonly key?: string;
 }
 
 /** A task (a head with its data, loss and metric) after parameters were filled in. */
@@ -94,6 +116,31 @@ export interface Finding {
   readonly help?: string;
 }
 
+/** A stage whose output arrives at an input, through joins, loops and whatever else only hands it on. */
+export interface Producer {
+  /** As references name it: `head[detection]/calibrate.head`. */
+  readonly name: string;
+  readonly kind: StageKind;
+  readonly context: StageContext;
+  readonly output: OutputPort;
+  readonly inputs: Producers;
+  /** Another output of the same stage. */
+  sibling(name: string): Producer | undefined;
+  /** False only where jobs of other settings, or with other inputs, make the two. */
+  mayEqual(other: Producer): boolean;
+}
+
+/** What may arrive at the inputs of a stage; several where joins decide only during the run. */
+export interface Producers {
+  /** @param beside leaves out what cannot be there when that producer has run. */
+  of(member: Member, beside?: Producer): readonly Producer[];
+}
+
+/** A problem with what arrives at an input: told at its reference, or where the setting is written that does not take it. */
+export interface ArrivalFinding extends Finding {
+  readonly arriving: Producer;
+}
+
 export interface StageKind {
   readonly kind: string;
   readonly summary: string;
@@ -110,6 +157,8 @@ export interface StageKind {
   readonly program?: KindProgram;
   /** Problems that the schema cannot say. */
   check?(context: StageContext): readonly Finding[];
+  /** Wrong orders: what shows, before anything runs, in the stages that make its inputs. */
+  checkInputs?(context: StageContext, producers: Producers): readonly ArrivalFinding[];
   ports(context: StageContext): Ports;
   /** Exactly the settings that the job reads, defaults filled in: they enter the key and job.json. */
   jobSettings(context: StageContext): JsonObject;

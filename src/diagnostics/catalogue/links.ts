@@ -169,3 +169,8 @@ export function mixedAlternatives(at: Place, port: string, one: string, other: s
 export function collectForwarded(at: Place, stage: string): Diagnostic {
   return errorAt('HG1314', at, { message: `stage "${stage}" forwards single artifacts, not collections` });
 }
+
+/** What a kind found in the stages that make its inputs (see StageKind.checkInputs). */
+export function orderRefused(at: Place, stage: string, message: string, help: string | undefined): Diagnostic {
+  return errorAt('HG1316', at, { message: `wrong order: ${message} (stage "${stage}")`, help });
+}

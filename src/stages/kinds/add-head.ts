@@ -3,7 +3,7 @@ import schema from '../../../schemas/stages/add-head.schema.json' with { type: '
 import { isJsonObject } from '../../support/json.ts';
 import type { Json, JsonObject } from '../../support/json.ts';
 import { jsonModule } from '../../support/json-module.ts';
-import { checkpoint, headOfTask, modelPort, reportPort } from '../port-types.ts';
+import { checkpoint, headHeld, headOfTask, modelPort, reportPort } from '../port-types.ts';
 import type { OutputPort, ResolvedTask, StageContext, StageKind } from '../stage-kind.ts';
 
 export const addHead: StageKind = {
@@ -26,6 +26,7 @@ export const addHead: StageKind = {
         name: `head[${task.name}]`,
         type: checkpoint('head', ['float']),
         help: `the new head of task "${task.name}"`,
+        holds: headHeld(task),
       })),
       reportPort,
     ],

@@ -13,6 +13,7 @@ import {
   taskSettings,
 } from '../port-types.ts';
 import type { StageKind } from '../stage-kind.ts';
+import { HEAD, otherHead } from '../wrong-orders.ts';
 
 export const analyze: StageKind = {
   kind: 'analyze',
@@ -20,6 +21,7 @@ export const analyze: StageKind = {
   settingsSchema: jsonModule(schema),
   runsOn: 'embedded',
   check: (context) => [...needsTask(context, 'analyze'), ...needsProfile(context, 'analyze')],
+  checkInputs: ({ task }, producers) => otherHead(producers, HEAD, task),
   ports: ({ settings, task }) => {
     const split = settings['split'] === 'calibration' || settings['split'] === 'train' ? settings['split'] : 'gate';
     return {

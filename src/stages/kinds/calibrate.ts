@@ -7,6 +7,7 @@ import { jsonModule } from '../../support/json-module.ts';
 import {
   checkpoint,
   freezesTheOther,
+  headHeld,
   input,
   modelPort,
   needsProfile,
@@ -18,6 +19,8 @@ import {
   taskSettings,
 } from '../port-types.ts';
 import type { Finding, InputPort, OutputPort, Ports, StageContext, StageKind } from '../stage-kind.ts';
+import { otherStatistics } from '../wrong-statistics.ts';
+import { HEAD, otherHead } from '../wrong-orders.ts';
 
 export const calibrate: StageKind = {
   kind: 'calibrate',
@@ -31,6 +34,10 @@ export const calibrate: StageKind = {
     ...checkObserver(context.settings),
     ...checkSets(context),
   ],
+  checkInputs: (context, producers) => [
+    ...otherHead(producers, HEAD, context.task),
+    ...otherStatistics(context, producers),
+  ],
   ports: (context) => {
     const scope = context.settings['scope'] === 'head' ? 'head' : 'backbone';
     const scopes =
@@ -40,7 +47,12 @@ export const calibrate: StageKind = {
             input('backbone', checkpoint('backbone', quantizedStates), 'the frozen backbone with its scales'),
             input('head', checkpoint('head', ['float']), 'the float head'),
           ];
-    const scales = { name: scope, type: checkpoint(scope, ['calibrated']), help: `the ${scope} with its scales` };
+    const scales: OutputPort = {
+      name: scope,
+      type: checkpoint(scope, ['calibrated']),
+      help: `the ${scope} with its scales`,
+      holds: { profiled: true, ...(scope === 'head' ? { ...headHeld(context.task), on: 'input' as const } : {}) },
+    };
     return {
       inputs: [modelPort, ...scopes, statisticsPort, profilePort],
       outputs: observes(context) ? [scales, reportPort, statisticsOutput] : [scales, reportPort],

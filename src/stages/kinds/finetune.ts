@@ -3,6 +3,7 @@ import schema from '../../../schemas/stages/finetune.schema.json' with { type: '
 import { jsonModule } from '../../support/json-module.ts';
 import {
   checkpoint,
+  headHeld,
   input,
   lossFiles,
   modelPort,
@@ -13,6 +14,7 @@ import {
   taskSettings,
 } from '../port-types.ts';
 import type { StageKind } from '../stage-kind.ts';
+import { HEAD, otherHead } from '../wrong-orders.ts';
 
 export const finetune: StageKind = {
   kind: 'finetune',
@@ -24,13 +26,17 @@ export const finetune: StageKind = {
     ...needsTask(context, 'finetune'),
     ...(context.task === undefined || Number(context.settings['distill'] ?? 0) > 0 ? [] : needLosses([context.task])),
   ],
+  checkInputs: ({ task }, producers) => otherHead(producers, HEAD, task),
   ports: ({ task }) => ({
     inputs: [
       modelPort,
       input('backbone', checkpoint('backbone', quantizedStates), 'the frozen backbone with its scales'),
       input('head', checkpoint('head', ['float']), 'the float head to start from'),
     ],
-    outputs: [{ name: 'head', type: checkpoint('head', ['float']), help: 'the adapted float head' }, reportPort],
+    outputs: [
+      { name: 'head', type: checkpoint('head', ['float']), help: 'the adapted float head', holds: headHeld(task) },
+      reportPort,
+    ],
     data: [{ port: 'data[train]', task: task?.name ?? '', split: 'train' as const }],
   }),
   files: ({ task }) => (task === undefined ? [] : lossFiles([task])),

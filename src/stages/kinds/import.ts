@@ -2,7 +2,7 @@
 import schema from '../../../schemas/stages/import.schema.json' with { type: 'json' };
 import { isJsonObject } from '../../support/json.ts';
 import { jsonModule } from '../../support/json-module.ts';
-import { checkpoint, headOfTask, reportPort } from '../port-types.ts';
+import { checkpoint, headHeld, headOfTask, reportPort } from '../port-types.ts';
 import type { OutputPort, StageContext, StageKind } from '../stage-kind.ts';
 
 export const importKind: StageKind = {
@@ -27,6 +27,7 @@ export const importKind: StageKind = {
         name: `head[${task.name}]`,
         type: checkpoint('head', ['float']),
         help: `the trained head of task "${task.name}"`,
+        holds: headHeld(task),
       })),
       reportPort,
     ],

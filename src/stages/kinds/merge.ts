@@ -3,12 +3,19 @@ import schema from '../../../schemas/stages/merge.schema.json' with { type: 'jso
 import { jsonModule } from '../../support/json-module.ts';
 import { checkpoint, input, modelPort, quantizedStates, reportPort, taskSettings } from '../port-types.ts';
 import type { StageKind } from '../stage-kind.ts';
+import { otherBackbone, otherHead } from '../wrong-orders.ts';
 
 export const merge: StageKind = {
   kind: 'merge',
   summary: 'puts one backbone and all heads into one model',
   settingsSchema: jsonModule(schema),
   runsOn: 'embedded',
+  checkInputs: ({ tasks }, producers) =>
+    tasks.flatMap((task) => {
+      const head = { port: 'heads', key: task.name };
+      const other = otherHead(producers, head, task);
+      return other.length > 0 ? other : otherBackbone(producers, head, 'merged');
+    }),
   ports: ({ tasks }) => ({
     inputs: [
       modelPort,

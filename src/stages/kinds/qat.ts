@@ -7,6 +7,7 @@ import { jsonModule } from '../../support/json-module.ts';
 import {
   checkpoint,
   freezesTheOther,
+  headHeld,
   input,
   lossFiles,
   modelPort,
@@ -21,7 +22,19 @@ import {
   taskSettings,
   trainData,
 } from '../port-types.ts';
-import type { Finding, InputPort, Ports, ResolvedTask, StageContext, StageKind } from '../stage-kind.ts';
+import type {
+  ArrivalFinding,
+  Finding,
+  Holding,
+  InputPort,
+  Member,
+  Ports,
+  Producers,
+  ResolvedTask,
+  StageContext,
+  StageKind,
+} from '../stage-kind.ts';
+import { BACKBONE, foldedBefore, HEAD, otherBackbone, otherHead, otherProfile } from '../wrong-orders.ts';
 
 export const qat: StageKind = {
   kind: 'qat',
@@ -37,6 +50,7 @@ export const qat: StageKind = {
     ...checkObjective(context),
     ...checkLosses(context),
   ],
+  checkInputs: (context, producers) => startsOf(context).flatMap((start) => wrongStart(context, producers, start)),
   ports: (context) => {
     const scope = scopeOf(context);
     return {
@@ -47,11 +61,20 @@ export const qat: StageKind = {
           name,
           type: checkpoint(name, ['qat']),
           help: `the trained ${name} with its scales`,
+          holds: {
+            ...trainedHolding(context, { port: name }),
+            ...(name === 'head' ? { ...headHeld(context.task), on: 'input' as const } : {}),
+          },
         })),
-        ...(scope === 'all' ? objectiveTasks(context) : []).map(({ name }) => ({
-          name: `head[${name}]`,
+        ...(scope === 'all' ? objectiveTasks(context) : []).map((task) => ({
+          name: `head[${task.name}]`,
           type: checkpoint('head', ['qat']),
-          help: `the trained head of task "${name}" with its scales`,
+          help: `the trained head of task "${task.name}" with its scales`,
+          holds: {
+            ...trainedHolding(context, { port: 'heads', key: task.name }),
+            ...headHeld(task),
+            on: 'output' as const,
+          },
         })),
         reportPort,
       ],
@@ -122,6 +145,50 @@ function allInputs(context: StageContext): readonly InputPort[] {
       unused: distillOf(context) === 0,
     },
   ];
+}
+
+/** A checkpoint that the training reads: a scope that it goes on from, or a float head. */
+interface Start {
+  readonly member: Member;
+  /** Whose head it is. */
+  readonly task?: ResolvedTask | undefined;
+  readonly trained: boolean;
+}
+
+function startsOf(context: StageContext): readonly Start[] {
+  const scope = scopeOf(context);
+  const trunk = { member: BACKBONE, trained: true };
+  const heads = (port: string, trained: boolean): readonly Start[] =>
+    objectiveTasks(context).map((task) => ({ member: { port, key: task.name }, task, trained }));
+  switch (scope) {
+    case 'backbone':
+      return [trunk, ...heads('heads', false)];
+    case 'all':
+      return [trunk, ...heads('heads', true), ...heads('teachers', false)];
+    case 'head':
+      return [
+        { member: HEAD, task: context.task, trained: true },
+        { member: { port: 'teacher' }, task: context.task, trained: false },
+      ];
+  }
+}
+
+function wrongStart(
+  context: StageContext,
+  producers: Producers,
+  { member, task, trained }: Start,
+): readonly ArrivalFinding[] {
+  const other = otherHead(producers, member, task);
+  if (!trained || other.length > 0) return other;
+  return [
+    ...(task === undefined ? [] : otherBackbone(producers, member, 'trained')),
+    ...foldedBefore(context, producers, member),
+    ...otherProfile(context, producers, member),
+  ];
+}
+
+function trainedHolding({ settings }: StageContext, from: Member): Holding {
+  return { profiled: true, folded: settings['bn'] === 'folded', from };
 }
 
 function freezesNothing({ settings }: StageContext): readonly Finding[] {

@@ -1,7 +1,7 @@
 // `release`: takes a merged, quantised model of an earlier run from its folder; nothing of it may change from here on.
 import schema from '../../../schemas/stages/release.schema.json' with { type: 'json' };
 import { jsonModule } from '../../support/json-module.ts';
-import { checkpoint, headOfTask, quantizedStates, reportPort, scopesIn } from '../port-types.ts';
+import { checkpoint, headHeld, headOfTask, quantizedStates, reportPort, scopesIn } from '../port-types.ts';
 import type { OutputPort, ResolvedTask, StageContext, StageKind } from '../stage-kind.ts';
 
 export const release: StageKind = {
@@ -40,6 +40,7 @@ export const release: StageKind = {
         name: `head[${task.name}]`,
         type: checkpoint('head', quantizedStates),
         help: `the released head of task "${task.name}"`,
+        holds: { ...headHeld(task), on: 'output' },
       })),
       reportPort,
     ],

@@ -5,6 +5,7 @@ import type { JsonObject } from '../../support/json.ts';
 import { jsonModule } from '../../support/json-module.ts';
 import {
   checkpoint,
+  headHeld,
   input,
   lossFiles,
   modelPort,
@@ -17,6 +18,7 @@ import {
   trainData,
 } from '../port-types.ts';
 import type { Finding, Ports, ResolvedTask, StageContext, StageKind } from '../stage-kind.ts';
+import { HEAD, otherHead } from '../wrong-orders.ts';
 
 const scopes = ['backbone', 'head'] as const;
 
@@ -30,6 +32,10 @@ export const train: StageKind = {
     together(context)
       ? [...checkTogether(context), ...needLosses(tasksOf(context))]
       : [...needsTask(context, 'train'), ...needLosses(context.task === undefined ? [] : [context.task])],
+  checkInputs: (context, producers) =>
+    together(context)
+      ? tasksOf(context).flatMap((task) => otherHead(producers, { port: 'heads', key: task.name }, task))
+      : otherHead(producers, HEAD, context.task),
   ports: (context) => {
     if (together(context)) return portsTogether(context);
     const { settings, task } = context;
@@ -46,7 +52,12 @@ export const train: StageKind = {
       outputs: [
         ...scopes
           .filter((scope) => trained.includes(scope))
-          .map((scope) => ({ name: scope, type: checkpoint(scope, ['float']), help: `the trained ${scope}` })),
+          .map((scope) => ({
+            name: scope,
+            type: checkpoint(scope, ['float']),
+            help: `the trained ${scope}`,
+            ...(scope === 'head' ? { holds: headHeld(task) } : {}),
+          })),
         reportPort,
       ],
       data: [{ port: 'data[train]', task: task?.name ?? '', split: 'train' as const }],
@@ -101,7 +112,8 @@ function tasksOf(context: StageContext): readonly ResolvedTask[] {
 
 function portsTogether(context: StageContext): Ports {
   const float = (scope: 'backbone' | 'head') => checkpoint(scope, ['float']);
-  const keys = tasksOf(context).map(({ name }) => name);
+  const tasks = tasksOf(context);
+  const keys = tasks.map(({ name }) => name);
   const backbone = scopesIn(context.settings, 'train').includes('backbone');
   const starts = context.given.includes('heads')
     ? [{ ...input('heads', float('head'), "weights to start from instead of the model's own", 'collect'), keys }]
@@ -116,10 +128,11 @@ function portsTogether(context: StageContext): Ports {
     ],
     outputs: [
       ...(backbone ? [{ name: 'backbone', type: float('backbone'), help: 'the trained backbone' }] : []),
-      ...keys.map((name) => ({
-        name: `head[${name}]`,
+      ...tasks.map((task) => ({
+        name: `head[${task.name}]`,
         type: float('head'),
-        help: `the trained head of task "${name}"`,
+        help: `the trained head of task "${task.name}"`,
+        holds: headHeld(task),
       })),
       reportPort,
     ],

@@ -16,6 +16,7 @@ import {
   taskSettings,
 } from '../port-types.ts';
 import type { Finding, InputPort, StageContext, StageKind } from '../stage-kind.ts';
+import { HEAD, otherBackbone, otherHead } from '../wrong-orders.ts';
 
 export const validate: StageKind = {
   kind: 'validate',
@@ -44,6 +45,12 @@ export const validate: StageKind = {
         ]
       : []),
   ],
+  checkInputs: (context, producers) => {
+    const { task } = context;
+    const wrong = [...otherHead(producers, HEAD, task), ...otherHead(producers, { port: 'floatHead' }, task)];
+    const quantised = scopesIn(context.settings, 'quantized').length === 2;
+    return wrong.length > 0 || !quantised ? wrong : otherBackbone(producers, HEAD, 'measured');
+  },
   ports: (context) => ({
     inputs: inputsOf(context),
     outputs: [
