@@ -114,6 +114,25 @@ export function qat(
   };
 }
 
+/** Joint QAT of the backbone and all heads. */
+export function qatOfAll(inputs: Inputs, more: JsonObject = {}): JobOrder {
+  return {
+    kind: 'qat',
+    settings: {
+      scope: 'all',
+      tasks: TASKS.map((task) => taskSettings[task]),
+      profile: w8a8,
+      training: training(1, 0.002),
+      activationScales: 'follow',
+      averagingConstant: 0.01,
+      bn: 'train',
+      objective: { tasks: Object.fromEntries(TASKS.map((task) => [task, 1])), distill: 0 },
+      ...more,
+    },
+    inputs,
+  };
+}
+
 export function finetune(task: Task, inputs: Inputs, more: JsonObject = {}): JobOrder {
   return {
     kind: 'finetune',

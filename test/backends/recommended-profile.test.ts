@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/support/json.ts';
 import { checkpointAt, jsonAt } from './artifacts.ts';
-import { analyze, calibrate, exportOrder, merge, qat, validate, w8a16, w8a8 } from './orders.ts';
+import { analyze, calibrate, exportOrder, merge, qat, qatOfAll, TASKS, validate, w8a16, w8a8 } from './orders.ts';
 import type { Inputs } from './orders.ts';
 import { analysisInputs, hostileWeights, reportOf } from './sensitivity.ts';
 import { outputsOf } from './worker-rig.ts';
@@ -13,6 +13,19 @@ beforeAll(async () => {
   world = await World.start();
 });
 afterAll(() => world.remove());
+
+/** The exported model proves what every export does, and the weights that the profile widens are 16 bits wide in it. */
+async function expectWiderExport(merged: string, profile: JsonObject): Promise<void> {
+  const exported = await world.rig.run(exportOrder({ ...world.taskData(), merged }));
+  const proofs = exported.events.flatMap((event) => (event.type === 'proof' ? [event.proof] : []));
+  expect(proofs.every(({ held }) => held)).toBe(true);
+  const { scales } = await jsonAt<{ scales: { tensor: string; dtype: string }[] }>(
+    outputsOf(exported)['scales'] as string,
+  );
+  const dtypeOf = (tensor: string) => scales.find((scale) => scale.tensor === tensor)?.dtype;
+  for (const [layer, format] of Object.entries(profile['layers'] as { [layer: string]: { weights?: object } }))
+    if (format.weights !== undefined) expect(dtypeOf(layer)).toBe('int16');
+}
 
 describe('a recommended profile', () => {
   const layers = (most: number, more: JsonObject = {}): JsonObject => ({
@@ -98,19 +111,45 @@ describe('a recommended profile', () => {
     const merged = await world.rig.outputs(
       merge({ model: await world.model(), ...world.taskData(), backbone: backbone as string, ...heads }),
     );
-    const exported = await world.rig.run(exportOrder({ ...world.taskData(), merged: merged['merged'] as string }));
-    const proofs = exported.events.flatMap((event) => (event.type === 'proof' ? [event.proof] : []));
-    expect(proofs.every(({ held }) => held)).toBe(true);
-    const { scales } = await jsonAt<{ scales: { tensor: string; dtype: string }[] }>(
-      outputsOf(exported)['scales'] as string,
-    );
-    const dtypeOf = (tensor: string) => scales.find((scale) => scale.tensor === tensor)?.dtype;
-    for (const [layer, format] of Object.entries(chosen['layers'] as { [layer: string]: { weights?: object } }))
-      if (format.weights !== undefined) expect(dtypeOf(layer)).toBe('int16');
+    await expectWiderExport(merged['merged'] as string, chosen);
     const measured = await world.rig.outputs(
       validate('segmentation', [], { ...(await world.gateBase()), merged: merged['merged'] as string }),
     );
     expect(measured['metrics']).toBeDefined();
+  });
+
+  it('is taken by joint QAT of the backbone and the heads that were calibrated in it', async () => {
+    const analysed = await analysisInputs(world, { 'heads[detection]': await world.head('detection') });
+    const { profile } = await world.rig.outputs(
+      analyze('backbone', 'segmentation', analysed, { profile: w8a8, ...layers(2) }),
+    );
+    const chosen = await jsonAt<JsonObject>(profile as string);
+    const wider = Object.keys(chosen['layers'] as JsonObject);
+    expect(wider).toHaveLength(2);
+    const given = { ...(await world.calibrationBase()), profile: profile as string };
+    const { backbone } = await world.rig.outputs(
+      calibrate('backbone', 'detection', { ...given, backbone: await world.backbone() }),
+    );
+    const inputs: { [port: string]: string } = {
+      model: await world.model(),
+      ...Object.fromEntries(TASKS.map((task) => [`data[${task}.train]`, world.trainData])),
+      backbone: backbone as string,
+    };
+    for (const task of TASKS) {
+      const headIn = { ...given, backbone: backbone as string, head: await world.head(task) };
+      const { head } = await world.rig.outputs(calibrate('head', task, headIn));
+      Object.assign(inputs, { [`heads[${task}]`]: head });
+    }
+    const joint = await world.rig.outputs(qatOfAll({ ...inputs, profile: profile as string }));
+    for (const port of ['backbone', ...TASKS.map((task) => `head[${task}]`)])
+      expect((await checkpointAt(joint[port] as string)).quant?.profile, port).toEqual(chosen);
+    const heads = Object.fromEntries(TASKS.map((task) => [`heads[${task}]`, joint[`head[${task}]`] as string]));
+    const { merged } = await world.rig.outputs(
+      merge({ model: await world.model(), ...world.taskData(), backbone: joint['backbone'] as string, ...heads }),
+    );
+    await expectWiderExport(merged as string, chosen);
+    const { result } = await world.rig.run(qatOfAll(inputs));
+    expect(result).toMatchObject({ status: 'failed', failure: { reason: 'load-order' } });
   });
 
   it('is refused where it is no profile', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../src/support/json.ts';
 import { digestsOf, jsonAt } from './artifacts.ts';
-import { TASKS, taskSettings, training, validate, w8a8 } from './orders.ts';
+import { qatOfAll, TASKS, taskSettings, training, validate } from './orders.ts';
 import { outputsOf } from './worker-rig.ts';
 import type { JobOrder } from './worker-rig.ts';
 import { World } from './world.ts';
@@ -34,26 +34,13 @@ const tasks = TASKS.map((task) => taskSettings[task]);
 const weights = { detection: 1, segmentation: 0.5 };
 
 async function joint(more: JsonObject): Promise<JobOrder> {
-  return {
-    kind: 'qat',
-    settings: {
-      scope: 'all',
-      tasks,
-      profile: w8a8,
-      training: EVERYTHING,
-      activationScales: 'follow',
-      averagingConstant: 0.01,
-      bn: 'train',
-      objective: { tasks: weights, distill: 0 },
-      ...more,
-    },
-    inputs: {
-      ...(await data()),
-      backbone: await world.calibratedBackbone(),
-      'heads[detection]': await world.calibratedHead('detection'),
-      'heads[segmentation]': await world.calibratedHead('segmentation'),
-    },
+  const inputs = {
+    ...(await data()),
+    backbone: await world.calibratedBackbone(),
+    'heads[detection]': await world.calibratedHead('detection'),
+    'heads[segmentation]': await world.calibratedHead('segmentation'),
   };
+  return qatOfAll(inputs, { training: EVERYTHING, objective: { tasks: weights, distill: 0 }, ...more });
 }
 
 async function teachers() {

@@ -263,6 +263,21 @@ describe('QAT in another profile than calibration', () => {
     const both = trained('mixed.backbone') as { readonly inputs: object };
     expect(found({ mix, mixed, next: { ...both, inputs: { ...both.inputs, profile: 'mix.profile' } } })).toEqual([]);
   });
+
+  it('is seen scope by scope in joint QAT, which takes one profile for all of them', () => {
+    const mixed = { mix, mixed: calibrated({ profile: 'mix.profile' }) };
+    const joint = (more: object): object =>
+      stage(
+        'qat',
+        { backbone: 'mixed.backbone', heads: { collect: { detection: 'head.head' } }, ...more },
+        { scope: 'all', training, objective: { tasks: { detection: 1 } } },
+      );
+    const plain = { ...mixed, head: head('mixed.backbone') };
+    expect(found({ ...plain, next: joint({}) })).toEqual(['HG1316 next at mixed.backbone']);
+    expect(found({ ...plain, next: joint({ profile: 'mix.profile' }) })).toEqual(['HG1316 next at head.head']);
+    const alike = { ...mixed, head: head('mixed.backbone', { profile: 'mix.profile' }) };
+    expect(found({ ...alike, next: joint({ profile: 'mix.profile' }) })).toEqual([]);
+  });
 });
 
 describe('statistics of another observation', () => {
