@@ -1,87 +1,20 @@
 // Wrong orders of stages seen before anything runs: through everything that only hands on, certain on the branch they are told
 // for, and never where a run could be right. The words are in the fixtures `order-*`.
 import { describe, expect, it } from 'vitest';
-import { tasks, tryPlan } from './plan-of.ts';
-
-const training = { epochs: 1, learningRate: 0.001 };
-const scenes = {
-  kind: 'dataset',
-  with: { source: { kind: 'fashion-scenes', counts: { train: 8, gate: 8, calibration: 8 } } },
-};
-const imported = {
-  kind: 'import',
-  with: {
-    onnx: 'm.onnx',
-    boundary: ['b'],
-    heads: { detection: { outputs: ['d'] }, segmentation: { outputs: ['s'] } },
-  },
-};
-
-function stage(kind: string, inputs: object, settings: object, more: object = {}): object {
-  return { kind, task: 'detection', inputs, with: settings, ...more };
-}
-
-const calibrated = (inputs: object = {}, settings: object = {}): object =>
-  stage('calibrate', { backbone: 'imported.backbone', ...inputs }, { scope: 'backbone', ...settings });
-const trained = (backbone: string, settings: object = {}, more: object = {}): object =>
-  stage(
-    'qat',
-    { backbone, heads: { collect: { detection: 'imported.head[detection]' } } },
-    {
-      scope: 'backbone',
-      training,
-      ...settings,
-    },
-    more,
-  );
-const head = (backbone: string, inputs: object = {}, settings: object = {}): object =>
-  stage('calibrate', { backbone, head: 'imported.head', ...inputs }, { scope: 'head', ...settings });
-const trainedHead = (backbone: string, from: string, settings: object = {}): object =>
-  stage('qat', { backbone, head: from }, { scope: 'head', training, ...settings });
-const measured = (backbone: string, of: string): object =>
-  stage('validate', { backbone, head: of }, { quantized: ['backbone', 'head'] });
-const gate = (metrics: string, more: object = {}): object => ({
-  kind: 'gate',
-  inputs: { metrics },
-  cases: [
-    { name: 'pass', criteria: [{ metric: 'primary', atLeast: 0.5 }] },
-    { name: 'more', else: true },
-  ],
-  ...more,
-});
-const accuracy = stage(
-  'validate',
-  { backbone: 'backbone.backbone', head: 'imported.head' },
-  { quantized: ['backbone'] },
-);
-const chosen = (pass: string, more: string): object => ({
-  oneOf: [
-    { when: 'gate:pass', from: pass },
-    { when: 'gate:more', from: more },
-  ],
-});
-
-/** `code stage`, the reference or setting it is told at, and what is said. */
-function found(stages: object, more: object = {}): readonly string[] {
-  const plan = tryPlan({
-    name: 'orders',
-    params: { profile: 'w8a8' },
-    profiles: {
-      w8a8: { weights: { bits: 8 }, activations: { bits: 8 } },
-      w4a8: { weights: { bits: 4 }, activations: { bits: 8 } },
-      named: { weights: { bits: 8 }, activations: { bits: 8 }, onLow: 'stop', summary: 'the same format' },
-    },
-    model: { from: 'imported.model' },
-    tasks,
-    ...more,
-    stages: { scenes, imported, backbone: calibrated(), ...stages },
-  });
-  if (plan.ok) return [];
-  return plan.error.map(({ code, message, lineText, column, length }) => {
-    const at = lineText.slice(column - 1, column - 1 + length);
-    return `${code} ${/\(stage "(.*)"\)$/.exec(message)?.[1] ?? message} at ${at}`;
-  });
-}
+import {
+  accuracy,
+  calibrated,
+  chosen,
+  found,
+  gate,
+  head,
+  measured,
+  stage,
+  trained,
+  trainedHead,
+  training,
+} from './orders.ts';
+import { tasks } from './plan-of.ts';
 
 describe('a head on another backbone than it was made on', () => {
   const early = { trained: trained('backbone.backbone'), early: head('backbone.backbone') };
@@ -277,37 +210,5 @@ describe('QAT in another profile than calibration', () => {
     expect(found({ ...plain, next: joint({ profile: 'mix.profile' }) })).toEqual(['HG1316 next at head.head']);
     const alike = { ...mixed, head: head('mixed.backbone', { profile: 'mix.profile' }) };
     expect(found({ ...alike, next: joint({ profile: 'mix.profile' }) })).toEqual([]);
-  });
-});
-
-describe('statistics of another observation', () => {
-  it('are refused when they are of another scope, other weights, another backbone, or no statistics', () => {
-    const at = (reference: string): readonly string[] => [`HG1316 next at ${reference}`];
-    const statistics = { statistics: 'backbone.statistics' };
-    expect(found({ next: head('backbone.backbone', statistics) })).toEqual(at('backbone.statistics'));
-    const other = { ...imported, with: { ...imported.with, boundary: ['c'] } };
-    const elsewhere = calibrated({ backbone: 'other.backbone', ...statistics });
-    expect(found({ other, next: elsewhere })).toEqual(at('backbone.statistics'));
-    const seen = { trained: trained('backbone.backbone'), seen: head('backbone.backbone') };
-    const onTrained = head('trained.backbone', { statistics: 'seen.statistics' });
-    expect(found({ ...seen, next: onTrained })).toEqual(at('seen.statistics'));
-    const details = { accuracy, next: calibrated({ statistics: 'accuracy.details' }) };
-    expect(found(details)).toEqual(at('accuracy.details'));
-  });
-
-  it('are refused for equalised weights and for bias correction that they do not serve', () => {
-    const statistics = { statistics: 'backbone.statistics' };
-    expect(found({ next: calibrated(statistics, { equalise: true }) })).toEqual(['HG1316 next at true']);
-    expect(found({ next: calibrated(statistics, { biasCorrection: true }) })).toEqual(['HG1316 next at true']);
-    const cures = { equalise: true, biasCorrection: true };
-    const cured = calibrated({}, cures);
-    const again = calibrated(
-      { statistics: 'cured.statistics' },
-      { ...cures, profile: 'w4a8', observer: { kind: 'mse' } },
-    );
-    expect(found({ cured, again })).toEqual([]);
-    expect(found({ cured, next: calibrated({ statistics: 'cured.statistics' }) })).toEqual([
-      'HG1316 next at cured.statistics',
-    ]);
   });
 });

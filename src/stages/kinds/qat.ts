@@ -144,7 +144,7 @@ function allInputs(context: StageContext): readonly InputPort[] {
       keys: distillOf(context) > 0 ? objectiveTasks(context).map(({ name }) => name) : [],
       unused: distillOf(context) === 0,
     },
-    { ...profilePort, help: `${profilePort.help}, for the backbone and the heads alike` },
+    profilePort,
   ];
 }
 
