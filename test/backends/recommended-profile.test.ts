@@ -118,39 +118,43 @@ describe('a recommended profile', () => {
     expect(measured['metrics']).toBeDefined();
   });
 
-  it('is taken by joint QAT of the backbone and the heads that were calibrated in it', async () => {
-    const analysed = await analysisInputs(world, { 'heads[detection]': await world.head('detection') });
-    const { profile } = await world.rig.outputs(
-      analyze('backbone', 'segmentation', analysed, { profile: w8a8, ...layers(2) }),
-    );
-    const chosen = await jsonAt<JsonObject>(profile as string);
-    const wider = Object.keys(chosen['layers'] as JsonObject);
-    expect(wider).toHaveLength(2);
-    const given = { ...(await world.calibrationBase()), profile: profile as string };
-    const { backbone } = await world.rig.outputs(
-      calibrate('backbone', 'detection', { ...given, backbone: await world.backbone() }),
-    );
-    const inputs: { [port: string]: string } = {
-      model: await world.model(),
-      ...Object.fromEntries(TASKS.map((task) => [`data[${task}.train]`, world.trainData])),
-      backbone: backbone as string,
-    };
-    for (const task of TASKS) {
-      const headIn = { ...given, backbone: backbone as string, head: await world.head(task) };
-      const { head } = await world.rig.outputs(calibrate('head', task, headIn));
-      Object.assign(inputs, { [`heads[${task}]`]: head });
-    }
-    const joint = await world.rig.outputs(qatOfAll({ ...inputs, profile: profile as string }));
-    for (const port of ['backbone', ...TASKS.map((task) => `head[${task}]`)])
-      expect((await checkpointAt(joint[port] as string)).quant?.profile, port).toEqual(chosen);
-    const heads = Object.fromEntries(TASKS.map((task) => [`heads[${task}]`, joint[`head[${task}]`] as string]));
-    const { merged } = await world.rig.outputs(
-      merge({ model: await world.model(), ...world.taskData(), backbone: joint['backbone'] as string, ...heads }),
-    );
-    await expectWiderExport(merged as string, chosen);
-    const { result } = await world.rig.run(qatOfAll(inputs));
-    expect(result).toMatchObject({ status: 'failed', failure: { reason: 'load-order' } });
-  });
+  it(
+    'is taken by joint QAT of the backbone and the heads that were calibrated in it',
+    { timeout: 240_000 },
+    async () => {
+      const analysed = await analysisInputs(world, { 'heads[detection]': await world.head('detection') });
+      const { profile } = await world.rig.outputs(
+        analyze('backbone', 'segmentation', analysed, { profile: w8a8, ...layers(2) }),
+      );
+      const chosen = await jsonAt<JsonObject>(profile as string);
+      const wider = Object.keys(chosen['layers'] as JsonObject);
+      expect(wider).toHaveLength(2);
+      const given = { ...(await world.calibrationBase()), profile: profile as string };
+      const { backbone } = await world.rig.outputs(
+        calibrate('backbone', 'detection', { ...given, backbone: await world.backbone() }),
+      );
+      const inputs: { [port: string]: string } = {
+        model: await world.model(),
+        ...Object.fromEntries(TASKS.map((task) => [`data[${task}.train]`, world.trainData])),
+        backbone: backbone as string,
+      };
+      for (const task of TASKS) {
+        const headIn = { ...given, backbone: backbone as string, head: await world.head(task) };
+        const { head } = await world.rig.outputs(calibrate('head', task, headIn));
+        Object.assign(inputs, { [`heads[${task}]`]: head });
+      }
+      const joint = await world.rig.outputs(qatOfAll({ ...inputs, profile: profile as string }));
+      for (const port of ['backbone', ...TASKS.map((task) => `head[${task}]`)])
+        expect((await checkpointAt(joint[port] as string)).quant?.profile, port).toEqual(chosen);
+      const heads = Object.fromEntries(TASKS.map((task) => [`heads[${task}]`, joint[`head[${task}]`] as string]));
+      const { merged } = await world.rig.outputs(
+        merge({ model: await world.model(), ...world.taskData(), backbone: joint['backbone'] as string, ...heads }),
+      );
+      await expectWiderExport(merged as string, chosen);
+      const { result } = await world.rig.run(qatOfAll(inputs));
+      expect(result).toMatchObject({ status: 'failed', failure: { reason: 'load-order' } });
+    },
+  );
 
   it('is refused where it is no profile', async () => {
     const order = calibrate('backbone', 'detection', {
