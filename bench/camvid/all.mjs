@@ -69,6 +69,7 @@ function profileRow(profile) {
     gates: run.verdicts(),
     stopped: run.stopReason(),
     proofs: run.proofs(),
+    exported: run.exported(),
     minutes: run.minutes(),
   };
 }
@@ -154,6 +155,12 @@ function page() {
         .join(' | ')
         .trim(),
     ),
+    '',
+    'The exported file against VALIDATION, on the gate split, as each run found it; where the integer column above differs from the',
+    "merged one, this is why. onnxruntime's kernels for int8 weights and uint8 activations saturate their 16-bit sums on processors",
+    'without VNNI, such as this one, unless `session.qdqisint8allowed` is set:',
+    '',
+    ...result.profiles.flatMap(({ profile, exported }) => exported.map((line) => `- ${profile}, ${line}`)),
     '',
     `## The strategy against joint QAT, ${RIVAL_PROFILE}`,
     '',

@@ -97,6 +97,12 @@ class Run {
     return proofsOf(this.stages);
   }
 
+  /** What the export found when it compared the file's outputs with those of VALIDATION, a line for each head. */
+  exported() {
+    const proofs = this.stages.flatMap(({ facts }) => facts?.proofs ?? []);
+    return proofs.filter(({ name }) => name === 'export').map(({ text }) => text);
+  }
+
   /** Working time of the float model's stages and of all others, in whichever run each was made. */
   minutes() {
     const sum = { float: 0, after: 0 };
