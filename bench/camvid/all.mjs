@@ -158,7 +158,7 @@ function page() {
     '',
     'The exported file against VALIDATION, on the gate split, as each run found it; where the integer column above differs from the',
     "merged one, this is why. onnxruntime's kernels for int8 weights and uint8 activations saturate their 16-bit sums on processors",
-    'without VNNI, such as this one, unless `session.qdqisint8allowed` is set:',
+    'without VNNI, unless `session.qdqisint8allowed` is set:',
     '',
     ...result.profiles.flatMap(({ profile, exported }) => exported.map((line) => `- ${profile}, ${line}`)),
     '',
