@@ -11,7 +11,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root as project } from '../scripts/places.mjs';
 import { two } from './figures.mjs';
-import { headgate } from './headgate.mjs';
+import { headgate, stepsOf } from './headgate.mjs';
 import { machine } from './machine.mjs';
 
 const { values: options } = parseArgs({
@@ -45,14 +45,20 @@ writeFileSync(join(out, 'change.md'), page());
 function change(seed) {
   const before = run([`seed=${seed}`]);
   const after = run([`seed=${seed}`, `data.change=${1000 + seed}`, 'rivals.joint.data=new-scenes.train']);
+  // By key, so that a second call, which finds the change's own run in the cache, counts the same.
+  const delivered = new Set(before.stages.map(({ key }) => key));
   const arms = Object.entries(ARMS).map(([arm, { role, training }]) => {
     const trained = after.stages.filter(
-      ({ id, kind, state }) => training.test(id) && ['qat', 'finetune'].includes(kind) && state === 'succeeded',
+      ({ id, kind, state, key }) =>
+        training.test(id) &&
+        ['qat', 'finetune'].includes(kind) &&
+        ['succeeded', 'cached'].includes(state) &&
+        !delivered.has(key),
     );
     return {
       arm,
       stages: trained.map(({ id }) => id),
-      steps: trained.reduce((sum, { summary }) => sum + summary.steps, 0),
+      steps: stepsOf(trained, training),
       values: Object.fromEntries(TASKS.map((task) => [task, [before, after].map((of) => valueOf(of, role, task))])),
       // Per-image numbers of the report split: equal bytes only if no image is answered differently.
       same: detailsOf(before, role) === detailsOf(after, role),
@@ -94,8 +100,8 @@ function page() {
     'the price. Joint QAT takes one training set for all its heads: it gets the new scenes with the labels of both, more than the',
     'strategy gets. Report split, percent; "the same" means that no image of it is answered differently.',
     '',
-    '| seed | arm | trained again | steps | detection before → after | segmentation before → after | segmentation |',
-    '| --- | --- | --- | ---: | --- | --- | --- |',
+    '| seed | arm | trained again | steps of each scope | detection before → after | segmentation before → after | segmentation |',
+    '| --- | --- | --- | --- | --- | --- | --- |',
     ...changes.flatMap(({ seed, arms }) =>
       arms.map(({ arm, stages, steps, values, same }) =>
         [
@@ -103,7 +109,9 @@ function page() {
           seed,
           arm,
           stages.map((id) => `\`${id}\``).join(', '),
-          steps,
+          Object.entries(steps)
+            .map(([scope, count]) => `${scope} ${count}`)
+            .join(', '),
           ...TASKS.map((task) => values[task].map(two).join(' → ')),
           same ? 'the same' : `moved by ${two(values[UNCHANGED][1] - values[UNCHANGED][0])}`,
           '',
