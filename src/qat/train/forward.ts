@@ -63,12 +63,16 @@ export interface BatchStatistics {
 interface NodeOptions {
   readonly outputs?: number;
   readonly domain?: string;
+  /** Whether the node is written in a model or a loss graph, and not headgate's own. */
+  readonly fromModel?: boolean;
 }
 
 /** Call `emitInput` (where the backbone is trained here), then `emitUnit` for every unit in execution order. */
 export class ForwardEmitter {
   /** Un-lowered nodes; constants go to `b`. */
   readonly nodes: IrNode[] = [];
+  /** Those of `nodes` that no model holds. */
+  readonly own = new Set<IrNode>();
   readonly batchStatistics: BatchStatistics[] = [];
   /** Frozen parameter → the initializer that holds it. */
   readonly frozenInitializers = new Map<string, string>();
@@ -101,11 +105,13 @@ export class ForwardEmitter {
     op: string,
     inputs: readonly string[],
     attributes: IrNode['attributes'] = {},
-    { outputs = 1, domain = '' }: NodeOptions = {},
+    { outputs = 1, domain = '', fromModel = false }: NodeOptions = {},
   ): readonly string[] {
     const name = `f${this.counter++}_${op}`;
     const made = Array.from({ length: outputs }, (_, index) => (outputs > 1 ? `${name}_${index}` : name));
-    this.nodes.push({ op, domain, name, inputs, outputs: made, attributes });
+    const node = { op, domain, name, inputs, outputs: made, attributes };
+    this.nodes.push(node);
+    if (!fromModel) this.own.add(node);
     return made;
   }
 
@@ -139,7 +145,7 @@ export class ForwardEmitter {
         continue;
       }
       const inputs = node.inputs.map((input) => this.operand(input));
-      const options = { outputs: node.outputs.length, domain: node.domain };
+      const options = { outputs: node.outputs.length, domain: node.domain, fromModel: true };
       const made = this.emitAll(node.op, inputs, node.attributes, options);
       node.outputs.forEach((output, index) => this.names.set(output, made[index] as string));
     }

@@ -44,7 +44,7 @@ export function unpack(layout: Layout, flat: Float32Array): ReadonlyMap<string, 
   return values;
 }
 
-/** Emits one Split of the flat value and a Reshape per slot. */
+/** Emits one Split of the flat value and a Reshape for each slot that is no vector. */
 export function emitUnpack(b: GraphBuilder, layout: Layout, flat: string): ReadonlyMap<string, string> {
   const sizes = layout.slots.map((slot) => elementCount(slot.shape));
   if (sizes.length === 0) return new Map();
@@ -52,11 +52,19 @@ export function emitUnpack(b: GraphBuilder, layout: Layout, flat: string): Reado
     sizes.length === 1
       ? [flat]
       : b.emitAll('Split', [flat, b.int64(sizes)], { axis: int(0) }, { outputs: sizes.length });
-  return new Map(layout.slots.map((slot, index) => [slot.name, b.reshape(pieces[index] as string, slot.shape)]));
+  return new Map(
+    layout.slots.map(({ name, shape }, index) => {
+      const piece = pieces[index] as string;
+      return [name, shape.length === 1 ? piece : b.reshape(piece, shape)];
+    }),
+  );
 }
 
 /** Emits the flat vector of the slots' values, in the layout's order. */
 export function emitPack(b: GraphBuilder, layout: Layout, valueOf: (slot: Slot) => string): string {
-  const pieces = layout.slots.map((slot) => b.reshape(valueOf(slot), [elementCount(slot.shape)]));
+  const pieces = layout.slots.map((slot) => {
+    const value = valueOf(slot);
+    return slot.shape.length === 1 ? value : b.reshape(value, [elementCount(slot.shape)]);
+  });
   return pieces.length === 1 ? (pieces[0] as string) : b.emit('Concat', pieces, { axis: int(0) });
 }

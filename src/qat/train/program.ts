@@ -107,7 +107,7 @@ export async function compileProgram(request: ProgramRequest): Promise<TrainingP
 
   const dataInputs = dataInputsOf(request);
   const inputs = [...dataInputs, ...stateInputs(layouts, { averages: averageDecay !== undefined, switchesBatchNorm })];
-  const shapes = await measureShapes({ b, nodes: emitter.nodes, inputs });
+  const shapes = await measureShapes({ b, nodes: emitter.nodes, own: emitter.own, inputs });
   lower(b, emitter.nodes, shapes);
   const wanted = [...trained.values()];
   const gradients = differentiate(b, emitter.nodes, shapes, losses.total, wanted);
