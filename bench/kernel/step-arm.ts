@@ -3,6 +3,7 @@
 //
 //   arm(network, { state: "FLOAT" | "QAT", scales: "fixed" | "follow", threads })
 import { createInterface } from 'node:readline';
+import { decodeModel } from '../../src/qat/onnx/codec.ts';
 import { networkOf, BACKBONE } from '../../src/qat/network/network.ts';
 import { placeQuantizers } from '../../src/qat/quantize/placement.ts';
 import type { Profile } from '../../src/qat/quantize/scheme.ts';
@@ -30,8 +31,17 @@ const RATES = { learningRate: 1e-3, averagingConstant: 0.01 };
 export async function runArm({ network: name, state, phase, threads }: Arm): Promise<void> {
   const started = performance.now();
   const { program, data, nodes, ...initial } = await prepareProgram(name, state, phase);
+  const prepared = performance.now();
   const trainer = await Trainer.start(program, optimizer, threads, initial);
-  answer({ ready: true, compileMs: performance.now() - started, nodes });
+  const ready = performance.now();
+  const sizes = { nodes, trainingNodes: decodeModel(program.model).nodes.length };
+  answer({
+    ready: true,
+    compileMs: ready - started,
+    programMs: prepared - started,
+    sessionMs: ready - prepared,
+    ...sizes,
+  });
   for await (const line of createInterface({ input: process.stdin })) {
     const { steps = 0 } = JSON.parse(line) as { steps?: number };
     const before = performance.now();

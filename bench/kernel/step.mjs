@@ -3,8 +3,10 @@
 //
 //   HEADGATE_PYTHON=…/python node bench/kernel/step.mjs [--rounds 7] [--steps 4] [--threads 1,2] [--networks U-Net-like]
 //                                                       [--phases follow,fixed] [--save]
+//   node bench/kernel/step.mjs --compile [--rounds 7]
 //
-// The Python is one with torch. With --save: docs/results/kernel.json, and the tables of kernel.md.
+// The Python is one with torch. With --save: docs/results/kernel.json, and the tables of kernel.md. With --compile: what the
+// first step waits for alone, in a new process each time, without PyTorch and without saving.
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -24,6 +26,7 @@ const { values: options } = parseArgs({
     networks: { type: 'string' },
     phases: { type: 'string', default: 'follow,fixed' },
     arm: { type: 'string' },
+    compile: { type: 'boolean', default: false },
     save: { type: 'boolean', default: false },
   },
 });
@@ -74,6 +77,25 @@ function startArm(tool, network, state, phase, threads) {
   return new Arm(process.execPath, [join(root, 'bench/kernel/step.mjs'), '--arm', request]);
 }
 
+async function compileDeep() {
+  const arm = startArm('headgate', { name: 'deep ResNet-like' }, 'QAT', 'follow', 1);
+  const answer = await arm.answer();
+  arm.end();
+  return answer;
+}
+
+if (options.compile) {
+  const all = [];
+  for (let round = 0; round < +options.rounds; round++) all.push(await compileDeep());
+  const [{ nodes, trainingNodes }] = all;
+  const seconds = (key) => `${(median(all.map((one) => one[key])) / 1000).toFixed(2)} s`;
+  console.log(`float graph of ${nodes} nodes, training graph of ${trainingNodes}; medians of ${all.length} processes:`);
+  console.log(
+    `prepare, differentiate and write ${seconds('programMs')}, session ${seconds('sessionMs')}, together ${seconds('compileMs')}`,
+  );
+  process.exit(0);
+}
+
 const rows = [];
 let version;
 for (const network of networks.filter(({ name }) => wanted.includes(name))) {
@@ -117,9 +139,7 @@ for (const network of networks.filter(({ name }) => wanted.includes(name))) {
     }
   }
 }
-const compiled = await startArm('headgate', { name: 'deep ResNet-like' }, 'QAT', 'follow', 1);
-const { compileMs, nodes } = await compiled.answer();
-compiled.end();
+const { compileMs, programMs, sessionMs, nodes, trainingNodes } = await compileDeep();
 const longRun = startArm('headgate', { name: 'small ResNet-like' }, 'QAT', 'follow', 1);
 await longRun.answer();
 const early = await longRun.take(100);
@@ -146,7 +166,10 @@ const results = {
   machine,
   command,
   nodes,
+  trainingNodes,
   compileMs,
+  programMs,
+  sessionMs,
   memory,
   rows,
   profiles,

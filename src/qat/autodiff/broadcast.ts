@@ -12,7 +12,8 @@ export function sumToShape(b: GraphBuilder, gradient: string, from: readonly num
   let summed = gradient;
   if (spatial.length > 0) summed = b.reduceSum(summed, spatial, true);
   if (outer.length > 0) summed = b.reduceSum(summed, outer, true);
-  return b.reshape(summed, to);
+  // Summed axes are kept as 1, so that only missing ones are left to take away.
+  return missing === 0 ? summed : b.reshape(summed, to);
 }
 
 /** Zeros of any shape, without storing them. */

@@ -6,8 +6,9 @@ import type { Attribute, IrNode } from '../onnx/ir.ts';
 
 /** Rewrites `b.nodes` in place; nodes that write one of `outputs` keep its name. */
 export function simplify(b: GraphBuilder, outputs: ReadonlySet<string>): void {
-  const shared = shareEqual(b.nodes, outputs);
-  b.nodes.splice(0, b.nodes.length, ...needed(shared, outputs));
+  // What nothing reads first, so that it is not compared.
+  const shared = shareEqual(needed(b.nodes, outputs), outputs);
+  b.nodes.splice(0, b.nodes.length, ...shared);
 }
 
 function shareEqual(nodes: readonly IrNode[], outputs: ReadonlySet<string>): readonly IrNode[] {

@@ -148,21 +148,28 @@ export function emitStatistics(
   momentum: number,
   frozen?: string,
 ): string {
-  const next = new Map<string, string>();
+  const seen = new Map<string, string>();
+  const shares = new Map<string, number>();
   for (const { norm, mean, variance, observedValue } of batches) {
     const [n, , ...rest] = shapes.get(observedValue) as readonly [number, number, ...number[]];
     const count = rest.reduce((product, size) => product * size, n);
     const [, , , meanName, varianceName] = norm.inputs as [string, string, string, string, string];
-    for (const [name, batch, factor] of [
-      [meanName, mean, 1],
-      [varianceName, variance, count / Math.max(count - 1, 1)],
-    ] as const) {
-      const before = running.get(name) as string;
-      const kept = b.emit('Mul', [before, b.scalar(1 - momentum)]);
-      const moved = b.emit('Add', [kept, b.emit('Mul', [batch, b.scalar(momentum * factor)])]);
-      const held = frozen === undefined ? undefined : b.emit('Greater', [frozen, b.scalar(0.5)]);
-      next.set(name, held === undefined ? moved : b.emit('Where', [held, before, moved]));
-    }
+    seen.set(meanName, mean).set(varianceName, variance);
+    shares.set(meanName, momentum).set(varianceName, momentum * (count / Math.max(count - 1, 1)));
   }
-  return emitPack(b, layout, ({ name }) => next.get(name) ?? (running.get(name) as string));
+  if (seen.size === 0) return 'statistics';
+  // All at once: a graph with three nodes for each layer's mean and variance takes that much longer to load.
+  const before = 'statistics';
+  const batch = emitPack(b, layout, ({ name }) => seen.get(name) ?? (running.get(name) as string));
+  const vector = (data: Float32Array): string => b.constant({ dtype: 'float32', shape: [layout.length], data });
+  const taken = b.emit('Mul', [batch, vector(perSlot(layout, ({ name }) => shares.get(name) ?? 0))]);
+  const moved = b.emit('Add', [b.emit('Mul', [before, b.scalar(1 - momentum)]), taken]);
+  const held = frozen === undefined ? moved : where(b, b.emit('Greater', [frozen, b.scalar(0.5)]), before, moved);
+  if (seen.size === layout.slots.length) return held;
+  const still = Uint8Array.from(perSlot(layout, ({ name }) => (seen.has(name) ? 0 : 1)));
+  return where(b, b.constant({ dtype: 'bool', shape: [layout.length], data: still }), before, held);
+}
+
+function where(b: GraphBuilder, condition: string, yes: string, no: string): string {
+  return b.emit('Where', [condition, yes, no]);
 }

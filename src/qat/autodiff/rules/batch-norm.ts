@@ -41,9 +41,10 @@ export const batchNormTrainDivided: GradientRule = {
     const shapes = (value: string): readonly number[] => shapeOf(value === divided ? x : value);
     const through = normalisationSlopes({ b, node: inner, shapeOf: shapes, dy }, mean, variance);
     // With du the gradient of u: Σdu = 0 and so Σ(du·u) = Σ(du·(u − mean)) = scale·Σ(dy·(u − mean))·ε/(variance + ε).
-    const epsilon = b.scalar(floatOf(node, 'epsilon', 1e-5));
-    const left = b.emit('Mul', [b.emit('Mul', [through.invStd, through.invStd]), epsilon]);
-    const sum = b.emit('Mul', [b.emit('Mul', [through.scale, through.centred]), left]);
+    // Signs go with constants: a node less each, and the same bits.
+    const minusEpsilon = b.scalar(-floatOf(node, 'epsilon', 1e-5));
+    const left = b.emit('Mul', [b.emit('Mul', [through.invStd, through.invStd]), minusEpsilon]);
+    const minusSum = b.emit('Mul', [b.emit('Mul', [through.scale, through.centred]), left]);
     const over = (value: string): string => b.emit('Div', [value, factor]);
     const dx = affineSum(b, dy, divided, mean, {
       channels: through.channels,
@@ -51,7 +52,7 @@ export const batchNormTrainDivided: GradientRule = {
       offset: over(through.offset),
       slope: over(through.slope),
     });
-    return [dx, through.dGamma, through.sumDy, b.emit('Neg', [over(sum)])];
+    return [dx, through.dGamma, through.sumDy, over(minusSum)];
   },
 };
 
@@ -145,9 +146,9 @@ function normalisationSlopes({ b, node, shapeOf, dy }: Through, mean: string, va
   const centred = b.emit('Sub', [channelSum(b, b.emit('Mul', [dy, x]), rank), b.emit('Mul', [mean, sumDy])]);
   const dGamma = b.emit('Mul', [centred, invStd]);
   const scale = b.emit('Mul', [gamma, invStd]);
-  const count = b.scalar(sizeOf(shape) / channels);
-  const slope = b.emit('Neg', [b.emit('Div', [b.emit('Mul', [b.emit('Mul', [scale, invStd]), dGamma]), count])]);
-  const offset = b.emit('Neg', [b.emit('Div', [b.emit('Mul', [scale, sumDy]), count])]);
+  const minusCount = b.scalar(-sizeOf(shape) / channels);
+  const slope = b.emit('Div', [b.emit('Mul', [b.emit('Mul', [scale, invStd]), dGamma]), minusCount]);
+  const offset = b.emit('Div', [b.emit('Mul', [scale, sumDy]), minusCount]);
   return { channels, scale, offset, slope, invStd, centred, dGamma, sumDy };
 }
 

@@ -1,7 +1,7 @@
 // Convolution over one or two spatial axes, NCHW. y[n,o] = Σ x[n,i] ⋆ w[o,i] (+ bias). Three gradients, each with the
 // cheapest lowering measured on CPU for its case: pointwise as one batched product, depthwise by shifted products (stride 1)
 // or a grouped convolution over batch·channels (stride 2), the general case by shifted products, one batched matrix product
-// per kernel tap.
+// per kernel tap, or one for all taps where their columns are small.
 import { int, ints, intOf } from '../../onnx/ir.ts';
 import type { GraphBuilder } from '../../onnx/builder.ts';
 import type { IrNode } from '../../onnx/ir.ts';
@@ -10,6 +10,12 @@ import type { GradientRule } from '../rule.ts';
 import { channelSum } from './batch-norm.ts';
 import { windowAxes } from './window.ts';
 import type { WindowAxis } from './window.ts';
+
+/**
+ * Up to here all taps' shifted inputs are copied side by side: that takes less time than the nodes that it saves, in every step
+ * and in compiling. Beyond, products per tap need 1/k² of the memory. Bits are the same.
+ */
+const SMALL_COLUMN_BYTES = 2 ** 20;
 
 export interface ConvGeometry {
   readonly batch: number;
@@ -125,6 +131,9 @@ function inputGradient(b: GraphBuilder, dy: string, w: string, g: ConvGeometry):
 /** [O, I/group, kH, kW] */
 export function weightGradient(b: GraphBuilder, x: string, dy: string, g: ConvGeometry): string {
   const depthwise = g.group === g.inChannels && g.group === g.outChannels;
+  const columnBytes = 4 * g.batch * g.inChannels * g.kernel[0] * g.kernel[1] * g.outSize[0] * g.outSize[1];
+  if (g.group === 1 && g.kernel[0] * g.kernel[1] > 1 && columnBytes <= SMALL_COLUMN_BYTES)
+    return byColumns(b, x, dy, g);
   if (depthwise && g.stride[0] > 1 && g.dilation[0] === 1 && g.dilation[1] === 1)
     return depthwiseByGroupedConv(b, x, dy, g);
   return byShiftedProducts(b, x, dy, g, depthwise);
@@ -157,27 +166,34 @@ function depthwiseByGroupedConv(b: GraphBuilder, x: string, dy: string, g: ConvG
   return b.reshape(b.reduceSum(perImage, [0], false), [g.outChannels, 1, ...g.kernel]);
 }
 
+/** One product of dY with the shifted inputs of all kernel taps side by side. */
+function byColumns(b: GraphBuilder, x: string, dy: string, g: ConvGeometry): string {
+  const taps = g.kernel[0] * g.kernel[1];
+  const pixels = g.outSize[0] * g.outSize[1];
+  const shifted = windows(b, x, g);
+  const columns = b.reshape(b.emit('Concat', shifted, { axis: int(1) }), [g.batch, taps, g.inChannels, pixels]);
+  const rows = b.reshape(dy, [g.batch, 1, g.outChannels, pixels]);
+  const products = b.emit('FusedMatMul', [rows, columns], { transB: int(1) }, { domain: 'com.microsoft' });
+  const perTap = b.reduceSum(products, [0], false);
+  const last = b.emit('Transpose', [perTap], { perm: ints([1, 2, 0]) });
+  return b.reshape(last, [g.outChannels, g.inChannels, ...g.kernel]);
+}
+
 function byShiftedProducts(b: GraphBuilder, x: string, dy: string, g: ConvGeometry, depthwise: boolean): string {
-  const padded = g.pads.every((pad) => pad === 0)
-    ? x
-    : b.emit('Pad', [x, b.int64([0, 0, g.pads[0], g.pads[1], 0, 0, g.pads[2], g.pads[3]])]);
   const pixels = g.outSize[0] * g.outSize[1];
   const perGroupIn = g.inChannels / g.group;
   const perGroupOut = g.outChannels / g.group;
   const rows = depthwise ? dy : b.reshape(dy, [g.batch * g.group, perGroupOut, pixels]);
   const taps: string[] = [];
-  for (let i = 0; i < g.kernel[0]; i++) {
-    for (let j = 0; j < g.kernel[1]; j++) {
-      const shifted = window(b, padded, i, j, g);
-      if (depthwise) {
-        taps.push(b.reduceSum(b.emit('Mul', [shifted, rows]), [0, 2, 3], false));
-        continue;
-      }
-      const columns = b.reshape(shifted, [g.batch * g.group, perGroupIn, pixels]);
-      const products = b.emit('FusedMatMul', [rows, columns], { transB: int(1) }, { domain: 'com.microsoft' });
-      const perImage = g.group === 1 ? products : b.reshape(products, [g.batch, g.outChannels, perGroupIn]);
-      taps.push(b.reduceSum(perImage, [0], false));
+  for (const shifted of windows(b, x, g)) {
+    if (depthwise) {
+      taps.push(b.reduceSum(b.emit('Mul', [shifted, rows]), [0, 2, 3], false));
+      continue;
     }
+    const columns = b.reshape(shifted, [g.batch * g.group, perGroupIn, pixels]);
+    const products = b.emit('FusedMatMul', [rows, columns], { transB: int(1) }, { domain: 'com.microsoft' });
+    const perImage = g.group === 1 ? products : b.reshape(products, [g.batch, g.outChannels, perGroupIn]);
+    taps.push(b.reduceSum(perImage, [0], false));
   }
   const shape = [g.outChannels, perGroupIn, ...g.kernel];
   if (taps.length === 1) return b.reshape(taps[0] as string, shape);
@@ -186,7 +202,18 @@ function byShiftedProducts(b: GraphBuilder, x: string, dy: string, g: ConvGeomet
   return b.reshape(b.emit('Transpose', [all], { perm: ints([1, 0]) }), shape);
 }
 
-/** The input pixels that kernel tap (i, j) meets, one per output pixel. */
+/** For every kernel tap the input pixels that it meets, one per output pixel. */
+function windows(b: GraphBuilder, x: string, g: ConvGeometry): readonly string[] {
+  const padded = g.pads.every((pad) => pad === 0)
+    ? x
+    : b.emit('Pad', [x, b.int64([0, 0, g.pads[0], g.pads[1], 0, 0, g.pads[2], g.pads[3]])]);
+  const [rows, columns] = g.kernel;
+  return Array.from({ length: rows * columns }, (_, tap) =>
+    window(b, padded, Math.floor(tap / columns), tap % columns, g),
+  );
+}
+
+/** The input pixels that kernel tap (i, j) meets. */
 function window(b: GraphBuilder, padded: string, i: number, j: number, g: ConvGeometry): string {
   if (g.kernel[0] === 1 && g.kernel[1] === 1 && g.stride[0] === 1 && g.stride[1] === 1) return padded;
   const start = [i * g.dilation[0], j * g.dilation[1]] as const;
