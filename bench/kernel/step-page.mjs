@@ -27,10 +27,9 @@ export function ratiosOf(rows) {
     });
 }
 
-function verdict({ rows, compileMs, programMs, sessionMs, nodes, trainingNodes }) {
+function verdict({ rows, compiled }) {
   const all = ratiosOf(rows);
   const missed = all.filter(({ met }) => !met);
-  const compileMet = compileMs <= COMPILE_TARGET_MS;
   return [
     `${all.length - missed.length} of ${all.length} ratios are within their targets${missed.length === 0 ? '.' : '; missed:'}`,
     ...(missed.length === 0 ? [] : ['']),
@@ -39,10 +38,18 @@ function verdict({ rows, compileMs, programMs, sessionMs, nodes, trainingNodes }
         `- ${network}, ${threads === 1 ? 'one thread' : `${threads} threads`}, ${label}: ${ratio.toFixed(2)} times ${against} (${target})`,
     ),
     '',
-    `Compiling (prepare, differentiate, session) the QAT step of a float graph of ${nodes} nodes: ${(compileMs / 1000).toFixed(2)} s; target 2 s, ${compileMet ? 'met' : '**missed**'}.`,
-    `Of it, making the training graph of ${trainingNodes} nodes takes ${(programMs / 1000).toFixed(2)} s (a session over the model alone, that tells its`,
-    `shapes, included) and onnxruntime's session over that graph ${(sessionMs / 1000).toFixed(2)} s.`,
+    ...compileText(compiled),
     '',
+  ];
+}
+
+export function compileText({ nodes, trainingNodes, compileMs, programMs, sessionMs, processes, apart }) {
+  const [all, program, session] = [compileMs, programMs, sessionMs].map((ms) => (ms / 1000).toFixed(2));
+  const met = compileMs <= COMPILE_TARGET_MS ? 'met' : '**missed**';
+  return [
+    `Compiling (prepare, differentiate, session) the QAT step of a float graph of ${nodes} nodes: ${all} s, median of ${processes}`,
+    `processes${apart === undefined ? '' : ` (${apart})`}; target 2 s, ${met}. Of it, making the training graph of ${trainingNodes} nodes takes ${program} s (a session over`,
+    `the model alone, that tells its shapes, included) and onnxruntime's session over that graph ${session} s.`,
   ];
 }
 

@@ -3,12 +3,12 @@
 //
 //   HEADGATE_PYTHON=…/python node bench/kernel/step.mjs [--rounds 7] [--steps 4] [--threads 1,2] [--networks U-Net-like]
 //                                                       [--phases follow,fixed] [--save]
-//   node bench/kernel/step.mjs --compile [--rounds 7]
+//   node bench/kernel/step.mjs --compile [--rounds 7] [--save]
 //
-// The Python is one with torch. With --save: docs/results/kernel.json, and the tables of kernel.md. With --compile: what the
-// first step waits for alone, in a new process each time, without PyTorch and without saving.
+// The Python is one with torch. With --save: docs/results/kernel.json, and the tables of kernel.md. With --compile: only what
+// the first step waits for, in a new process each time, without PyTorch; saved, it replaces that part.
 import { spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
@@ -16,7 +16,7 @@ import { importTypeScript } from '../../scripts/import-typescript.mjs';
 import { root } from '../../scripts/places.mjs';
 import { machine as describeMachine } from '../machine.mjs';
 import { median } from '../engine/stats.mjs';
-import { pageOf, ratiosOf } from './step-page.mjs';
+import { compileText, pageOf, ratiosOf } from './step-page.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -77,22 +77,34 @@ function startArm(tool, network, state, phase, threads) {
   return new Arm(process.execPath, [join(root, 'bench/kernel/step.mjs'), '--arm', request]);
 }
 
+/** What the first step of a deep network waits for: medians over new processes, in milliseconds. */
 async function compileDeep() {
-  const arm = startArm('headgate', { name: 'deep ResNet-like' }, 'QAT', 'follow', 1);
-  const answer = await arm.answer();
-  arm.end();
-  return answer;
+  const all = [];
+  for (let round = 0; round < +options.rounds; round++) {
+    const arm = startArm('headgate', { name: 'deep ResNet-like' }, 'QAT', 'follow', 1);
+    all.push(await arm.answer());
+    arm.end();
+  }
+  const [{ nodes, trainingNodes }] = all;
+  const [compileMs, programMs, sessionMs] = ['compileMs', 'programMs', 'sessionMs'].map((key) =>
+    median(all.map((one) => one[key])),
+  );
+  return { nodes, trainingNodes, compileMs, programMs, sessionMs, processes: all.length };
+}
+
+function save(results) {
+  const out = join(root, 'docs/results');
+  writeFileSync(join(out, 'kernel.json'), `${JSON.stringify(results, null, 1)}\n`);
+  writeFileSync(join(out, 'kernel.md'), pageOf(results));
 }
 
 if (options.compile) {
-  const all = [];
-  for (let round = 0; round < +options.rounds; round++) all.push(await compileDeep());
-  const [{ nodes, trainingNodes }] = all;
-  const seconds = (key) => `${(median(all.map((one) => one[key])) / 1000).toFixed(2)} s`;
-  console.log(`float graph of ${nodes} nodes, training graph of ${trainingNodes}; medians of ${all.length} processes:`);
-  console.log(
-    `prepare, differentiate and write ${seconds('programMs')}, session ${seconds('sessionMs')}, together ${seconds('compileMs')}`,
-  );
+  const compiled = await compileDeep();
+  console.log(compileText(compiled).join('\n'));
+  if (options.save) {
+    const earlier = JSON.parse(readFileSync(join(root, 'docs/results/kernel.json'), 'utf8'));
+    save({ ...earlier, compiled: { ...compiled, apart: `run alone, ${today()} UTC` } });
+  }
   process.exit(0);
 }
 
@@ -139,7 +151,7 @@ for (const network of networks.filter(({ name }) => wanted.includes(name))) {
     }
   }
 }
-const { compileMs, programMs, sessionMs, nodes, trainingNodes } = await compileDeep();
+const compiled = await compileDeep();
 const longRun = startArm('headgate', { name: 'small ResNet-like' }, 'QAT', 'follow', 1);
 await longRun.answer();
 const early = await longRun.take(100);
@@ -162,26 +174,17 @@ const command = `node bench/kernel/step.mjs ${process.argv
   .filter((word) => word !== '--save')
   .join(' ')}`.trim();
 const results = {
-  date: new Date().toISOString().slice(0, 16).replace('T', ' '),
+  date: today(),
   machine,
   command,
-  nodes,
-  trainingNodes,
-  compileMs,
-  programMs,
-  sessionMs,
+  compiled,
   memory,
   rows,
   profiles,
 };
-const text = pageOf(results);
-console.log(text);
-if (options.save) {
-  const out = join(root, 'docs/results');
-  writeFileSync(
-    join(out, 'kernel.json'),
-    `${JSON.stringify(results, null, 1)}
-`,
-  );
-  writeFileSync(join(out, 'kernel.md'), text);
+console.log(pageOf(results));
+if (options.save) save(results);
+
+function today() {
+  return new Date().toISOString().slice(0, 16).replace('T', ' ');
 }
