@@ -11,7 +11,7 @@ import {
   inputNotDeclared,
 } from '../diagnostics/catalogue/links.ts';
 import { severalGates } from '../diagnostics/catalogue/gates.ts';
-import { wrongShape } from '../diagnostics/catalogue/parameters.ts';
+import { splitSharedWithReport, wrongShape } from '../diagnostics/catalogue/parameters.ts';
 import { ENOUGH_PROBLEMS } from '../diagnostics/diagnostic.ts';
 import { memberOf } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
@@ -101,6 +101,29 @@ class StageLinker {
     if (binding === undefined || binding === 'not given') return;
     if (binding.shape === 'collect' && ports.open === 'forward') this.problems.push(collectForwarded(input.portAt, id));
     if (port.unused !== true) this.inputs.set(port.name, { port, binding });
+    const read = ports.data?.find((data) => data.port === input.port);
+    if (read !== undefined) this.keepReportUnseen(read, binding);
+  }
+
+  /** For data given to a stage what holds for a task's own: nothing that trains, calibrates or decides sees what is reported. */
+  private keepReportUnseen({ task: own, split }: DataRead, binding: LinkedBinding): void {
+    const refs =
+      binding.shape === 'one'
+        ? [binding.from]
+        : binding.shape === 'oneOf'
+          ? binding.alternatives.flatMap(({ from }) => (isDisabled(from) ? [] : [from]))
+          : [];
+    for (const [task, { data }] of this.declarations.tasks) {
+      if (split === 'report' && task !== own) continue;
+      for (const [declared, node] of data) {
+        if ((declared === 'report') === (split === 'report')) continue;
+        const kept = this.lookups.data.output(node, declared, this.atRoot([task]));
+        if (kept === undefined || kept === 'left out' || isDisabled(kept)) continue;
+        const shared = refs.find(({ producer, port }) => producer === kept.producer && port === kept.port);
+        if (shared !== undefined)
+          this.problems.push(splitSharedWithReport(shared.at, task, split === 'report' ? declared : split));
+      }
+    }
   }
 
   private linkModel(): void {
@@ -238,7 +261,9 @@ class StageLinker {
   }
 }
 
-function dataPort({ port, task, split }: NonNullable<Ports['data']>[number]): InputPort {
+type DataRead = NonNullable<Ports['data']>[number];
+
+function dataPort({ port, task, split }: DataRead): InputPort {
   return { name: port, type: { artifact: 'dataset' }, arity: 'one', help: `the ${split} data of task "${task}"` };
 }
 

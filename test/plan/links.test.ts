@@ -193,6 +193,41 @@ describe('data and model edges', () => {
     expect(codesOf(measured({ 'data[train]': 'others.train' }))).toEqual(['HG1301', 'HG1301']);
   });
 
+  it('of data keep what is reported unseen: no training set, and no report on what was seen', () => {
+    const reporting = {
+      ...measured({}),
+      tasks: Object.fromEntries(
+        Object.entries(tasks).map(([name, task]) => [
+          name,
+          { ...task, data: { ...task.data, report: 'scenes.report' } },
+        ]),
+      ),
+    };
+    const counts = { train: 8, gate: 8, report: 8 };
+    const withReport = { kind: 'dataset', with: { source: { kind: 'fashion-scenes', counts } } };
+    const withStage = (stage: object): object => ({
+      ...reporting,
+      stages: { ...(reporting as { stages?: object }).stages, scenes: withReport, others: withReport, stage },
+    });
+    const tuned = (data: string) =>
+      withStage({
+        kind: 'train',
+        inputs: { 'data[train]': data },
+        with: { train: ['backbone', 'heads'], training: { epochs: 1, batch: 4, learningRate: 0.1 } },
+      });
+    expect(codesOf(tuned('scenes.train'))).toEqual([]);
+    expect(codesOf(tuned('scenes.report'))).toContain('HG1221');
+    const reported = (data: string) =>
+      withStage({
+        kind: 'validate',
+        task: 'detection',
+        inputs: { backbone: 'net.backbone', head: 'net.head', 'data[report]': data },
+        with: { split: 'report' },
+      });
+    expect(codesOf(reported('others.gate'))).toEqual([]);
+    expect(codesOf(reported('scenes.gate'))).toEqual(['HG1221']);
+  });
+
   it('of data for tasks that share a step are one per task, or one that is given for all', () => {
     const together = (data: object): object => ({
       ...measured({}),
