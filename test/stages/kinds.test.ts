@@ -128,7 +128,7 @@ describe('the ports of', () => {
 
   it('qat of everything take and give every head of the objective, and teachers only to distil', () => {
     const settings = { scope: 'all', objective: { tasks: { lanes: 1 } } };
-    expect(inputsOf('qat', settings)).toEqual(['model:one', 'backbone:one', 'heads:collect']);
+    expect(inputsOf('qat', settings)).toEqual(['model:one', 'backbone:one', 'heads:collect', 'profile:optional']);
     const { inputs, outputs, data } = kind('qat').ports(context({ scope: 'all' }));
     expect(inputs.find(({ name }) => name === 'heads')?.keys).toEqual(['detection', 'lanes']);
     expect(outputs.map(({ name }) => name)).toEqual(['backbone', 'head[detection]', 'head[lanes]', 'report']);
@@ -139,6 +139,7 @@ describe('the ports of', () => {
       'heads:collect',
       'teacher:one',
       'teachers:collect',
+      'profile:optional',
     ]);
   });
 
