@@ -10,7 +10,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root as project } from '../scripts/places.mjs';
-import { two } from './figures.mjs';
+import { signed, two } from './figures.mjs';
 import { headgate, stepsOf } from './headgate.mjs';
 import { machine } from './machine.mjs';
 
@@ -113,7 +113,7 @@ function page() {
             .map(([scope, count]) => `${scope} ${count}`)
             .join(', '),
           ...TASKS.map((task) => values[task].map(two).join(' → ')),
-          same ? 'the same' : `moved by ${two(values[UNCHANGED][1] - values[UNCHANGED][0])}`,
+          same ? 'the same' : `moved by ${signed(values[UNCHANGED][1] - values[UNCHANGED][0])}`,
           '',
         ]
           .join(' | ')

@@ -4,8 +4,8 @@
 //   node bench/camvid/all.mjs --data DIR [--root DIR] [--seeds 0,1,2] [--profiles w8a8,w8a16,w4a16,w4a4]
 //                              [--set PATH=VALUE …] [--note WORDS] [--out docs/results]
 //
-// --note is what the page should say of the machine, such as what else it did. --data is what bench/camvid/prepare.mjs wrote. Every run is `headgate run workflows/camvid.json`; --root keeps the runs, so
-// that a second call only reads.
+// --data is what bench/camvid/prepare.mjs wrote. Every run is `headgate run workflows/camvid.json`; --root keeps the runs, so
+// that a second call only reads. --note is what the page should say of the machine, such as what else it did.
 //
 // Written down before any result was read: compared on the report split, per head, paired by seed and by image. An arm wins when
 // its mean difference over seeds is above MARGIN points and the 95 % interval of that mean (bootstrap of blocks of eight
@@ -157,9 +157,8 @@ function page() {
         .trim(),
     ),
     '',
-    'The exported file against VALIDATION, on the gate split, as each run found it; where the integer column above differs from the',
-    "merged one, this is why. onnxruntime's kernels for int8 weights and uint8 activations saturate their 16-bit sums on processors",
-    'without VNNI, unless `session.qdqisint8allowed` is set:',
+    'How far the exported file is from VALIDATION on the gate split, as each run found it. With `session.qdqisint8allowed` activations',
+    'stay int8; as uint8 they meet kernels that saturate on processors without VNNI:',
     '',
     ...exportLines(),
     '',

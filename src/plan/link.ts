@@ -82,17 +82,14 @@ class StageLinker {
 
   private linkInput(input: InstanceInput): void {
     const { ports, kind, id } = this.instance;
-    const known = [...ports.inputs, ...(ports.data ?? []).map(dataPort)];
-    const declared = known.find((port) => port.name === input.port);
+    const read = ports.data?.find(({ port }) => port === input.port);
+    const declared = read === undefined ? ports.inputs.find(({ name }) => name === input.port) : dataPort(read);
     if (declared === undefined && ports.open === undefined) {
       this.problems.push(
-        inputNotDeclared(
-          input.portAt,
-          id,
-          kind.kind,
-          input.port,
-          known.map((port) => port.name),
-        ),
+        inputNotDeclared(input.portAt, id, kind.kind, input.port, [
+          ...ports.inputs.map(({ name }) => name),
+          ...(ports.data ?? []).map(({ port }) => port),
+        ]),
       );
       return;
     }
@@ -101,7 +98,6 @@ class StageLinker {
     if (binding === undefined || binding === 'not given') return;
     if (binding.shape === 'collect' && ports.open === 'forward') this.problems.push(collectForwarded(input.portAt, id));
     if (port.unused !== true) this.inputs.set(port.name, { port, binding });
-    const read = ports.data?.find((data) => data.port === input.port);
     if (read !== undefined) this.keepReportUnseen(read, binding);
   }
 

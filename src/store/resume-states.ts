@@ -23,7 +23,7 @@ export async function resumeStateOf(layout: StoreLayout, key: Digest): Promise<R
 
 /** The work in a state, from the path of its folder. */
 export function workIn(folder: string): number {
-  return Number(basename(folder).split('-')[1] ?? 0);
+  return Number(/^\d{6}-(\d+)$/.exec(basename(folder))?.[1] ?? 0);
 }
 
 /**
