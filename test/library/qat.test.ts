@@ -23,6 +23,7 @@ import type { GraphIr, Prepared, Quantised, Tensor } from '../../src/qat/main.ts
 import { GraphBuilder } from '../../src/qat/onnx/builder.ts';
 import { float, ints } from '../../src/qat/onnx/ir.ts';
 import { placementFor } from '../../src/qat/network/reference.ts';
+import type { ScopeForward } from '../../src/qat/network/reference.ts';
 import { compileProgram } from '../../src/qat/train/program.ts';
 import { unpack } from '../../src/qat/train/layout.ts';
 import { Trainer } from '../../src/qat/train/trainer.ts';
@@ -30,6 +31,7 @@ import { floatTensor, zeros } from '../../src/support/tensor.ts';
 import { Random } from '../../src/support/random.ts';
 import { randomTensor, runGraph } from '../qat/graphs.ts';
 import { relativeDifference } from '../qat/differences.ts';
+import { MANY_SCOPES, manyKinds } from '../qat/many-kinds.ts';
 import { BATCH, OUTPUTS, parametersOf, randomBatch, smallGraph, w4a4, w8a16, w8a8 } from '../qat/networks.ts';
 import { installLibrary } from '../support/installed-library.ts';
 
@@ -82,6 +84,19 @@ describe('the kernel by itself', () => {
       new Set([16]),
       new Set([8]),
     ]);
+  });
+
+  it('takes a tree of scopes: a neck that two heads share, observed and exported between them and the backbone', async () => {
+    const scopes = MANY_SCOPES;
+    const quantised = await calibrate(await prepare(manyKinds(), { scopes, profile: w8a8 }), batches);
+    const outputs = Object.values(scopes.heads).flatMap((head) => head.outputs);
+    expect([...quantised.scopes.keys()]).toEqual(['backbone', 'neck', 'dense', 'sharp', 'vector']);
+    const { quant } = (quantised.scopes.get('neck') as ScopeForward).checkpoint;
+    expect([...(quant?.activations.keys() ?? [])]).toContain('up');
+    const { graph } = await exportQdq(quantised);
+    const exported = await runGraph(decode(encode(graph)), feeds(image));
+    const reference = await runGraph(validationForward(quantised, { batch: BATCH, outputs }), feeds(image));
+    for (const name of outputs) expect(exported.get(name)?.data, name).toEqual(reference.get(`out.${name}`)?.data);
   });
 
   it('names the activation that showed nothing finite, and refuses to calibrate without data', async () => {

@@ -132,7 +132,7 @@ function claim(
     if (owner === scope || (owner !== undefined && ancestors.has(owner))) continue;
     if (owner !== undefined) {
       throw new NetworkError(
-        `node "${node.name}" (${node.op}) is reached by heads "${owner}" and "${scope}"; move the boundary after it so that it belongs to the backbone, or to a neck that both stand on`,
+        `node "${node.name}" (${node.op}) is reached by heads "${owner}" and "${scope}"; move the boundary after it so that it belongs to what both stand on, such as the backbone`,
       );
     }
     scopeOf.set(node, scope);
