@@ -4,7 +4,12 @@ import { join, resolve } from 'node:path';
 import { headgate, proofsOf, stepsOf } from '../headgate.mjs';
 
 /** Arm → pattern of the stages that train in it. */
-const TRAINING = { strategy: /^(base|wider|head\[)/, joint: /^joint$/ };
+const TRAINING = {
+  strategy: /^(base|wider|head\[)/,
+  equal: /^equal/,
+  joint: /^joint$/,
+  longer: /^float-longer/,
+};
 
 const FLOAT = /^(frames|net|trunk|float)/;
 
