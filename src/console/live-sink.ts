@@ -2,6 +2,7 @@
 // The only importer of log-update.
 import { createLogUpdate } from 'log-update';
 import type { JobEvent } from '../events/job-protocol.ts';
+import { Stopwatch } from '../support/clock.ts';
 import { printable } from '../support/printable.ts';
 import type { Colours } from './colours.ts';
 import { eventLine, progressWords } from './event-lines.ts';
@@ -11,7 +12,7 @@ import { duration } from './quantities.ts';
 
 interface Running {
   readonly stage: string;
-  readonly since: number;
+  readonly taken: Stopwatch;
   readonly progress?: Extract<JobEvent, { type: 'progress' }>;
 }
 
@@ -23,7 +24,7 @@ export function liveSink(stream: NodeJS.WritableStream & { readonly columns?: nu
   /** By run and stage: a stale stage may still be stopping while its successor has started. */
   const running = new Map<string, Running>();
   const nameOf = ({ run, stage }: { readonly run: string; readonly stage: string }): string => `${run} ${stage}`;
-  let startedAt = Date.now();
+  let taken = new Stopwatch();
   let counts = { ended: 0, total: 0, cached: 0 };
   let current: string | undefined;
   const quiet = quietStages();
@@ -32,9 +33,7 @@ export function liveSink(stream: NodeJS.WritableStream & { readonly columns?: nu
     if (running.size === 0 && counts.total === 0) return;
     const lines = [...running.values()].map((state) => runningLine(state, colours));
     lines.push(
-      colours.dim(
-        `${clock(Date.now() - startedAt)}  ${counts.ended} of ${counts.total} stages, ${counts.cached} cached`,
-      ),
+      colours.dim(`${clock(taken.milliseconds)}  ${counts.ended} of ${counts.total} stages, ${counts.cached} cached`),
     );
     block(lines.map((line) => clipped(printable(line), stream.columns)).join('\n'));
   };
@@ -52,7 +51,7 @@ export function liveSink(stream: NodeJS.WritableStream & { readonly columns?: nu
         case 'run-resumed':
           // Stages of a run that this one supersedes may go on: they stay in the block, but are counted no more.
           current = event.run;
-          startedAt = Date.now();
+          taken = new Stopwatch();
           counts = { ended: 0, total: event.stages?.length ?? 0, cached: 0 };
           break;
         case 'run-finished':
@@ -61,12 +60,12 @@ export function liveSink(stream: NodeJS.WritableStream & { readonly columns?: nu
           block.clear();
           return;
         case 'stage-started':
-          if (!quiet(event)) running.set(nameOf(event), { stage: event.stage, since: Date.now() });
+          if (!quiet(event)) running.set(nameOf(event), { stage: event.stage, taken: new Stopwatch() });
           return;
         case 'job-reported':
           if (event.event.type === 'progress') {
-            const since = running.get(nameOf(event))?.since ?? Date.now();
-            running.set(nameOf(event), { stage: event.stage, since, progress: event.event });
+            const since = running.get(nameOf(event))?.taken ?? new Stopwatch();
+            running.set(nameOf(event), { stage: event.stage, taken: since, progress: event.event });
             return;
           }
           if (event.event.type === 'metrics') return;
@@ -103,8 +102,8 @@ export function liveSink(stream: NodeJS.WritableStream & { readonly columns?: nu
   };
 }
 
-function runningLine({ stage, since, progress }: Running, { cyan, dim }: Colours): string {
-  const elapsed = duration(Date.now() - since);
+function runningLine({ stage, taken, progress }: Running, { cyan, dim }: Colours): string {
+  const elapsed = duration(taken.milliseconds);
   if (progress === undefined) return `${cyan(stage)} ${dim(elapsed)}`;
   const { done, total, step, steps } = progress;
   const within = step !== undefined && steps !== undefined && steps > 0 ? step / steps : 0;

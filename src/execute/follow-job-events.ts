@@ -5,6 +5,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StringDecoder } from 'node:string_decoder';
 import type { JobEvent } from '../events/job-protocol.ts';
+import { Stopwatch } from '../support/clock.ts';
 import { openRegularFile } from '../support/regular-file.ts';
 import { parseJobEvent } from './parse-job-event.ts';
 
@@ -30,8 +31,8 @@ export function followJobEvents(jobFolder: string, onEvent: (event: JobEvent) =>
   /** Inside a line that is too long: up to its end nothing is kept. */
   let skipping = false;
   let deaf = false;
-  const startedAt = Date.now();
-  const allowed = ({ atOnce, aSecond }: typeof EVENTS): number => atOnce + (aSecond * (Date.now() - startedAt)) / 1000;
+  const listening = new Stopwatch();
+  const allowed = ({ atOnce, aSecond }: typeof EVENTS): number => atOnce + (aSecond * listening.milliseconds) / 1000;
 
   const hear = (line: string): void => {
     const event = parseJobEvent(line);

@@ -2,6 +2,7 @@
 // own and to the listeners. Whether that is known is for `store/settled-run.ts`; nothing is decided here.
 import type { SettledRun } from '../store/settled-run.ts';
 import type { Store } from '../store/store.ts';
+import { Stopwatch } from '../support/clock.ts';
 import { clearUp } from './clear-up.ts';
 import { openRun } from './open-run.ts';
 import type { Executor } from './ports.ts';
@@ -15,7 +16,7 @@ export interface Repetition {
 }
 
 export async function repeatRun({ store, executor, settled, listeners }: Repetition): Promise<void> {
-  const startedAt = Date.now();
+  const running = new Stopwatch();
   const { recorder, closeJournal, unlock } = await openRun(store.layout, {}, listeners);
   for (const event of settled.events) {
     recorder.emit(event.type === 'run-started' ? { ...event, pid: process.pid } : event);
@@ -24,7 +25,7 @@ export async function repeatRun({ store, executor, settled, listeners }: Repetit
     type: 'run-finished',
     outcome: 'succeeded',
     exitCode: 0,
-    milliseconds: Date.now() - startedAt,
+    milliseconds: running.milliseconds,
     counts: settled.counts,
   });
   closeJournal();

@@ -6,7 +6,7 @@ import type { Plan, PlannedStage } from '../plan/plan.ts';
 import { LatestKeys } from '../store/actions.ts';
 import { overridesOf } from '../store/overrides.ts';
 import type { Store } from '../store/store.ts';
-import { systemClock, type Clock } from '../support/clock.ts';
+import { Stopwatch, systemClock, type Clock } from '../support/clock.ts';
 import type { Digest } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
 import { clearUp } from './clear-up.ts';
@@ -84,7 +84,7 @@ const DEFAULT_ORPHAN_GRACE_MS = 20_000;
 
 export async function startRun(settings: RunSettings): Promise<RunHandle> {
   const { plan, store, continues } = settings;
-  const startedAt = Date.now();
+  const running = new Stopwatch();
   const { run, folder, recorder, closeJournal, unlock } = await openRun(store.layout, settings, settings.listeners);
   const deafen = store.onQuarantine(({ digest, found, movedTo }) =>
     recorder.emit({ type: 'object-quarantined', digest, found, movedTo }),
@@ -137,7 +137,7 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
     const files = delivers ? await deliverOutputs(store, plan, outputs, delivery.signal) : [];
     over = true;
     const result = OUTCOMES[cutShort ?? end];
-    recorder.emit({ type: 'run-finished', ...result, milliseconds: Date.now() - startedAt, counts });
+    recorder.emit({ type: 'run-finished', ...result, milliseconds: running.milliseconds, counts });
     closeJournal();
     deafen();
     pool.close();

@@ -8,7 +8,7 @@ import type { PlannedStage } from '../plan/plan.ts';
 import type { ActionRecord } from '../store/actions.ts';
 import { dropClaim, type Claim } from '../store/claims.ts';
 import { dropResumeStates, resumeStateOf } from '../store/resume-states.ts';
-import type { Clock } from '../support/clock.ts';
+import { Stopwatch, type Clock } from '../support/clock.ts';
 import { isJsonObject, type JsonObject } from '../support/json.ts';
 import { runAttempt, type AttemptContext, type AttemptEnd } from './attempt.ts';
 import { claimKey } from './claim-key.ts';
@@ -73,7 +73,7 @@ async function decideStage(
   inputs: StageInputs,
   cause: RunCause,
 ): Promise<StageEnd> {
-  const started = Date.now();
+  const working = new Stopwatch();
   const outcome = await evaluateEngineStage(context.store, stage, inputs, key.override);
   if (!outcome.ok) {
     return outcome.error.reason === 'input-lost'
@@ -84,7 +84,7 @@ async function decideStage(
   context.recorder.emit({ type: 'stage-started', stage: stage.id, key: key.key, attempt: 1, cause, resumed: false });
   for (const text of content) await context.store.objects.putBytes(text);
   const made = { outputs, summary: {}, metrics: [], proofs: [], attempt: 1, resumedMs: 0 };
-  const result = await publish(context, stage, key, made, started, verdict);
+  const result = await publish(context, stage, key, made, working, verdict);
   if (verdict === undefined) return { end: 'succeeded', result };
   context.recorder.emit({ type: 'gate-decided', stage: stage.id, chosen: verdict.case, verdict, cached: false });
   return { end: 'succeeded', result };
@@ -132,7 +132,7 @@ async function attemptUntilDone(
   const fault = context.faults.get(id);
   let firstFailure: StageFailure | undefined;
   for (let tries = 1; ; tries++) {
-    const started = Date.now();
+    const working = new Stopwatch();
     const end = await runAttempt(
       {
         ...context,
@@ -147,7 +147,7 @@ async function attemptUntilDone(
     );
     switch (end.end) {
       case 'succeeded':
-        return accept(context, stage, key, end, started);
+        return accept(context, stage, key, end, working);
       case 'failed':
         if (context.checkpoint.aborted || !isTriedAgain(stage, end.failure, tries)) {
           const failed = { ...end, attempts: tries };
@@ -195,13 +195,13 @@ async function accept(
   stage: PlannedStage,
   key: StageKey,
   made: Success,
-  startedAt: number,
+  working: Stopwatch,
 ): Promise<StageEnd> {
   if (context.faults.has(stage.id)) return { end: 'failed', failure: UNNOTICED_FAULT };
   const changed = await changedFile(context, stage, key);
   if (changed !== undefined) return { end: 'failed', failure: changed };
   await warnOfOtherBytes(context, stage, key, made.outputs);
-  const result = await publish(context, stage, key, made, startedAt);
+  const result = await publish(context, stage, key, made, working);
   await dropResumeStates(context.store.layout, key.key);
   return { end: 'succeeded', result };
 }
@@ -248,10 +248,10 @@ async function publish(
   stage: PlannedStage,
   key: StageKey,
   made: Pick<Success, 'outputs' | 'metrics' | 'proofs' | 'summary' | 'attempt' | 'resumedMs'>,
-  startedAt: number,
+  working: Stopwatch,
   verdict?: JsonObject,
 ): Promise<StageResult> {
-  const milliseconds = made.resumedMs + Date.now() - startedAt;
+  const milliseconds = made.resumedMs + working.milliseconds;
   const facts: StageFacts = { metrics: made.metrics, proofs: made.proofs };
   const record: ActionRecord = {
     format: 'headgate-action',
@@ -267,7 +267,7 @@ async function publish(
       stage: stage.id,
       attempt: made.attempt,
       milliseconds,
-      time: new Date(startedAt).toISOString(),
+      time: working.startedAt.toISOString(),
       host: thisHost(),
     },
   };

@@ -93,7 +93,7 @@ export class LatestKeys {
   private readonly path: string;
   private readonly keys: Map<string, Digest>;
   private changed = false;
-  private savedAt = 0;
+  private savedAt = Number.NEGATIVE_INFINITY;
 
   private constructor(path: string, keys: Map<string, Digest>) {
     this.path = path;
@@ -133,8 +133,9 @@ export class LatestKeys {
 
   /** For the middle of a run: saves when the last time is a while ago. */
   async saveNowAndThen(): Promise<void> {
-    if (Date.now() - this.savedAt < SAVE_EVERY_MS) return;
-    this.savedAt = Date.now();
+    const now = performance.now();
+    if (now - this.savedAt < SAVE_EVERY_MS) return;
+    this.savedAt = now;
     await this.save();
   }
 }

@@ -1,4 +1,4 @@
-// Time as a port, so that a test of waiting need not wait.
+// Time: waiting as a port, so that a test of it need not wait, and durations that no clock that is set disturbs.
 import { setTimeout as wait } from 'node:timers/promises';
 
 export interface Clock {
@@ -13,3 +13,14 @@ export const systemClock: Clock = {
     });
   },
 };
+
+/** How long something took, whatever was done to the machine's clock meanwhile. */
+export class Stopwatch {
+  readonly startedAt = new Date();
+  private readonly began = performance.now();
+
+  /** So far, whole ones. */
+  get milliseconds(): number {
+    return Math.round(performance.now() - this.began);
+  }
+}

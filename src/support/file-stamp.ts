@@ -40,9 +40,14 @@ export function isSettled({ changedNs }: Pick<FileStamp, 'changedNs'>, nowMs: nu
   return BigInt(nowMs) * 1_000_000n - changedNs > CLOCK_TICK_NS;
 }
 
-/** How long until it is settled; 0 if it is. */
+/**
+ * How long to wait until it is settled; 0 if it is. Never longer than a tick: a file from the future (another machine's clock,
+ * or ours was set back) does not settle within any time worth waiting.
+ */
 export function settlesInMs({ changedNs }: Pick<FileStamp, 'changedNs'>, nowMs: number = Date.now()): number {
-  return isSettled({ changedNs }, nowMs) ? 0 : Number((changedNs + CLOCK_TICK_NS) / 1_000_000n) - nowMs + 2;
+  if (isSettled({ changedNs }, nowMs)) return 0;
+  const tickMs = Number(CLOCK_TICK_NS / 1_000_000n);
+  return Math.min(Number(changedNs / 1_000_000n) - nowMs, 0) + tickMs + 2;
 }
 
 function strictText({ size, mtimeNs, ino, ctimeNs }: BigIntStats): string {

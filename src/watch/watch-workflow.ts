@@ -100,7 +100,7 @@ export class WorkflowWatch {
     this.contents.touch([...sources, ...data]);
     // A source that changes while it is read is read again, whatever its digest was taken of.
     if (this.state.is === 'planning') this.contents.markEdited(sources);
-    this.take({ type: 'changed', source: sources.length > 0, at: Date.now() });
+    this.take({ type: 'changed', source: sources.length > 0, at: performance.now() });
   }
 
   private take(input: WatchInput): void {
@@ -180,7 +180,7 @@ export class WorkflowWatch {
       sources: differing.some((path) => source.has(path)),
       data: differing.filter((path) => data.has(path)),
     };
-    const { aside, newly } = this.selfFeeding.judge(edits, Date.now());
+    const { aside, newly } = this.selfFeeding.judge(edits, performance.now());
     this.contents.markEdited(differing.filter((path) => !aside.has(path)));
     for (const path of newly) this.tell({ type: 'file-set-aside', file: this.named(path) });
   }
@@ -204,7 +204,7 @@ export class WorkflowWatch {
     const added = [...all.source, ...all.data].filter((path) => !before.source.has(path) && !before.data.has(path));
     this.contents.keepOnly(new Set([...all.source, ...all.data]));
     this.contents.touch(added);
-    if (added.length > 0) this.take({ type: 'changed', source: false, at: Date.now() });
+    if (added.length > 0) this.take({ type: 'changed', source: false, at: performance.now() });
   }
 
   private async replace(): Promise<void> {
@@ -215,7 +215,7 @@ export class WorkflowWatch {
     const run = this.ports.newRun();
     const atWork = [...this.live].map((live) => live.supersede(run, keep, STALE_GRACE_MS));
     this.inForce = next.identity;
-    this.selfFeeding.restarted(Date.now());
+    this.selfFeeding.restarted(performance.now());
     this.tell({
       type: 'plan-changed',
       files: this.takeEdited(),

@@ -93,9 +93,13 @@ export async function crashWorld(
 }
 
 /** How a command may end: well, killed by us, or with exit code 1 because we killed its job or filled its disk. */
-function endFaults({ exitCode, hit, command, stdout, stderr, shot }: Session, trouble: Trouble): readonly string[] {
+function endFaults(
+  { exitCode, hit, hung, command, stdout, stderr, shot }: Session,
+  trouble: Trouble,
+): readonly string[] {
   const told = `${stdout.slice(-600)}\n${stderr.slice(-1500)}`;
   if (stderr.includes('bug in headgate')) return [`it took something for a bug of its own: ${told}`];
+  if (hung) return [`it did not end: ${told}`];
   if (exitCode === 0) return [];
   if (exitCode === null) return hit === undefined ? [`it ended by a signal that nobody sent: ${told}`] : [];
   if (exitCode === 2 && command === 'resume' && /no unfinished run|no run yet/.test(stderr)) return [];

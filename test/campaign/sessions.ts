@@ -10,12 +10,17 @@ import { eventsIn, type Ended, type Installation } from '../e2e/installation.ts'
 import { WORKFLOW } from './mixed-project.ts';
 import { shoot, type Hit, type Shot } from './shots.ts';
 
+/** A command of these projects takes seconds. */
+const LONGEST_MS = 240_000;
+
 const PRELOAD = pathToFileURL(join(import.meta.dirname, 'preload.mjs')).href;
 
 export interface Session extends Ended {
   readonly command: 'run' | 'resume';
   readonly shot: Shot | undefined;
   readonly hit: Hit | undefined;
+  /** It did not end by itself in any time that its work could take. */
+  readonly hung: boolean;
   readonly events: readonly RunEvent[];
 }
 
@@ -54,11 +59,17 @@ export async function runSession(
     if (shot?.at !== 'event' || hit !== undefined) return;
     if (text.split('\n').length > shot.event) void wait(shot.delayMs).then(fire);
   });
+  let hung = false;
+  const limit = setTimeout(() => {
+    hung = true;
+    engine.kill('SIGKILL');
+  }, LONGEST_MS);
   const end = await ended;
+  clearTimeout(limit);
   over = true;
   if (shot?.at === 'write' && existsSync(note)) {
     const target = shot.role === 'engine' ? 'engine' : 'job group';
     hit = { target, phase: `writing ${readFileSync(note, 'utf8').split(' ').at(-1) ?? ''}` };
   }
-  return { ...end, command, shot, hit, events: eventsIn(text) };
+  return { ...end, command, shot, hit, hung, events: eventsIn(text) };
 }

@@ -42,3 +42,13 @@ test('a file, a folder and nothing at all each keep their trace until they chang
   await writeFile(join(folder, 'data/none'), '');
   expect(looks.map((look) => areUnchanged([look]))).toEqual([false, true, false, true]);
 });
+
+test('a file from the future is not waited for: a clock that was set back keeps no run from ending', () => {
+  for (const behind of [20, 3_600_000]) {
+    const looks = looksAfter(-behind);
+    looks.noteOwn(join(folder, 'data/a'));
+    expect(looks.settlingMs()).toBeGreaterThan(0);
+    expect(looks.settlingMs()).toBeLessThan(100);
+    expect(looks.all()).toBeUndefined();
+  }
+});
