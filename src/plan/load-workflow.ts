@@ -78,11 +78,20 @@ async function missingFiles(
   files: readonly FileUse[],
   { root = '.', onLook }: LoadOptions,
 ): Promise<readonly Diagnostic[]> {
-  for (const { path } of files) onLook?.(resolve(root, path), 'data');
+  const usesOf = new Map<string, [FileUse, ...FileUse[]]>();
+  for (const use of files) {
+    const known = usesOf.get(use.path);
+    if (known === undefined) usesOf.set(use.path, [use]);
+    else known.push(use);
+  }
+  for (const path of usesOf.keys()) onLook?.(resolve(root, path), 'data');
   const problems = await Promise.all(
-    files.map(async ({ stage, path, at }) =>
-      (await exists(resolve(root, path))) ? [] : [fileMissing(at, path, stage)],
-    ),
+    [...usesOf].map(async ([path, [{ at, stage }, ...more]]) => {
+      if (await exists(resolve(root, path))) return [];
+      const others = new Set(more.map((use) => use.stage));
+      others.delete(stage);
+      return [fileMissing(at, path, stage, others.size)];
+    }),
   );
   return problems.flat();
 }

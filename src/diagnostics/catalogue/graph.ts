@@ -15,9 +15,11 @@ export function stagesInCycle(stages: readonly string[], links: readonly Place[]
   });
 }
 
-export function fileMissing(at: Place, path: string, stage: string): Diagnostic {
+/** @param others stages that name it too, elsewhere. */
+export function fileMissing(at: Place, path: string, stage: string, others: number): Diagnostic {
+  const readers = others === 0 ? 'reads' : `and ${others} more read`;
   return errorAt('HG1502', at, {
-    message: `there is no "${path}", which stage "${stage}" reads`,
+    message: `there is no "${path}", which stage "${stage}" ${readers}`,
     help: "paths are relative to the workflow's root",
   });
 }
