@@ -75,6 +75,15 @@ describe('an object', () => {
     expect(await store.objects.readText(digest)).toBe('right');
   });
 
+  test('that several readers find damaged at once is quarantined by one of them', async () => {
+    const { digest } = await store.objects.putBytes('right');
+    await overwrite(store.objects.pathOf(digest), 'wrong');
+    const others = openStore(root).objects;
+    const found = await Promise.all([store.objects, store.objects, others].map((reader) => reader.readText(digest)));
+    expect(found).toEqual([undefined, undefined, undefined]);
+    expect(await readdir(join(root, '.headgate/quarantine'))).toHaveLength(1);
+  });
+
   test('is replaced when it is put again after it was damaged', async () => {
     const { digest } = await store.objects.putBytes('right');
     await overwrite(store.objects.pathOf(digest), 'wrong');
