@@ -105,7 +105,8 @@ export async function writeTwoKindsData(rig: WorkerRig, split: string, count: nu
   return folder;
 }
 
-function withTwoKinds(tiny: Dataset): Dataset {
+/** The tiny data with targets for both heads. */
+export function withTwoKinds(tiny: Dataset): Dataset {
   const boxes = tiny.targets.get('boxes');
   if (boxes?.kind !== 'boxes') throw new Error('the tiny data has boxes');
   // Two boxes an image: [image, class, …] twice.

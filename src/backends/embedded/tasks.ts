@@ -81,6 +81,7 @@ export function targetSpec(dataset: Dataset, task: TaskSettings, batch: number):
 /** The head's output and the target must have the same grid and as many channels as classes, before any step is spent. */
 export function checkOutputFits(task: TaskSettings, dataset: Dataset, output: readonly number[]): void {
   refuseOtherIgnore(task, dataset);
+  refuseWeightCount(task, output[1]);
   const target = targetsFor(dataset, task, [0]).shape;
   const remedy = "Make the task's stride and classes those of the head.";
   const classes = dataset.targets.get(task.target)?.classes.length;
@@ -109,13 +110,35 @@ export function checkOutputFits(task: TaskSettings, dataset: Dataset, output: re
 /** The metric leaves out what the data set says. A loss that leaves out another value trains on void pixels, or skips a class. */
 function refuseOtherIgnore({ name, loss, target }: TaskSettings, dataset: Dataset): void {
   const found = dataset.targets.get(target);
-  if (loss?.kind !== 'cross-entropy' || found?.kind !== 'mask') return;
+  if (loss?.kind !== 'cross-entropy') return;
   const ignore = loss.ignore ?? 255;
-  if (ignore === found.ignore) return;
+  const targetText = `target "${target}" of data set "${dataset.name}"`;
+  if (found?.kind === 'mask' && ignore !== found.ignore) {
+    throw new JobError({
+      reason: 'data',
+      message: `the loss of task "${name}" leaves out pixels of value ${ignore}, ${targetText} marks ${found.ignore} as not to count`,
+      remedy: `Set the loss's \`ignore\` to ${found.ignore}.`,
+    });
+  }
+  const skipped = found?.kind === 'class' ? found.classes[ignore] : undefined;
+  if (skipped === undefined) return;
   throw new JobError({
     reason: 'data',
-    message: `the loss of task "${name}" leaves out pixels of value ${ignore}, target "${target}" of data set "${dataset.name}" marks ${found.ignore} as not to count`,
-    remedy: `Set the loss's \`ignore\` to ${found.ignore}.`,
+    message: `the loss of task "${name}" leaves out images of value ${ignore}, which is class "${skipped}" of ${targetText}`,
+    remedy: "Set the loss's `ignore` to -1: every image has a class.",
+  });
+}
+
+function refuseWeightCount({ name, loss }: TaskSettings, classes: number | undefined): void {
+  const [setting, weights = [], single] =
+    loss?.kind === 'cross-entropy'
+      ? (['classWeights', loss.classWeights, false] as const)
+      : (['positiveWeights', loss?.kind === 'bce' ? loss.positiveWeights : [], true] as const);
+  if (weights.length === 0 || weights.length === classes || (single && weights.length === 1)) return;
+  throw new JobError({
+    reason: 'settings',
+    message: `the loss of task "${name}" has ${weights.length} \`${setting}\`, its head gives ${classes ?? 0} classes`,
+    remedy: `Give one weight for each class${single ? ', or one for all' : ''}.`,
   });
 }
 
