@@ -6,7 +6,7 @@ import { decodeSafetensors } from '../../src/support/safetensors.ts';
 import { backendCases, DATA_VARIABLE, runBackendCase } from './backend-data.ts';
 import type { Verdict } from './backend-data.ts';
 
-interface GoldenCase {
+export interface GoldenCase {
   readonly rule: string;
   readonly differences?: boolean;
 }
@@ -20,10 +20,14 @@ export async function writePage(root: string): Promise<void> {
   for (const { name, operators, outcome, why } of verdicts)
     if (outcome === 'differs' || outcome === 'not run')
       console.log(`${outcome}: ${name} (${operators.join()}): ${why}`);
-  const golden = ['operators.safetensors', 'gradients.safetensors'].flatMap((file) =>
-    goldenCases(join(root, 'test/golden', file)),
+  writeFileSync(join(root, 'docs/results/operators.md'), pageOf(goldenCasesOf(root), verdicts));
+}
+
+/** All that PyTorch was asked of rules. @param root the project's folder. */
+export function goldenCasesOf(root: string): readonly GoldenCase[] {
+  return ['operators', 'gradients', 'losses'].flatMap((file) =>
+    goldenCases(join(root, 'test/golden', `${file}.safetensors`)),
   );
-  writeFileSync(join(root, 'docs/results/operators.md'), pageOf(golden, verdicts));
 }
 
 function goldenCases(path: string): readonly GoldenCase[] {
@@ -58,11 +62,10 @@ function pageOf(golden: readonly GoldenCase[], verdicts: readonly Verdict[]): st
         const through = onnx.filter(({ outcome }) => outcome === 'passed').length;
         const what =
           rule.kind === 'gradient' ? 'gradient' : `${rule.kind === 'refuse' ? 'refused' : 'no gradient'}: ${rule.why}`;
-        const differences = cases.filter((test) => test.differences === true).length;
         return row([
           name,
           what,
-          ...[cases.length, differences].map((n) => (rule.kind === 'gradient' ? String(n) : '')),
+          ...countsOf(cases).map((n) => (rule.kind === 'gradient' ? String(n) : '')),
           onnx.length === 0 ? '' : `${through} of ${onnx.length}`,
         ]);
       }),
@@ -74,6 +77,11 @@ function pageOf(golden: readonly GoldenCase[], verdicts: readonly Verdict[]): st
     ...claimed.filter(({ outcome }) => outcome !== 'passed').map(({ name, outcome, why }) => row([name, outcome, why])),
     '',
   ].join('\n');
+}
+
+/** Of one rule: how many cases, and how many that agree with central differences too. */
+export function countsOf(cases: readonly GoldenCase[]): readonly [cases: number, differences: number] {
+  return [cases.length, cases.filter((test) => test.differences === true).length];
 }
 
 function row(cells: readonly string[]): string {
