@@ -134,6 +134,23 @@ describe('hand-over forms', () => {
     expect(() => exportQdq(network, scopes, shapes, 'tensorrt')).toThrow(ExportError);
   });
 
+  it('hold for TensorRT nothing but symmetric int8 pairs, and biases that no quantiser touches', async () => {
+    const scopes = quantisedScopes(await calibrate(network, w8a8('tensorrt')));
+    const { nodes, initializers } = exportQdq(network, scopes, shapes, 'tensorrt').graph;
+    const pairs = nodes.filter(({ op }) => op === 'QuantizeLinear' || op === 'DequantizeLinear');
+    expect(pairs.length).toBeGreaterThan(20);
+    for (const { inputs } of pairs) {
+      const zero = initializers.get(inputs[2] ?? '');
+      expect(zero?.dtype).toBe('int8');
+      expect(Array.from(zero?.data ?? [1], Number).every((value) => value === 0)).toBe(true);
+    }
+    const biases = nodes.filter(
+      ({ op, inputs }) => ['Conv', 'ConvTranspose', 'Gemm'].includes(op) && inputs.length > 2,
+    );
+    expect(biases.length).toBeGreaterThan(3);
+    for (const { inputs } of biases) expect(initializers.get(inputs[2] ?? '')?.dtype).toBe('float32');
+  });
+
   it('hold a folded float model with the names of its encodings', async () => {
     const scopes = quantisedScopes(await calibrate(network, w8a8('onnxruntime')));
     const { scales } = exportQdq(network, scopes, shapes);
