@@ -67,18 +67,19 @@ describe('statistics of an earlier calibration', () => {
 });
 
 describe('several calibration sets', () => {
-  it('are all observed, each with its own number of batches', async () => {
+  const rangesOf = async (sets: readonly JsonObject[], observer: JsonObject = { kind: 'min-max' }) => {
     const { model, backbone } = await backboneInputs();
-    const rangesOf = async (sets: readonly JsonObject[]) => {
-      const inputs = {
-        model,
-        backbone,
-        'data[detection.calibration]': world.trainData,
-        'data[segmentation.calibration]': world.gateData,
-      } as Inputs;
-      const made = await world.rig.outputs(calibrate('backbone', 'detection', inputs, { sets: [...sets] }));
-      return (await checkpointAt(made['backbone'] as string)).quant?.activations;
-    };
+    const inputs = {
+      model,
+      backbone,
+      'data[detection.calibration]': world.trainData,
+      'data[segmentation.calibration]': world.gateData,
+    } as Inputs;
+    const made = await world.rig.outputs(calibrate('backbone', 'detection', inputs, { sets: [...sets], observer }));
+    return (await checkpointAt(made['backbone'] as string)).quant?.activations;
+  };
+
+  it('are all observed, each with its own number of batches', async () => {
     const [first, second] = [
       { task: 'detection', batches: 2, weight: 1 },
       { task: 'segmentation', batches: 2, weight: 1 },
@@ -88,6 +89,17 @@ describe('several calibration sets', () => {
       expect(range.min).toBe(Math.min(one?.get(value)?.min ?? NaN, other?.get(value)?.min ?? NaN));
       expect(range.max).toBe(Math.max(one?.get(value)?.max ?? NaN, other?.get(value)?.max ?? NaN));
     }
+  });
+
+  it('count as often as their weights say: three times is the set given three times', async () => {
+    const percentile = { kind: 'percentile', percentile: 97 };
+    const [first, second] = [
+      { task: 'detection', batches: 1, weight: 1 },
+      { task: 'segmentation', batches: 2, weight: 1 },
+    ];
+    const weighted = await rangesOf([first, { ...second, weight: 3 }], percentile);
+    expect(weighted).toEqual(await rangesOf([first, second, second, second], percentile));
+    expect(weighted).not.toEqual(await rangesOf([first, second], percentile));
   });
 });
 
