@@ -65,6 +65,8 @@ interface NodeOptions {
   readonly domain?: string;
   /** Whether the node is written in a model or a loss graph, and not headgate's own. */
   readonly fromModel?: boolean;
+  /** Its name there, for who is told of it. */
+  readonly name?: string;
 }
 
 /** Call `emitInput` (where the backbone is trained here), then `emitUnit` for every unit in execution order. */
@@ -105,11 +107,11 @@ export class ForwardEmitter {
     op: string,
     inputs: readonly string[],
     attributes: IrNode['attributes'] = {},
-    { outputs = 1, domain = '', fromModel = false }: NodeOptions = {},
+    { outputs = 1, domain = '', fromModel = false, name }: NodeOptions = {},
   ): readonly string[] {
-    const name = `f${this.counter++}_${op}`;
-    const made = Array.from({ length: outputs }, (_, index) => (outputs > 1 ? `${name}_${index}` : name));
-    const node = { op, domain, name, inputs, outputs: made, attributes };
+    const value = `f${this.counter++}_${op}`;
+    const made = Array.from({ length: outputs }, (_, index) => (outputs > 1 ? `${value}_${index}` : value));
+    const node = { op, domain, name: name ?? value, inputs, outputs: made, attributes };
     this.nodes.push(node);
     if (!fromModel) this.own.add(node);
     return made;
@@ -145,7 +147,8 @@ export class ForwardEmitter {
         continue;
       }
       const inputs = node.inputs.map((input) => this.operand(input));
-      const options = { outputs: node.outputs.length, domain: node.domain, fromModel: true };
+      const { domain, name } = node;
+      const options = { outputs: node.outputs.length, domain, name, fromModel: true };
       const made = this.emitAll(node.op, inputs, node.attributes, options);
       node.outputs.forEach((output, index) => this.names.set(output, made[index] as string));
     }
