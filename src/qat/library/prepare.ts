@@ -1,10 +1,11 @@
 // `prepare`: a float graph becomes a network with scopes and a quantiser at every place that its target's table names. Nothing
 // is observed or changed yet.
-import { recogniseNetwork, scopeOrder } from '../network/network.ts';
+import { computedNodes, recogniseNetwork, scopeOrder } from '../network/network.ts';
 import type { Network, ScopeNames } from '../network/network.ts';
 import { scopeMetadata, scopesOf } from '../network/scopes.ts';
 import type { GraphIr } from '../onnx/ir.ts';
 import { normaliseImported } from '../onnx/normalise.ts';
+import { refuseUnknownOperators } from '../onnx/unknown-operators.ts';
 import { placeQuantizers } from '../quantize/placement.ts';
 import type { Placement } from '../quantize/placement.ts';
 import type { Profile } from '../quantize/scheme.ts';
@@ -36,6 +37,7 @@ export async function prepare(graph: GraphIr, { scopes, profile, profiles = {} }
   const names = scopes ?? scopesOf(alike);
   const scoped = { ...alike, metadata: { ...alike.metadata, ...scopeMetadata(names) } };
   const network = recogniseNetwork(scoped, names);
+  await refuseUnknownOperators(computedNodes(network), network.graph.opset);
   const ofScopes = new Map(scopeOrder(names).map((scope) => [scope, profiles[scope] ?? profile]));
   return { network, profiles: ofScopes, placement: placeQuantizers(network, ofScopes) };
 }

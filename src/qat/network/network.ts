@@ -82,6 +82,11 @@ function inputOf(graph: GraphIr): NetworkInput {
   return { name: input.name, shape: [channels, height, width], fileLayout };
 }
 
+/** Nodes without weights that headgate computes: all but the tail. */
+export function computedNodes({ units }: Pick<Network, 'units'>): readonly IrNode[] {
+  return units.flatMap((unit) => (unit.kind === 'plain' ? unit.nodes : []));
+}
+
 /** In the model's order. */
 export function headNames(network: Pick<Network, 'scopes'>): readonly string[] {
   return Object.keys(network.scopes.heads);

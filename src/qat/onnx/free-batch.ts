@@ -6,6 +6,7 @@ import type { GraphIr, IrNode, IrTensor } from './ir.ts';
 import { evaluate, measureValueShapes } from './evaluate.ts';
 import { GraphEdit } from './graph-edit.ts';
 import { RuntimeError } from '../runtime/onnxruntime.ts';
+import { runnablePart } from './unknown-operators.ts';
 import { UnsupportedModelError } from './unsupported-model.ts';
 import { zerosForInputs } from './zero-inputs.ts';
 
@@ -18,13 +19,15 @@ export async function freeBatch(graph: GraphIr): Promise<GraphIr> {
   if (batch === undefined || !alike) return graph;
   if (typeof batch === 'string' && !graph.nodes.some((node) => node.op === 'Shape')) return graph;
   const free = typeof batch === 'number' ? await freeReshapes(graph, batch) : graph;
-  const derived = shapeComputations(free);
+  // What follows an operator of another runtime stays as it is.
+  const run = await runnablePart(free);
+  const derived = shapeComputations(run);
   const values = derived.flatMap((node) => node.outputs);
-  const one = await evaluate(free, zerosForInputs(free, 1), values);
-  const two = await evaluateTwo(free, values);
+  const one = await evaluate(run, zerosForInputs(run, 1), values);
+  const two = await evaluateTwo(run, values);
   const edit = new GraphEdit(free);
   for (const [value, tensor] of one) if (sameTensor(tensor, two.get(value))) edit.initializers.set(value, tensor);
-  const shapes = await measureValueShapes(free, zerosForInputs(free, 1), resized(free));
+  const shapes = await measureValueShapes(run, zerosForInputs(run, 1), resized(run));
   const nodes = free.nodes
     .filter((node) => !node.outputs.every((output) => edit.initializers.has(output)))
     .map((node) => withoutDynamicSizes(node, { edit, one, two, shapes, graph: free }));
@@ -47,9 +50,10 @@ async function freeReshapes(graph: GraphIr, batch: number): Promise<GraphIr> {
   const reshapes = graph.nodes.filter(
     (node) => node.op === 'Reshape' && graph.initializers.has(node.inputs[1] as string),
   );
+  const run = await runnablePart(graph);
   const shapes = await measureValueShapes(
-    graph,
-    zerosForInputs(graph),
+    run,
+    zerosForInputs(run),
     reshapes.map((node) => node.inputs[0] as string),
   );
   const edit = new GraphEdit(graph);

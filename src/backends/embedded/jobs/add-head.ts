@@ -7,10 +7,11 @@ import type { BoundaryShapes } from '../../../qat/models/foreign-head.ts';
 import { freshHead } from '../../../qat/models/fresh-head.ts';
 import type { HeadSettings } from '../../../qat/models/heads.ts';
 import { addHead } from '../../../qat/network/add-head.ts';
-import { BACKBONE } from '../../../qat/network/network.ts';
+import { BACKBONE, computedNodes } from '../../../qat/network/network.ts';
 import type { Network } from '../../../qat/network/network.ts';
 import { decodeModel } from '../../../qat/onnx/codec.ts';
 import { normaliseImported } from '../../../qat/onnx/normalise.ts';
+import { refuseUnknownOperators } from '../../../qat/onnx/unknown-operators.ts';
 import { initialCheckpoint } from '../../../qat/quantize/checkpoint.ts';
 import { elementCount } from '../../../support/tensor.ts';
 import { ForwardRunner, startBackbone, valueShapesOf } from '../forward-runner.ts';
@@ -18,6 +19,7 @@ import { noiseFor, outputsOf, proveAlike } from '../import-proof.ts';
 import { inputPath, readNetwork } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { writeCheckpoint, writeModel, writeReport } from '../outputs.ts';
+import { runnableFile } from '../runnable-file.ts';
 import { settingsOf } from '../settings.ts';
 
 interface AddHeadSettings {
@@ -81,6 +83,7 @@ async function addFromFile(
   const { graph, ties } = tieInputs(foreign, name, inputs, boundary);
   const head = foreignHead(await normaliseImported(graph), name, ties, outputs);
   const wider = addHead(network, name, head);
+  await refuseUnknownOperators(computedNodes(wider), wider.graph.opset);
 
   const declared = foreign.inputs[0]?.shape?.[0];
   const batch = typeof declared === 'number' ? declared : 1;
@@ -96,7 +99,7 @@ async function addFromFile(
   const found = await runner.run(new Map([...noise].map(([input, tensor]) => [ties.get(input) ?? input, tensor])));
   await runner.release();
   const after = new Map([...found].map(([output, tensor]) => [output.slice(name.length + 1), tensor]));
-  const proof = proveAlike([...after.keys()], await outputsOf(file, noise), after);
+  const proof = proveAlike([...after.keys()], await outputsOf(await runnableFile(file, foreign), noise), after);
   const text = `${name}: ${proof.values} output values on boundary tensors of noise as the file gives them, largest difference ${proof.difference.toExponential(1)} of the largest magnitude`;
   context.emit({ type: 'proof', proof: { name: 'import', held: true, text } });
   return wider;

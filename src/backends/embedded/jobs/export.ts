@@ -15,6 +15,7 @@ import { JobError } from '../job-error.ts';
 import { readMerged } from '../merged-model.ts';
 import { writeJson, writeModel, writeReport } from '../outputs.ts';
 import { writeForms } from '../export-forms.ts';
+import { noteCarried, runnableFile } from '../runnable-file.ts';
 import { compareForwards, describeDifference, exportedForwardOf, forwardOf } from '../probe.ts';
 import type { Forward, ProbeResult } from '../probe.ts';
 import { measureGap, measureSaturation } from '../runtime-gap.ts';
@@ -38,15 +39,17 @@ export async function runExport(request: JobRequest, context: JobContext): Promi
     scales: scales.map((row) => ({ ...row })),
   });
 
+  await noteCarried(context, network.tail, network.graph.opset);
   const forms = await writeForms(context, settings, { network, scopes, shapes, scales });
   const sameNumbers: [string, Forward][] = [];
-  const plain = await createSession(bytes, { threads: request.threads, optimisation: 'disabled' });
-  const integer = await startIntegerRuntime(context, bytes, request.threads, false);
-  const int8 = await startIntegerRuntime(context, bytes, request.threads, true);
+  const runnable = await runnableFile(bytes, graph);
+  const plain = await createSession(runnable, { threads: request.threads, optimisation: 'disabled' });
+  const integer = await startIntegerRuntime(context, runnable, request.threads, false);
+  const int8 = await startIntegerRuntime(context, runnable, request.threads, true);
   const validation = forwardOf(network, reference);
   sameNumbers.push(['the exported file', exportedForwardOf(network, plain)]);
   if (forms['tensorrt'] !== undefined) {
-    const session = await createSession(await readFile(join(context.outDir, forms['tensorrt'])), {
+    const session = await createSession(await runnableFile(await readFile(join(context.outDir, forms['tensorrt']))), {
       threads: request.threads,
       optimisation: 'disabled',
     });

@@ -3,10 +3,11 @@
 // and every unmatched one is listed.
 import { readFile } from 'node:fs/promises';
 import type { JobRequest } from '../../../events/job-protocol.ts';
-import { BACKBONE, recogniseNetwork, scopeMetadata } from '../../../qat/network/network.ts';
+import { BACKBONE, computedNodes, recogniseNetwork, scopeMetadata } from '../../../qat/network/network.ts';
 import type { Network, ScopeNames } from '../../../qat/network/network.ts';
 import { decodeModel } from '../../../qat/onnx/codec.ts';
 import { normaliseImported } from '../../../qat/onnx/normalise.ts';
+import { refuseUnknownOperators } from '../../../qat/onnx/unknown-operators.ts';
 import type { IrTensor } from '../../../qat/onnx/ir.ts';
 import { initialCheckpoint, LoadError } from '../../../qat/quantize/checkpoint.ts';
 import { decodeSafetensors } from '../../../support/safetensors.ts';
@@ -15,6 +16,7 @@ import { proveImport } from '../import-proof.ts';
 import { inputPath } from '../inputs.ts';
 import type { JobContext, JobOutcome } from '../job-context.ts';
 import { writeCheckpoint, writeModel, writeReport } from '../outputs.ts';
+import { noteCarried } from '../runnable-file.ts';
 import { settingsOf } from '../settings.ts';
 
 interface ImportSettings {
@@ -40,13 +42,15 @@ export async function runImport(request: JobRequest, context: JobContext): Promi
   const file = await readFile(inputPath(request, 'onnx'));
   const foreign = decodeModel(file);
   const decoded = await normaliseImported(foreign);
+  const scoped = { ...decoded, metadata: { ...decoded.metadata, ...scopeMetadata(scopes) } };
+  const plain = recogniseNetwork(scoped, scopes);
+  await refuseUnknownOperators(computedNodes(plain), decoded.opset);
+  await noteCarried(context, decoded.nodes, decoded.opset);
   const proof = await proveImport(file, foreign, decoded);
   if (proof !== undefined) {
     const text = `${proof.values} output values of one image of noise as the file gives them, largest difference ${proof.difference.toExponential(1)} of the largest magnitude`;
     context.emit({ type: 'proof', proof: { name: 'import', held: true, text } });
   }
-  const scoped = { ...decoded, metadata: { ...decoded.metadata, ...scopeMetadata(scopes) } };
-  const plain = recogniseNetwork(scoped, scopes);
   const found =
     request.inputs['weights'] === undefined
       ? fromModel(plain)

@@ -21,6 +21,7 @@ import { readMerged } from '../merged-model.ts';
 import { writeJson, writeReport } from '../outputs.ts';
 import { exportedForwardOf, forwardOf } from '../probe.ts';
 import type { Forward } from '../probe.ts';
+import { runnableFile } from '../runnable-file.ts';
 import { runSelfTests } from '../self-tests/run-self-tests.ts';
 import { headOf, settingsOf } from '../settings.ts';
 import type { ValidateSettings } from '../settings.ts';
@@ -194,12 +195,14 @@ async function fromScopes(request: JobRequest, { task, quantized }: ValidateSett
 
 async function exportedFile(request: JobRequest, { runtime }: ValidateSettings, context: JobContext): Promise<Ready> {
   const bytes = await readFile(inputPath(request, 'exported'));
-  const network = interfaceOf(decodeModel(bytes));
+  const graph = decodeModel(bytes);
+  const network = interfaceOf(graph);
+  const runnable = await runnableFile(bytes, graph);
   const { threads } = request;
   const { session } =
     runtime === 'integer'
-      ? await startIntegerSession(context, bytes, { threads })
-      : { session: await createSession(bytes, { threads, optimisation: 'disabled' }) };
+      ? await startIntegerSession(context, runnable, { threads })
+      : { session: await createSession(runnable, { threads, optimisation: 'disabled' }) };
   return {
     network,
     states: { model: runtime },

@@ -4,6 +4,7 @@ import { compareOutputs } from '../../../qat/freeze/compare.ts';
 import { encodeModel } from '../../../qat/onnx/codec.ts';
 import { createSession } from '../../../qat/runtime/onnxruntime.ts';
 import { describeDifference, exportedForwardOf } from '../probe.ts';
+import { runnableFile } from '../runnable-file.ts';
 import { fails, holds, runOnce } from './self-test.ts';
 import type { SelfTest } from './self-test.ts';
 
@@ -11,8 +12,11 @@ export const exported: SelfTest = async (subject) => {
   const { network, scopes, request, images } = subject;
   const reference = await runOnce(subject, scopes);
   const shapes = new Map([...reference].map(([name, { shape }]) => [name, shape.slice(1)]));
-  const bytes = encodeModel(exportQdq(network, scopes, shapes).graph);
-  const session = await createSession(bytes, { threads: request.threads, optimisation: 'disabled' });
+  const { graph } = exportQdq(network, scopes, shapes);
+  const session = await createSession(await runnableFile(encodeModel(graph), graph), {
+    threads: request.threads,
+    optimisation: 'disabled',
+  });
   const { differences, values } = compareOutputs(reference, await exportedForwardOf(network, session)(images));
   await session.release();
   const [difference] = differences;
