@@ -40,49 +40,54 @@ async function imported(name: string, change: (graph: GraphIr) => GraphIr): Prom
 }
 
 describe('an operator that onnxruntime does not have', () => {
-  it('behind the heads is carried from import to export, with a warning, and every number is as without it', async () => {
-    const done = await imported('behind', (graph) => ({
-      ...graph,
-      nodes: [...graph.nodes, plugIn],
-      outputs: [{ name: 'boxes', dtype: 'float32' }, ...graph.outputs.filter(({ name }) => name !== 'detection.out')],
-    }));
-    const warning = {
-      type: 'note',
-      level: 'warning',
-      text: expect.stringMatching(/^node "suppression" \(TRT\.EfficientNMS_TRT\) is carried along/) as string,
-    };
-    expect(done.events).toContainEqual(warning);
-    expect(done.events).toContainEqual({
-      type: 'proof',
-      proof: { name: 'import', held: true, text: expect.stringMatching(/^[1-9]\d* output values/) as string },
-    });
-    const own = outputsOf(done);
-    const base = { model: own['model'] as string, 'data[calibration]': world.trainData };
-    const { backbone } = await world.rig.outputs(
-      calibrate('backbone', 'detection', { ...base, backbone: own['backbone'] as string }),
-    );
-    const heads: { [port: string]: string } = {};
-    for (const task of TASKS) {
-      const inputs = { ...base, backbone: backbone as string, head: own[`head[${task}]`] as string };
-      const { head } = await world.rig.outputs(calibrate('head', task, inputs));
-      heads[`heads[${task}]`] = head as string;
-    }
-    const merging = { model: base.model, ...world.taskData(), backbone: backbone as string, ...heads };
-    const { merged } = await world.rig.outputs(merge(merging));
-    const exported = await world.rig.run(exportOrder({ ...world.taskData(), merged: merged as string }));
-    expect(exported.events).toContainEqual(warning);
-    const onnx = outputsOf(exported)['onnx'] as string;
-    const graph = decodeModel(await readFile(onnx));
-    expect(graph.nodes.filter(({ op }) => op === plugIn.op)).toHaveLength(1);
-    expect(graph.outputs.map(({ name }) => name)).toContain('boxes');
-    const measured = async (file: string, runtime: string): Promise<MetricsDocument> => {
-      const inputs: Inputs = { 'data[gate]': world.gateData, exported: file };
-      const { metrics } = await world.rig.outputs(validate('detection', [], inputs, { runtime }));
-      return jsonAt<MetricsDocument>(metrics as string);
-    };
-    for (const runtime of ['reference', 'integer'])
-      expect(await measured(onnx, runtime)).toEqual(await measured(await world.exported(), runtime));
-  });
+  // A whole life of a model, ten jobs one after the other.
+  it(
+    'behind the heads is carried from import to export, with a warning, and every number is as without it',
+    { timeout: 240_000 },
+    async () => {
+      const done = await imported('behind', (graph) => ({
+        ...graph,
+        nodes: [...graph.nodes, plugIn],
+        outputs: [{ name: 'boxes', dtype: 'float32' }, ...graph.outputs.filter(({ name }) => name !== 'detection.out')],
+      }));
+      const warning = {
+        type: 'note',
+        level: 'warning',
+        text: expect.stringMatching(/^node "suppression" \(TRT\.EfficientNMS_TRT\) is carried along/) as string,
+      };
+      expect(done.events).toContainEqual(warning);
+      expect(done.events).toContainEqual({
+        type: 'proof',
+        proof: { name: 'import', held: true, text: expect.stringMatching(/^[1-9]\d* output values/) as string },
+      });
+      const own = outputsOf(done);
+      const base = { model: own['model'] as string, 'data[calibration]': world.trainData };
+      const { backbone } = await world.rig.outputs(
+        calibrate('backbone', 'detection', { ...base, backbone: own['backbone'] as string }),
+      );
+      const heads: { [port: string]: string } = {};
+      for (const task of TASKS) {
+        const inputs = { ...base, backbone: backbone as string, head: own[`head[${task}]`] as string };
+        const { head } = await world.rig.outputs(calibrate('head', task, inputs));
+        heads[`heads[${task}]`] = head as string;
+      }
+      const merging = { model: base.model, ...world.taskData(), backbone: backbone as string, ...heads };
+      const { merged } = await world.rig.outputs(merge(merging));
+      const exported = await world.rig.run(exportOrder({ ...world.taskData(), merged: merged as string }));
+      expect(exported.events).toContainEqual(warning);
+      const onnx = outputsOf(exported)['onnx'] as string;
+      const graph = decodeModel(await readFile(onnx));
+      expect(graph.nodes.filter(({ op }) => op === plugIn.op)).toHaveLength(1);
+      expect(graph.outputs.map(({ name }) => name)).toContain('boxes');
+      const measured = async (file: string, runtime: string): Promise<MetricsDocument> => {
+        const inputs: Inputs = { 'data[gate]': world.gateData, exported: file };
+        const { metrics } = await world.rig.outputs(validate('detection', [], inputs, { runtime }));
+        return jsonAt<MetricsDocument>(metrics as string);
+      };
+      for (const runtime of ['reference', 'integer'])
+        expect(await measured(onnx, runtime)).toEqual(await measured(await world.exported(), runtime));
+    },
+  );
 
   it('inside a head is refused by the node’s name, with the way out', async () => {
     const { result } = await imported('inside', (graph) => ({

@@ -11,7 +11,9 @@ export class GradientError extends Error {
   override readonly name = 'GradientError';
 
   constructor(node: IrNode, why: string) {
-    super(`node "${node.name}" (${node.domain === '' ? '' : `${node.domain}.`}${node.op}) lies between a trained parameter and the loss: ${why}`);
+    super(
+      `node "${node.name}" (${node.domain === '' ? '' : `${node.domain}.`}${node.op}) lies between a trained parameter and the loss: ${why}`,
+    );
   }
 }
 
