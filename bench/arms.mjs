@@ -7,11 +7,11 @@
 //
 // Written down before any result was read: compared on the report split, per head, paired by seed. An arm wins when its mean
 // difference is above MARGIN points and every seed's difference has that sign; otherwise no difference is shown.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { root as project } from '../scripts/places.mjs';
-import { mean, signed, two } from './figures.mjs';
+import { mean, plateauLines, signed, two } from './figures.mjs';
 import { headgate, proofsOf, stepsOf } from './headgate.mjs';
 import { machine } from './machine.mjs';
 
@@ -30,6 +30,8 @@ const { values: options } = parseArgs({
 const seeds = options.seeds.split(',').map(Number);
 const objectiveSeeds = (options['objective-seeds'] ?? options.seeds).split(',').map(Number);
 const TASKS = ['detection', 'segmentation'];
+const PARAMS = 'workflows/params/arms.json';
+const params = JSON.parse(readFileSync(join(project, PARAMS), 'utf8'));
 /** Role of the validation on the report split → words. */
 const ARMS = {
   'report-merged': 'strategy',
@@ -69,7 +71,7 @@ writeFileSync(join(out, 'arms.md'), page());
 
 function runOnce(seed, profile, more = []) {
   const set = [`seed=${seed}`, `profile=${profile}`, ...more].flatMap((word) => ['--set', word]);
-  const files = ['workflows/fashion-scenes.json', '--params', 'workflows/params/arms.json'];
+  const files = ['workflows/fashion-scenes.json', '--params', PARAMS];
   const { report, status } = headgate(['run', ...files, ...set, '--root', options.root], [0, 3]);
   const { stages } = report;
   const values = Object.fromEntries(TASKS.map((task) => [task, {}]));
@@ -112,7 +114,7 @@ function page() {
     }
     lines.push('');
   }
-  lines.push(...whatJointTrains(), ...throughBoth());
+  lines.push(...plateau(), ...whatJointTrains(), ...throughBoth());
   lines.push(
     '## Steps of training after the float model',
     '',
@@ -143,6 +145,14 @@ function page() {
   );
   lines.push('', `Proofs held: ${held.join('; ')}.`, '');
   return lines.join('\n');
+}
+
+function plateau() {
+  const gains = TASKS.map((task) => [
+    task,
+    mean(runs.map(({ values: { [task]: of } }) => of['report-float-longer'] - of['report-float'])),
+  ]);
+  return [...plateauLines(Object.fromEntries(gains), params.baselines.heads.epochs), ''];
 }
 
 /** Said only where the figures say it. */
