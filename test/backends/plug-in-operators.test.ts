@@ -47,6 +47,7 @@ describe('an operator that onnxruntime does not have', () => {
     async () => {
       const done = await imported('behind', (graph) => ({
         ...graph,
+        domainVersions: new Map([['TRT', 2]]),
         nodes: [...graph.nodes, plugIn],
         outputs: [{ name: 'boxes', dtype: 'float32' }, ...graph.outputs.filter(({ name }) => name !== 'detection.out')],
       }));
@@ -78,6 +79,7 @@ describe('an operator that onnxruntime does not have', () => {
       const onnx = outputsOf(exported)['onnx'] as string;
       const graph = decodeModel(await readFile(onnx));
       expect(graph.nodes.filter(({ op }) => op === plugIn.op)).toHaveLength(1);
+      expect(graph.domainVersions).toEqual(new Map([['TRT', 2]]));
       expect(graph.outputs.map(({ name }) => name)).toContain('boxes');
       const measured = async (file: string, runtime: string): Promise<MetricsDocument> => {
         const inputs: Inputs = { 'data[gate]': world.gateData, exported: file };

@@ -6,9 +6,17 @@ export function campaignPage(results) {
   return `# Campaigns: crashes, bit flips, edits, frozen scopes\n\n${parts.join('\n')}`;
 }
 
-/** Every fault in its own words; notes are added by whoever looked for the cause. */
+const MOST_CHARACTERS = 240;
+
+/** A fault may quote what a program printed; campaign.json has all of it. */
+function firstWords(fault) {
+  const line = fault.replace(/\s+/g, ' ');
+  return line.length <= MOST_CHARACTERS ? line : `${line.slice(0, MOST_CHARACTERS)} …`;
+}
+
+/** Every fault in its own first words; notes are added by whoever looked for the cause. */
 function remarks({ faults, notes = [] }) {
-  return [...faults, ...notes].map((line) => `- ${line}\n`).join('');
+  return [...faults.map(firstWords), ...notes].map((line) => `- ${line}\n`).join('');
 }
 
 function madeBy({ command, date, machine, fileSystem, node, headgate, load, seed }) {

@@ -39,6 +39,7 @@ export function exportFloat(
   return b.finish({
     name: network.graph.name,
     opset: KERNEL_OPSET,
+    domainVersions: network.graph.domainVersions,
     inputs: exportedInputs(network),
     outputs: exportedOutputs(network, outputShapes),
     metadata: exportedMetadata(network),

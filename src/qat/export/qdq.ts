@@ -81,6 +81,7 @@ export function exportQdq(
   const graph = writer.b.finish({
     name: network.graph.name,
     opset: form === 'qdq' ? qdqOpset(placement, writer.b, opset) : forms[form].opset,
+    domainVersions: network.graph.domainVersions,
     inputs: exportedInputs(network),
     outputs: exportedOutputs(network, outputShapes),
     metadata: exportedMetadata(network),

@@ -89,6 +89,7 @@ export class GraphBuilder {
   finish(parts: {
     readonly name: string;
     readonly opset: number;
+    readonly domainVersions?: GraphIr['domainVersions'];
     readonly inputs: readonly ValueInfo[];
     readonly outputs: readonly ValueInfo[];
     readonly metadata?: { readonly [key: string]: string };

@@ -70,6 +70,7 @@ export function decodeModel(bytes: Uint8Array): GraphIr {
   return {
     name: graph.name,
     opset: Number(standard.version),
+    ...otherVersions(model),
     nodes: graph.node.map(readNode),
     inputs: graph.input.filter((value) => !initializers.has(value.name)).map(readValueInfo),
     outputs: graph.output.map(readValueInfo),
@@ -98,7 +99,7 @@ export function encodeModel(graph: GraphIr, options: EncodeOptions = {}): Uint8A
       producerName: 'headgate',
       opsetImport: [
         { domain: '', version: graph.opset },
-        ...[...domains].sort().map((domain) => ({ domain, version: 1 })),
+        ...[...domains].sort().map((domain) => ({ domain, version: graph.domainVersions?.get(domain) ?? 1 })),
       ],
       metadataProps: Object.keys(graph.metadata)
         .sort()
@@ -114,6 +115,12 @@ export function encodeModel(graph: GraphIr, options: EncodeOptions = {}): Uint8A
       },
     })
     .finish();
+}
+
+function otherVersions({ opsetImport }: ModelProto): Pick<GraphIr, 'domainVersions'> {
+  const found = opsetImport.filter(({ domain, version }) => domain !== '' && domain !== 'ai.onnx' && version !== 1n);
+  if (found.length === 0) return {};
+  return { domainVersions: new Map(found.map(({ domain, version }) => [domain, Number(version)])) };
 }
 
 function readProto(bytes: Uint8Array): ModelProto {

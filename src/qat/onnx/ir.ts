@@ -39,6 +39,8 @@ export interface ValueInfo {
 export interface GraphIr {
   readonly name: string;
   readonly opset: number;
+  /** Of operator sets of other domains than ONNX's, where it is not 1. */
+  readonly domainVersions?: ReadonlyMap<string, number> | undefined;
   readonly nodes: readonly IrNode[];
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
