@@ -12,7 +12,7 @@ export class GradientError extends Error {
 
   constructor(node: IrNode, why: string) {
     super(
-      `node "${node.name}" (${node.domain === '' ? '' : `${node.domain}.`}${node.op}) lies between a trained parameter and the loss: ${why}`,
+      `node "${node.modelName ?? node.name}" (${node.domain === '' ? '' : `${node.domain}.`}${node.op}) lies between a trained parameter and the loss: ${why}`,
     );
   }
 }

@@ -23,6 +23,8 @@ export interface IrNode {
   /** '' is the standard ONNX domain. */
   readonly domain: string;
   readonly name: string;
+  /** In a graph that copies nodes of a model under names of its own: what the model calls this one. */
+  readonly modelName?: string | undefined;
   /** An empty name is an omitted optional input. */
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];

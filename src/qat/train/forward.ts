@@ -66,7 +66,7 @@ interface NodeOptions {
   /** Whether the node is written in a model or a loss graph, and not headgate's own. */
   readonly fromModel?: boolean;
   /** Its name there, for who is told of it. */
-  readonly name?: string;
+  readonly modelName?: string | undefined;
 }
 
 /** Call `emitInput` (where the backbone is trained here), then `emitUnit` for every unit in execution order. */
@@ -107,11 +107,11 @@ export class ForwardEmitter {
     op: string,
     inputs: readonly string[],
     attributes: IrNode['attributes'] = {},
-    { outputs = 1, domain = '', fromModel = false, name }: NodeOptions = {},
+    { outputs = 1, domain = '', fromModel = false, modelName }: NodeOptions = {},
   ): readonly string[] {
     const value = `f${this.counter++}_${op}`;
     const made = Array.from({ length: outputs }, (_, index) => (outputs > 1 ? `${value}_${index}` : value));
-    const node = { op, domain, name: name ?? value, inputs, outputs: made, attributes };
+    const node = { op, domain, name: value, modelName, inputs, outputs: made, attributes };
     this.nodes.push(node);
     if (!fromModel) this.own.add(node);
     return made;
@@ -147,8 +147,8 @@ export class ForwardEmitter {
         continue;
       }
       const inputs = node.inputs.map((input) => this.operand(input));
-      const { domain, name } = node;
-      const options = { outputs: node.outputs.length, domain, name, fromModel: true };
+      const { domain, name: modelName } = node;
+      const options = { outputs: node.outputs.length, domain, modelName, fromModel: true };
       const made = this.emitAll(node.op, inputs, node.attributes, options);
       node.outputs.forEach((output, index) => this.names.set(output, made[index] as string));
     }

@@ -50,8 +50,8 @@ export function emitLossGraph(emitter: ForwardEmitter, { graph }: LossGraph, out
   ]);
   for (const [name, tensor] of graph.initializers) names.set(name, emitter.b.constant(tensor, 'loss'));
   const read = (name: string): string => (name === '' ? '' : (names.get(name) ?? emitter.actual(name)));
-  for (const { op, domain, name, inputs, outputs, attributes } of graph.nodes) {
-    const options = { outputs: outputs.length, domain, name, fromModel: true };
+  for (const { op, domain, name: modelName, inputs, outputs, attributes } of graph.nodes) {
+    const options = { outputs: outputs.length, domain, modelName, fromModel: true };
     const made = emitter.emitAll(op, inputs.map(read), attributes, options);
     for (const [index, name] of outputs.entries()) names.set(name, made[index] as string);
   }
