@@ -88,9 +88,10 @@ function mergeObject(into: LocatedObject, from: LocatedObject, prefix: string, m
   // An empty object as default declares an open table.
   const open = prefix !== '' && into.members.size === 0;
   for (const member of from.members.values()) {
-    const { key, keyAt, value } = member;
+    const { key, keyAt } = member;
     const path = `${prefix}${key}`;
     const before = into.members.get(key)?.value;
+    const value = asDeclared(before, member.value);
     if (before === undefined && !open) {
       merging.problems.push(merging.unknown(keyAt, deepest(path, value), merging.all));
       continue;
@@ -101,9 +102,21 @@ function mergeObject(into: LocatedObject, from: LocatedObject, prefix: string, m
     }
     merging.setAt.set(path, value.at);
     const both = before?.type === 'object' && value.type === 'object' && !otherKind(before, value);
-    merged.set(key, both ? { ...member, value: mergeObject(before, value, `${path}.`, merging) } : member);
+    merged.set(
+      key,
+      both ? { ...member, value: mergeObject(before, value, `${path}.`, merging) } : { ...member, value },
+    );
   }
   return { ...into, members: merged };
+}
+
+/** `--set text=2` means the text where a string is declared: a shell takes the quotes away, a params file keeps them. */
+function asDeclared(before: Located | undefined, value: Located): Located {
+  if (before?.type !== 'string' || value.at.source.file !== '--set') return value;
+  if (value.type !== 'number' && value.type !== 'boolean') return value;
+  const text = value.at.source.text.slice(value.at.offset).trim();
+  // Every part of an object or a list has the place of the whole.
+  return /^[[{]/.test(text) ? value : { type: 'string', at: value.at, value: text };
 }
 
 /** Objects told apart by `kind` have other fields each: a new kind replaces the whole object. */

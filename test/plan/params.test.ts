@@ -13,6 +13,7 @@ const defaults = {
   folder: null,
   classes: ['a', 'b'],
   observer: { kind: 'min-max' },
+  camera: { name: 'front' },
   table: { rows: {} },
   heads: {
     detection: { qat: { epochs: 1, learningRate: 0.1 } },
@@ -51,6 +52,22 @@ describe('parameters', () => {
 
   it('read a value that is not JSON as a string', () => {
     expect(merge([], ['profile=w4 a4']).values).toMatchObject({ profile: 'w4 a4' });
+  });
+
+  it.each(['2', '0.60', '1e3', 'true'])('read %s as text where a string is declared', (text) => {
+    expect(merge([], [`profile=${text}`])).toMatchObject({ values: { profile: text }, problems: '' });
+  });
+
+  it.each([
+    ['profile={"a":1}', 'parameter "profile" is a string; it cannot become an object'],
+    ['profile=null', 'parameter "profile" is a string; it cannot become null'],
+    ['camera={"name":2}', 'parameter "camera.name" is a string; it cannot become a number'],
+  ])('do not read %s as text', (text, problem) => {
+    expect(merge([], [text]).problems).toContain(problem);
+  });
+
+  it('refuse a number of a params file where a string is declared', () => {
+    expect(merge([{ profile: 2 }], []).problems).toContain('it cannot become a number');
   });
 
   it('take anything where the default is null', () => {
