@@ -43,7 +43,7 @@ export function failureWords(failure: StageFailure): FailureWords {
     case 'output-missing':
       return {
         message: `output "${failure.port}" was not written (${failure.path})`,
-        help: 'the program must write it below {outputs}, at the declared path',
+        help: `the program must write it where {output:${failure.port}} in its arguments says, below {outputs}`,
       };
     case 'output-escapes':
       return {

@@ -82,7 +82,12 @@ function timeWords({ spentMs, budgetMs, held }: TimeEvidence): string {
 }
 
 function criterionWords(line: CriterionEvidence): string {
-  return `${subjectWords(line)}${comparisonWords(line)}: ${heldWord(line)} (${marginWords(line)})${rowWords(line)}`;
+  return `${subjectWords(line)}${comparisonWords(line)}: ${criterionHeldWord(line)} (${marginWords(line)})${rowWords(line)}`;
+}
+
+/** With hysteresis a bound can have been met, and not for long enough. */
+function criterionHeldWord(line: CriterionEvidence): string {
+  return !line.held && (line.hysteresis?.row ?? 0) > 0 ? 'not yet' : heldWord(line);
 }
 
 function subjectWords({ head, set, metric, class: worst, value, unit }: CriterionEvidence): string {
@@ -150,7 +155,7 @@ function level(value: number): string {
 }
 
 function percent(value: number | null): string {
-  return value === null ? '?' : value.toFixed(2);
+  return value === null ? '?' : value.toFixed(2).replace('-', '−');
 }
 
 function isEvidence(value: unknown): value is EvidenceLine & JsonObject {

@@ -1,5 +1,6 @@
 // Every rule with numbers worked out by hand, in both directions; classes, sets, hysteresis.
 import { describe, expect, test } from 'vitest';
+import { evidenceWords } from '../../src/console/gate-words.ts';
 import { decideGate, type GateSubject } from '../../src/execute/gate.ts';
 import { marginOf } from '../../src/execute/gate-margin.ts';
 import type { Criterion, GateCase, Rule } from '../../src/plan/plan.ts';
@@ -27,6 +28,11 @@ describe('the margin of a rule', () => {
 });
 
 describe('a relative percent rule', () => {
+  test('tells a change for the worse with the minus sign of its margin', () => {
+    const [line] = linesOf({ metric: 'mIoU', minImprovementPercent: 5 }, subject(metrics(0.375), metrics(0.5)));
+    expect(line && evidenceWords(line)).toContain('is −25.00 % better than');
+  });
+
   test.each([{ maxDegradationPercent: 5 }, { minImprovementPercent: 5 }] as const)(
     '%o refuses a reference that is not positive',
     (rule) => {
@@ -109,6 +115,15 @@ describe('hysteresis', () => {
   ])('over %j counts %d in a row and holds: %s (%s)', (values, row, held) => {
     const [line] = linesOf(criterion, after(...values));
     expect(line).toMatchObject({ held, hysteresis: { row } });
+  });
+
+  test.each([
+    [[0.5], 'not yet (+0)'],
+    [[0.25], 'falls short (−0.25)'],
+    [[0.5, 0.4375], 'holds (−0.0625)'],
+  ])('over %j is told as %s', (values, words) => {
+    const [line] = linesOf(criterion, after(...values));
+    expect(line && evidenceWords(line)).toContain(words);
   });
 
   test('follows every evaluation set by its own history', () => {
