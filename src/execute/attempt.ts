@@ -199,7 +199,7 @@ async function endOf(
   if (processEnd.cause === 'not-started') {
     const command =
       stage.runsOn === 'command'
-        ? String((stage.settings['argv'] as readonly string[])[0])
+        ? String((stage.settings['argv'] as readonly (string | number)[])[0])
         : (stage.program?.argv[0] ?? 'the worker');
     return failed({ reason: 'command-not-found', command, code: processEnd.code });
   }

@@ -22,7 +22,7 @@ export interface CommandPlaces {
 export function commandLine(settings: JsonObject, places: CommandPlaces): Result<CommandLine, StageFailure> {
   const invalid = (problem: string): Result<never, StageFailure> => err({ reason: 'settings-invalid', problem });
   const { argv, outputs, cwd } = settings;
-  if (!isStrings(argv)) return invalid('"argv" must be a list of strings, the program first');
+  if (!isWords(argv)) return invalid('"argv" must be a list of strings and numbers, the program first');
   const paths: { [port: string]: string } = {};
   for (const [port, declared] of Object.entries(isJsonObject(outputs) ? outputs : {})) {
     const path = isJsonObject(declared) ? declared['path'] : declared;
@@ -32,12 +32,15 @@ export function commandLine(settings: JsonObject, places: CommandPlaces): Result
 
   let unknown: string | undefined;
   const filled = argv.map((argument) =>
-    argument.replace(/\{(input|output):([^{}]+)\}|\{outputs\}/g, (text: string, what?: string, port?: string) => {
-      if (what === undefined || port === undefined) return places.outFolder;
-      const path = what === 'input' ? places.inputs[port]?.path : placed(places.outFolder, paths[port]);
-      if (path === undefined) unknown ??= text;
-      return path ?? text;
-    }),
+    String(argument).replace(
+      /\{(input|output):([^{}]+)\}|\{outputs\}/g,
+      (text: string, what?: string, port?: string) => {
+        if (what === undefined || port === undefined) return places.outFolder;
+        const path = what === 'input' ? places.inputs[port]?.path : placed(places.outFolder, paths[port]);
+        if (path === undefined) unknown ??= text;
+        return path ?? text;
+      },
+    ),
   );
   if (unknown !== undefined)
     return invalid(`${unknown} names no ${unknown.slice(1, unknown.indexOf(':'))} of this stage`);
@@ -58,6 +61,6 @@ function placed(folder: string, path: string | undefined): string | undefined {
   return path === undefined ? undefined : join(folder, path);
 }
 
-function isStrings(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+function isWords(value: unknown): value is readonly (string | number)[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string' || typeof item === 'number');
 }

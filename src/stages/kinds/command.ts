@@ -12,6 +12,7 @@ const artifactTypes: readonly ArtifactType[] = [
   'merged',
   'metrics',
   'report',
+  'profile',
   'file',
 ];
 
@@ -40,8 +41,9 @@ function outputsOf({ settings }: StageContext): readonly OutputPort[] {
   });
 }
 
+/** Numbers are words too: `{ "$param": "learningRate" }` is an argument like any other. */
 function words(value: unknown): readonly string[] {
-  return Array.isArray(value) ? value.filter((word) => typeof word === 'string') : [];
+  return Array.isArray(value) ? value.map(String) : [];
 }
 
 /** `{input:port}`, `{input:port[key]}` and `{output:port}` inside arguments must name ports of this stage. */
