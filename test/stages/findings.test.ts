@@ -77,6 +77,20 @@ describe('a kind refuses', () => {
       `"../o" leaves the job's output folder`,
     ],
     [
+      'a working folder that climbs out of the root',
+      'command',
+      { argv: ['x'], cwd: 'a/../..' },
+      {},
+      `"a/../.." leaves the workflow's root`,
+    ],
+    [
+      'a working folder that is no relative path',
+      'command',
+      { argv: ['x'], cwd: '/tmp' },
+      {},
+      `"/tmp" leaves the workflow's root`,
+    ],
+    [
       'something frozen where everything is trained',
       'qat',
       { scope: 'all', freeze: ['head'] },

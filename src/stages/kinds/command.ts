@@ -1,4 +1,5 @@
 // `command`: a program of the user's own, with declared inputs, outputs and files.
+import { isAbsolute, normalize } from 'node:path';
 import schema from '../../../schemas/stages/command.schema.json' with { type: 'json' };
 import { isJsonObject, jsonText } from '../../support/json.ts';
 import { jsonModule } from '../../support/json-module.ts';
@@ -22,7 +23,12 @@ export const command: StageKind = {
   settingsSchema: jsonModule(schema),
   runsOn: 'command',
   seeded: true,
-  check: (context) => [...checkPlaceholders(context), ...checkOutputs(context), ...checkVariables(context)],
+  check: (context) => [
+    ...checkPlaceholders(context),
+    ...checkFolder(context),
+    ...checkOutputs(context),
+    ...checkVariables(context),
+  ],
   ports: (context) => ({ inputs: [], outputs: outputsOf(context), open: 'accept' }),
   jobSettings: ({ settings, task }) => ({ ...settings, ...(task === undefined ? {} : { task: task.name }) }),
   files: ({ settings }) => {
@@ -57,6 +63,13 @@ function checkPlaceholders(context: StageContext): readonly Finding[] {
       return [{ path: ['argv', index], message: `"${text}" names no ${what} of this stage`, help }];
     }),
   );
+}
+
+/** The project is what the root holds: what a program changes elsewhere nobody looks at. */
+function checkFolder({ settings }: StageContext): readonly Finding[] {
+  const cwd = jsonText(settings['cwd']);
+  if (!isAbsolute(cwd) && !normalize(cwd).split('/').includes('..')) return [];
+  return [{ path: ['cwd'], message: `"${cwd}" leaves the workflow's root`, help: 'name a folder below --root' }];
 }
 
 function checkOutputs({ settings }: StageContext): readonly Finding[] {
