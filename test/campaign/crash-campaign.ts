@@ -1,5 +1,6 @@
 // Many projects, many kills: the numbers of figure 5.
 import { readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Random } from '../../src/support/random.ts';
 import { Installation } from '../e2e/installation.ts';
@@ -95,6 +96,13 @@ function summary(seed: number, outcomes: readonly WorldOutcome[], seconds: numbe
     attempts,
     troubles,
     hits,
-    faults: outcomes.flatMap(({ world, faults }) => faults.map((fault) => `seed ${seed} world ${world}: ${fault}`)),
+    faults: outcomes.flatMap(({ world, faults }) =>
+      faults.map((fault) => `seed ${seed} world ${world}: ${withoutPlaces(fault)}`),
+    ),
   };
+}
+
+/** What is kept travels with the project: paths of the machine say nothing elsewhere. */
+function withoutPlaces(text: string): string {
+  return text.replaceAll(process.cwd(), '.').replaceAll(tmpdir(), '<tmp>');
 }

@@ -97,7 +97,7 @@ function endFaults(
   { exitCode, hit, hung, command, stdout, stderr, shot }: Session,
   trouble: Trouble,
 ): readonly string[] {
-  const told = `${stdout.slice(-600)}\n${stderr.slice(-1500)}`;
+  const told = `${stderr.slice(-1500)}\n${stdout.slice(-600)}`.trim();
   if (stderr.includes('bug in headgate')) return [`it took something for a bug of its own: ${told}`];
   if (hung) return [`it did not end: ${told}`];
   if (exitCode === 0) return [];

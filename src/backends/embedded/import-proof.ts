@@ -2,13 +2,12 @@
 // run unoptimised. Not for weights that replace the file's own.
 import type { GraphIr } from '../../qat/onnx/ir.ts';
 import { encodeModel } from '../../qat/onnx/codec.ts';
-import { runnablePart } from '../../qat/onnx/unknown-operators.ts';
 import { createSession } from '../../qat/runtime/onnxruntime.ts';
 import { elementCount } from '../../support/tensor.ts';
 import type { Tensor } from '../../support/tensor.ts';
 import { Random } from '../../support/random.ts';
 import { JobError } from './job-error.ts';
-import { runnableFile } from './runnable-file.ts';
+import { runnableFile, runnableOf } from './runnable-file.ts';
 
 /** Of the largest magnitude: respelled operators may sum in another order. */
 const TOLERANCE = 1e-5;
@@ -37,10 +36,9 @@ export async function proveImport(
   const after = await outputsOf(part, new Map([[input.name, own]]));
   // Of the values before an operator of another runtime those that bear one name in both.
   const declared = new Set(decoded.outputs.map((output) => output.name));
-  const names = (await runnablePart(decoded)).outputs
-    .map((output) => output.name)
-    .filter((name) => declared.has(name) || after.has(name));
-  return proveAlike(names, await outputsOf(await runnableFile(file, decoded), noise), after);
+  const before = await runnableOf(file, decoded);
+  const names = before.outputs.filter((name) => declared.has(name) || after.has(name));
+  return proveAlike(names, await outputsOf(before.file, noise), after);
 }
 
 /** Values between 0 and 1, the same each time. */

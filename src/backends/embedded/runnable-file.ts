@@ -4,10 +4,20 @@ import type { GraphIr, IrNode } from '../../qat/onnx/ir.ts';
 import { runnablePart, unknownOperators } from '../../qat/onnx/unknown-operators.ts';
 import type { JobContext } from './job-context.ts';
 
+export interface Runnable {
+  readonly file: Uint8Array;
+  readonly outputs: readonly string[];
+}
+
 /** The file itself where onnxruntime has all of its operators. @param graph what it decodes to. */
-export async function runnableFile(bytes: Uint8Array, graph: GraphIr = decodeModel(bytes)): Promise<Uint8Array> {
+export async function runnableOf(bytes: Uint8Array, graph: GraphIr): Promise<Runnable> {
   const part = await runnablePart(graph);
-  return part === graph ? bytes : encodeModel(part, { outputTypes: 'inferred' });
+  const file = part === graph ? bytes : encodeModel(part, { outputTypes: 'inferred' });
+  return { file, outputs: part.outputs.map(({ name }) => name) };
+}
+
+export async function runnableFile(bytes: Uint8Array, graph: GraphIr = decodeModel(bytes)): Promise<Uint8Array> {
+  return (await runnableOf(bytes, graph)).file;
 }
 
 /** Says which nodes are carried along without being run. */

@@ -130,16 +130,18 @@ function refuseOtherIgnore({ name, loss, target }: TaskSettings, dataset: Datase
 }
 
 function refuseWeightCount({ name, loss }: TaskSettings, classes: number | undefined): void {
-  const [setting, weights = [], single] =
-    loss?.kind === 'cross-entropy'
-      ? (['classWeights', loss.classWeights, false] as const)
-      : (['positiveWeights', loss?.kind === 'bce' ? loss.positiveWeights : [], true] as const);
-  if (weights.length === 0 || weights.length === classes || (single && weights.length === 1)) return;
-  throw new JobError({
-    reason: 'settings',
-    message: `the loss of task "${name}" has ${weights.length} \`${setting}\`, its head gives ${classes ?? 0} classes`,
-    remedy: `Give one weight for each class${single ? ', or one for all' : ''}.`,
-  });
+  if (loss?.kind === 'cross-entropy') refuse('classWeights', loss.classWeights, '');
+  if (loss?.kind === 'bce' && loss.positiveWeights?.length !== 1)
+    refuse('positiveWeights', loss.positiveWeights, ', or one for all');
+
+  function refuse(setting: string, weights: readonly number[] = [], otherwise: string): void {
+    if (weights.length === 0 || weights.length === classes) return;
+    throw new JobError({
+      reason: 'settings',
+      message: `the loss of task "${name}" has ${weights.length} \`${setting}\`, its head gives ${classes ?? 0} classes`,
+      remedy: `Give one weight for each class${otherwise}.`,
+    });
+  }
 }
 
 function targetRequest(dataset: Dataset, { loss, target, stride }: TaskSettings): TargetRequest {

@@ -1,5 +1,4 @@
 // `command`: a program of the user's own, with declared inputs, outputs and files.
-import { isAbsolute, normalize } from 'node:path';
 import schema from '../../../schemas/stages/command.schema.json' with { type: 'json' };
 import { isJsonObject, jsonText } from '../../support/json.ts';
 import { jsonModule } from '../../support/json-module.ts';
@@ -68,7 +67,7 @@ function checkPlaceholders(context: StageContext): readonly Finding[] {
 /** The project is what the root holds: what a program changes elsewhere nobody looks at. */
 function checkFolder({ settings }: StageContext): readonly Finding[] {
   const cwd = jsonText(settings['cwd']);
-  if (!isAbsolute(cwd) && !normalize(cwd).split('/').includes('..')) return [];
+  if (!leaves(cwd)) return [];
   return [{ path: ['cwd'], message: `"${cwd}" leaves the workflow's root`, help: 'name a folder below --root' }];
 }
 
@@ -76,7 +75,6 @@ function checkOutputs({ settings }: StageContext): readonly Finding[] {
   const outputs = isJsonObject(settings['outputs']) ? Object.entries(settings['outputs']) : [];
   return outputs.flatMap(([name, output]) => {
     const path = isJsonObject(output) ? jsonText(output['path']) : '';
-    const leaves = path.startsWith('/') || path.split(/[/\\]/).includes('..');
     if (path.includes('\0') || path.split('/').every((step) => step === '' || step === '.')) {
       return [
         {
@@ -86,7 +84,7 @@ function checkOutputs({ settings }: StageContext): readonly Finding[] {
         },
       ];
     }
-    return leaves
+    return leaves(path)
       ? [
           {
             path: ['outputs', name, 'path'],
@@ -96,6 +94,10 @@ function checkOutputs({ settings }: StageContext): readonly Finding[] {
         ]
       : [];
   });
+}
+
+function leaves(path: string): boolean {
+  return path.startsWith('/') || path.split(/[/\\]/).includes('..');
 }
 
 function checkVariables({ settings }: StageContext): readonly Finding[] {
