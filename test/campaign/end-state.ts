@@ -1,6 +1,7 @@
 // What must be true of a project once its last command has ended by itself, however often it was killed before.
 import { existsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { RunEvent } from '../../src/events/run-events.ts';
 import { foldRun } from '../../src/report/run-report.ts';
 import { readJournal } from '../../src/store/journal.ts';
@@ -12,6 +13,10 @@ import { readFile } from 'node:fs/promises';
 import { digestsIn } from '../e2e/project-report.ts';
 import { filesBelow } from './damage.ts';
 import { processesOf } from './processes.ts';
+
+/** Longer than the grace of any job. */
+const LONGEST_LEAVE_MS = 45_000;
+const LOOK_MS = 100;
 
 export interface EndState {
   /** `stage.port` → digest, of one run. */
@@ -48,6 +53,7 @@ export async function faultsOf(root: string, run: string | undefined, expected: 
     ...(await wrongRestores(root, expected)),
     ...(await damagedObjects(root, Object.values(expected.digests))),
     ...leftovers(root),
+    ...(await processesLeft(root)),
   ];
 }
 
@@ -100,6 +106,15 @@ function leftovers(root: string): readonly string[] {
     ...inClaims.map((name) => `a claim is left: ${name}`),
     ...states.map((name) => `a resume state is left: ${name}`),
     ...others.map((path) => `a draft or lock is left: ${relative(home, path)}`),
-    ...processesOf(root).map(({ pid, text }) => `process ${pid} is left: ${text}`),
   ];
+}
+
+/**
+ * What does not end by itself. The guard of a killed engine looks once a second whether the group that it ended is gone, and
+ * a dead process whose parent died too counts as there until init buries it: some inits do that every few seconds.
+ */
+async function processesLeft(root: string): Promise<readonly string[]> {
+  for (let waited = 0; waited < LONGEST_LEAVE_MS && processesOf(root).length > 0; waited += LOOK_MS)
+    await wait(LOOK_MS);
+  return processesOf(root).map(({ pid, text }) => `process ${pid} is left: ${text}`);
 }
