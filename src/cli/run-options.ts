@@ -59,7 +59,8 @@ function parseResources(texts: readonly string[]): Result<{ readonly [token: str
   const resources: { [token: string]: number } = {};
   for (const text of texts) {
     const [, token, count] = /^([A-Za-z][\w-]*)=(\d+)$/.exec(text) ?? [];
-    if (token === undefined || Number(count) < 1) return err(`--resources ${text} is not of the form token=n`);
+    if (token === undefined) return err(`--resources ${text} is not of the form token=n`);
+    if (Number(count) < 1) return err(`--resources ${text} leaves nothing for the stages that need "${token}"`);
     resources[token] = Number(count);
   }
   return ok(resources);

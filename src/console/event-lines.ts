@@ -8,6 +8,9 @@ import { attemptsWords, failureWords } from './failure-words.ts';
 import { chosenWords, decidingLines, evidenceWords, lapsedWords } from './gate-words.ts';
 import { count, duration, metricValue, shortDigest, shortNumber } from './quantities.ts';
 
+/** What no text holds; escapes are colours. */
+const NOT_TEXT = /[\ufffd\u0000-\u0008\u000e-\u001a\u001c-\u001f]/g;
+
 /** Undefined for events that need no line. */
 export function eventLine(event: RunEvent, colours: Colours): string | undefined {
   const { red, green, yellow, dim, bold } = colours;
@@ -29,10 +32,10 @@ export function eventLine(event: RunEvent, colours: Colours): string | undefined
       return `${event.stage} ${bold(`→ ${chosenWords(event.verdict)}`)}${why === '' ? '' : `: ${why}`}`;
     }
     case 'override-lapsed':
-      return `${event.stage} ${yellow('override lapsed')}: ${lapsedWords(event.override)}`;
+      return `${event.stage}: ${yellow(lapsedWords(event.override))}`;
     case 'stage-failed': {
       const { message, help, output } = failureWords(event.failure);
-      const tail = output === undefined || output === '' ? '' : `\n${indented(output)}`;
+      const tail = output === undefined || output === '' ? '' : `\n${printed(output)}`;
       const lines = [attemptsWords(event), help === undefined ? undefined : `help: ${help}`];
       const below = lines.map((line) => (line === undefined ? '' : `\n  ${line}`)).join('');
       return `${event.stage} ${red('failed')}: ${message}${tail}${below}`;
@@ -106,6 +109,9 @@ function metricsWords({ facts }: Extract<RunEvent, { type: 'stage-succeeded' | '
   return words.length === 0 ? '' : `, ${words.join(', ')}`;
 }
 
-function indented(text: string): string {
+/** What a program printed last. Bytes that are no text would fill the screen with codes. */
+function printed(output: string): string {
+  const unreadable = output.match(NOT_TEXT)?.length ?? 0;
+  const text = unreadable > output.length / 20 ? '(what it printed is no text)' : output;
   return text.replaceAll(/^/gm, '    ');
 }

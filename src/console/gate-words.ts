@@ -9,7 +9,7 @@ import type {
 } from '../execute/gate-evidence.ts';
 import { isJsonObject, jsonText, type JsonObject } from '../support/json.ts';
 import { unreachable } from '../support/result.ts';
-import { duration, metricValue, shortNumber } from './quantities.ts';
+import { duration, metricValue, shortNumber, withMinus } from './quantities.ts';
 
 /** The lines that decided: those of the chosen case; those that fell short for `else`, and where the time was up. */
 export function decidingLines(verdict: JsonObject): readonly EvidenceLine[] {
@@ -155,7 +155,7 @@ function level(value: number): string {
 }
 
 function percent(value: number | null): string {
-  return value === null ? '?' : value.toFixed(2).replace('-', '−');
+  return value === null ? '?' : withMinus(value.toFixed(2));
 }
 
 function isEvidence(value: unknown): value is EvidenceLine & JsonObject {

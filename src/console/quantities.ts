@@ -24,13 +24,18 @@ export function byteSize(bytes: number): string {
 
 /** Fractions as percent, anything else in four digits. */
 export function metricValue(value: number, unit: string | null | undefined): string {
-  return unit === 'fraction' ? `${(100 * value).toFixed(2)} %` : shortNumber(value);
+  return unit === 'fraction' ? `${withMinus((100 * value).toFixed(2))} %` : shortNumber(value);
 }
 
 export function shortNumber(value: number): string {
-  if (Number.isInteger(value) && Math.abs(value) < 1e9) return String(value);
+  if (Number.isInteger(value) && Math.abs(value) < 1e9) return withMinus(String(value));
   const size = Math.abs(value);
-  return size >= 1e-3 && size < 1e6 ? String(Number(value.toPrecision(4))) : value.toExponential(2);
+  return withMinus(size >= 1e-3 && size < 1e6 ? String(Number(value.toPrecision(4))) : value.toExponential(2));
+}
+
+/** With a minus in place of the hyphen. */
+export function withMinus(number: string): string {
+  return number.replace(/^-/, '−');
 }
 
 export function count(number: number, one: string, many = `${one}s`): string {

@@ -23,7 +23,8 @@ export function renderDiagnostic(diagnostic: Diagnostic, painter: Painter = plai
   const { file, line, column, code, message, help } = diagnostic;
   const place = line === 0 ? file : `${file}:${line}:${column}`;
   const lines = [`${painter.place(place)} ${painter.code(code)} ${message}`];
-  if (line > 0) {
+  // At the end of a file that breaks off there is nothing to show.
+  if (line > 0 && diagnostic.lineText.trim() !== '') {
     const frame = codeFrame(diagnostic);
     lines.push(`    ${frame.text}`, `    ${frame.indent}${painter.squiggle('~'.repeat(frame.length))}`);
   }

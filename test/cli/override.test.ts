@@ -123,7 +123,7 @@ describe('headgate override', () => {
       const planned = await cli.run('plan', 'w.json', '--set', change);
       const ran = await cli.run('run', 'w.json', '--set', change);
       if (change.startsWith('threshold')) expect(planned.stdout).toContain('the override to pass by Ann');
-      expect(ran.stdout).toMatch(/gate override lapsed: the override to pass by Ann .* has lapsed/);
+      expect(ran.stdout).toMatch(/gate: the override to pass by Ann .* has lapsed/);
       expect(ran.stdout).toContain('gate → short');
     }
     expect((await cli.run('run', 'w.json')).stdout).toContain('gate → pass (override of short by Ann');

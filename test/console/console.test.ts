@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { changeWords, causeWords } from '../../src/console/cause-words.ts';
 import { coloursFor, noColours } from '../../src/console/colours.ts';
+import { eventLine } from '../../src/console/event-lines.ts';
 import { failureWords } from '../../src/console/failure-words.ts';
 import { plainSink } from '../../src/console/plain-sink.ts';
 import { byteSize, duration, metricValue, shortNumber } from '../../src/console/quantities.ts';
@@ -31,6 +32,31 @@ describe('quantities', () => {
     expect([metricValue(0.7444, 'fraction'), metricValue(5.678912, 'px'), shortNumber(1.5e-7), shortNumber(3)]).toEqual(
       ['74.44 %', '5.679', '1.50e-7', '3'],
     );
+  });
+  test('a negative number has a minus, its exponent keeps the hyphen', () => {
+    expect([metricValue(-0.02, 'fraction'), shortNumber(-3), shortNumber(-1.5e-7)]).toEqual([
+      '−2.00 %',
+      '−3',
+      '−1.50e-7',
+    ]);
+  });
+});
+
+describe('what a failed program printed', () => {
+  const failed = (stderrTail: string): string =>
+    eventLine(
+      {
+        type: 'stage-failed',
+        stage: stageId('a'),
+        failure: { reason: 'command-exited', exitCode: 3, signal: null, stderrTail },
+      } as unknown as RunEvent,
+      noColours,
+    ) ?? '';
+  test('is shown below, colours too', () => {
+    expect(failed('one\n\u001b[31mtwo\u001b[0m')).toContain('\n    one\n    \u001b[31mtwo\u001b[0m\n');
+  });
+  test('does not fill the screen with codes where it is no text', () => {
+    expect(failed('\ufffd\u0001x\u0000'.repeat(500))).toContain('\n    (what it printed is no text)\n');
   });
 });
 

@@ -25,6 +25,10 @@ describe('a rendered diagnostic', () => {
     expect(squiggle).toBe('          \t        ~');
   });
 
+  it('shows no empty frame where a file breaks off', () => {
+    expect(render('{\n  "a": {\n', 11, 1, 'close it')).toEqual(['w.json:3:1 HG1104 no', '  help: close it', '']);
+  });
+
   it('ends the underline with the line', () => {
     expect(render('{ "a":\n 1 }', 2, 8)[2]).toBe('      ~~~~');
   });
