@@ -114,7 +114,10 @@ function leftovers(root: string): readonly string[] {
  * a dead process whose parent died too counts as there until init buries it: some inits do that every few seconds.
  */
 async function processesLeft(root: string): Promise<readonly string[]> {
-  for (let waited = 0; waited < LONGEST_LEAVE_MS && processesOf(root).length > 0; waited += LOOK_MS)
+  let left = processesOf(root);
+  for (let waited = 0; left.length > 0 && waited < LONGEST_LEAVE_MS; waited += LOOK_MS) {
     await wait(LOOK_MS);
-  return processesOf(root).map(({ pid, text }) => `process ${pid} is left: ${text}`);
+    left = processesOf(root);
+  }
+  return left.map(({ pid, text }) => `process ${pid} is left: ${text}`);
 }
