@@ -3,7 +3,7 @@ export { decodeModel as decode, encodeModel as encode } from './onnx/codec.ts';
 export { prepare } from './library/prepare.ts';
 export type { Prepared, PrepareOptions } from './library/prepare.ts';
 export { calibrate, CalibrationError } from './library/calibrate.ts';
-export type { CalibrateOptions, Quantised } from './library/calibrate.ts';
+export type { CalibrateOptions, CalibrationSet, Quantised } from './library/calibrate.ts';
 export { differentiate } from './library/differentiate.ts';
 export type { DifferentiateOptions } from './library/differentiate.ts';
 export { qatForward, validationForward } from './library/forwards.ts';

@@ -1,9 +1,9 @@
-// The data that calibration observes: one set or several, each with its number of batches and its weight. Batches of several
-// sets alternate, so that a moving average does not end on one of them.
+// The data that calibration observes: one set or several, each with its number of batches and its weight.
 import { evaluationBatches, ImageBatcher } from '../../data/batches.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import type { JobRequest } from '../../events/job-protocol.ts';
 import type { Network } from '../../qat/network/network.ts';
+import { alternating } from '../../qat/quantize/weighted-sets.ts';
 import type { Tensor } from '../../support/tensor.ts';
 import { readDataset } from './inputs.ts';
 import { JobError } from './job-error.ts';
@@ -49,14 +49,11 @@ export interface CalibrationBatch {
   readonly weight: number;
 }
 
-/** The first batch of every set, then the second of every set that has one, and so on. */
+/** Of all sets in turn. */
 export function* calibrationBatches(sets: readonly CalibrationSet[]): Generator<CalibrationBatch> {
-  const opened = sets.map(({ dataset, batches, weight }) => ({ batches, weight, batcher: new ImageBatcher(dataset) }));
-  const most = Math.max(...opened.map(({ batches }) => batches.length));
-  for (let index = 0; index < most; index++) {
-    for (const { batches, weight, batcher } of opened) {
-      const indices = batches[index];
-      if (indices !== undefined) yield { images: batcher.images(indices), weight };
-    }
-  }
+  const opened = sets.map(({ dataset, batches, weight }) => {
+    const batcher = new ImageBatcher(dataset);
+    return { weight, batches: batches.map((indices) => ({ batcher, indices })) };
+  });
+  for (const { batch, weight } of alternating(opened)) yield { images: batch.batcher.images(batch.indices), weight };
 }

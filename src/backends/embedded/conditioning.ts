@@ -3,15 +3,12 @@
 import { join } from 'node:path';
 import { compareTensors } from '../../qat/freeze/compare.ts';
 import { BACKBONE } from '../../qat/network/network.ts';
-import type { LayerUnit, Network } from '../../qat/network/network.ts';
+import type { Network } from '../../qat/network/network.ts';
 import type { ScopeForward } from '../../qat/network/reference.ts';
-import type { ScopeCheckpoint, Transformation } from '../../qat/quantize/checkpoint.ts';
+import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
 import type { Placement } from '../../qat/quantize/placement.ts';
-import { correctBiases } from '../../qat/transform/correct-biases.ts';
-import { equaliseScope } from '../../qat/transform/equalise.ts';
-import { InputMeans } from '../../qat/transform/input-means.ts';
+import { correctCheckpoint, equalisationProblem, equaliseCheckpoint } from '../../qat/transform/condition.ts';
 import type { Tensor } from '../../support/tensor.ts';
-import { ForwardRunner } from './forward-runner.ts';
 import { readCheckpointFile } from './inputs.ts';
 import type { JobContext } from './job-context.ts';
 import { JobError } from './job-error.ts';
@@ -34,7 +31,7 @@ export function equalised(
   network: Network,
   { checkpoint, touched, words }: Conditioned,
 ): Conditioned {
-  const found = equaliseScope(network, checkpoint.scope, checkpoint.parameters);
+  const found = equaliseCheckpoint(network, checkpoint);
   if (found.pairs.length === 0)
     context.emit({
       type: 'note',
@@ -42,23 +39,10 @@ export function equalised(
       text: `nothing to equalise in "${checkpoint.scope}": no layer is read by one other layer alone, with nothing but a Relu between them`,
     });
   return {
-    checkpoint: declared({ ...checkpoint, parameters: found.parameters }, 'cross-layer-equalisation'),
+    checkpoint: found.checkpoint,
     touched: new Set([...touched, ...found.touched]),
     words: [...words, `cross-layer equalisation of ${found.pairs.length} pairs`],
   };
-}
-
-/** Layers whose mean inputs a bias correction needs. */
-export function correctableLayers(network: Network, scope: string): readonly LayerUnit[] {
-  return network.units.filter(
-    (unit): unit is LayerUnit =>
-      unit.kind === 'layer' && unit.scope === scope && InputMeans.canRead(unit, kernelOf(network, unit)),
-  );
-}
-
-/** [kH, kW]; [] for layers that have no kernel. */
-export function kernelOf({ graph }: Network, { weight }: LayerUnit): readonly number[] {
-  return graph.initializers.get(weight)?.shape.slice(2) ?? [];
 }
 
 /** Layers without a bias or a batch norm are named in a note. */
@@ -70,8 +54,7 @@ export function biasCorrected(
   scales: ReadonlyMap<string, Float32Array>,
   inputMeans: ReadonlyMap<string, Tensor>,
 ): Conditioned {
-  const { scope, parameters } = checkpoint;
-  const found = correctBiases(network, scope, parameters, placement, scales, inputMeans);
+  const found = correctCheckpoint(network, checkpoint, placement, scales, inputMeans);
   if (found.skipped.length > 0)
     context.emit({
       type: 'note',
@@ -79,15 +62,10 @@ export function biasCorrected(
       text: `no bias of their own to correct, or padding that is not written out: ${found.skipped.join(', ')}`,
     });
   return {
-    checkpoint: declared({ ...checkpoint, parameters: found.parameters }, 'bias-correction'),
+    checkpoint: found.checkpoint,
     touched: new Set([...touched, ...found.touched]),
     words: [...words, `bias correction of ${found.corrected.length} layers`],
   };
-}
-
-/** Adds to the declaration; a scope's parent is always the float checkpoint, which declares none. */
-function declared(checkpoint: ScopeCheckpoint, transformation: Transformation): ScopeCheckpoint {
-  return { ...checkpoint, transformations: [...(checkpoint.transformations ?? []), transformation] };
 }
 
 /**
@@ -116,45 +94,20 @@ export async function proveParent(
   context.emit({ type: 'proof', proof: { name: 'freeze', held: true, text } });
 }
 
-/** Largest difference of an output over its largest magnitude that equalisation may make: the rounding of float32. */
-export const EQUALISATION_TOLERANCE = 1e-4;
-
 /** @throws JobError 'equalisation-differs' when the scope no longer computes what its float parent does. */
 export async function proveFunction(
   network: Network,
-  [before, after]: readonly [ScopeCheckpoint, ScopeCheckpoint],
+  checkpoints: readonly [before: ScopeCheckpoint, after: ScopeCheckpoint],
   backbone: ScopeForward | undefined,
   images: Tensor,
   threads: number,
 ): Promise<void> {
-  const { scope } = before;
-  const outputs = scope === BACKBONE ? network.scopes.backbone.boundary : (network.scopes.heads[scope]?.outputs ?? []);
-  const valuesOf = async (checkpoint: ScopeCheckpoint): Promise<ReadonlyMap<string, Tensor>> => {
-    const scopes = new Map<string, ScopeForward>([[scope, { state: 'FLOAT', checkpoint }]]);
-    if (backbone !== undefined) scopes.set(BACKBONE, backbone);
-    const batch = images.shape[0] ?? 1;
-    const runner = await ForwardRunner.start({ network, scopes, outputs, batch, threads });
-    const values = await runner.run(new Map([[network.input.name, images]]));
-    await runner.release();
-    return values;
-  };
-  const [float, changed] = [await valuesOf(before), await valuesOf(after)];
-  for (const [name, { data }] of float) {
-    const gap = relativeGap(data as Float32Array, changed.get(name)?.data as Float32Array);
-    if (gap <= EQUALISATION_TOLERANCE) continue;
-    throw new JobError({
-      reason: 'equalisation-differs',
-      message: `equalised, scope "${scope}" differs from float at "${name}" by ${gap.toPrecision(3)} of its largest value (allowed ${EQUALISATION_TOLERANCE})`,
-      remedy: 'Leave `equalise` out for this scope: its weights span more than float32 can rescale.',
-    });
-  }
-}
-
-function relativeGap(left: Float32Array, right: Float32Array): number {
-  let [gap, magnitude] = [0, 0];
-  for (let index = 0; index < left.length; index++) {
-    gap = Math.max(gap, Math.abs((left[index] as number) - (right[index] as number)));
-    magnitude = Math.max(magnitude, Math.abs(left[index] as number));
-  }
-  return gap === 0 ? 0 : gap / magnitude;
+  const below = new Map(backbone === undefined ? [] : [[BACKBONE, backbone] as const]);
+  const message = await equalisationProblem(network, checkpoints, below, images, threads);
+  if (message === undefined) return;
+  throw new JobError({
+    reason: 'equalisation-differs',
+    message,
+    remedy: 'Leave `equalise` out for this scope: its weights span more than float32 can rescale.',
+  });
 }

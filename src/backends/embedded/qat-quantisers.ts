@@ -2,11 +2,11 @@
 import { canonicalJson } from '../../support/canonical-json.ts';
 import { LoadError } from '../../qat/quantize/checkpoint.ts';
 import type { QuantState, ScopeCheckpoint, Transformation } from '../../qat/quantize/checkpoint.ts';
+import { scopeWeightScales } from '../../qat/quantize/deploy.ts';
 import type { Placement } from '../../qat/quantize/placement.ts';
 import { foldIntoWeights } from '../../qat/network/fold.ts';
 import type { Parameters } from '../../qat/network/fold.ts';
 import type { Network } from '../../qat/network/network.ts';
-import { scopeWeightScales } from './quantised-scope.ts';
 import type { QatSettings } from './settings.ts';
 import type { TrainingResult } from './training-loop.ts';
 import type { Quantisers } from './training-request.ts';

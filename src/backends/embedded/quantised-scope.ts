@@ -1,10 +1,9 @@
-// What the jobs on quantised scopes share: weight scales of a scope, placement of several scopes, sanity of scales.
+// What the jobs on quantised scopes share: ranges of what was observed, sanity of scales, names of scopes.
 import { BACKBONE } from '../../qat/network/network.ts';
 import type { Network } from '../../qat/network/network.ts';
 import type { Parameters } from '../../qat/network/fold.ts';
-import { weightScalesOf } from '../../qat/quantize/deploy.ts';
 import type { Observation } from '../../qat/quantize/observation.ts';
-import { findRange } from '../../qat/quantize/observers.ts';
+import { findRanges } from '../../qat/quantize/observers.ts';
 import type { FoundRange, Observer } from '../../qat/quantize/observers.ts';
 import { channelProblems } from '../../qat/quantize/channel-problems.ts';
 import type { ChannelsOfWeights } from '../../qat/quantize/channel-problems.ts';
@@ -17,41 +16,19 @@ import { JobError } from './job-error.ts';
 import { headOf } from './settings.ts';
 import type { TaskSettings } from './settings.ts';
 
-/** Per-channel scales of the scope's folded weights as they are now (re-derived at every save, so that they never lag). */
-export function scopeWeightScales(
-  network: Network,
-  placement: Placement,
-  scope: string,
-  parameters: Parameters,
-): ReadonlyMap<string, Float32Array> {
-  const scales = new Map<string, Float32Array>();
-  for (const unit of network.units) {
-    const quantizer = unit.kind === 'layer' && unit.scope === scope ? placement.weights.get(unit.weight) : undefined;
-    if (quantizer !== undefined && unit.kind === 'layer')
-      scales.set(unit.weight, weightScalesOf(unit, parameters, quantizer.format));
-  }
-  return scales;
-}
-
 /** @throws JobError 'empty-scale' naming an activation that showed no finite value. */
 export function observedRanges(
   placement: Placement,
   observations: ReadonlyMap<string, Observation>,
   observer: Observer,
 ): ReadonlyMap<string, FoundRange> {
-  const ranges = new Map<string, FoundRange>();
-  for (const [value, observation] of observations) {
-    const format = placement.ranges.get(value)?.format;
-    const found = format === undefined ? undefined : findRange(observation, observer, format);
-    if (found === undefined) {
-      throw new JobError({
-        reason: 'empty-scale',
-        message: `the observer of activation "${value}" saw no finite value (min ${observation.min}, max ${observation.max})`,
-      });
-    }
-    ranges.set(value, found);
-  }
-  return ranges;
+  const found = findRanges(placement, observations, observer);
+  if (found.ok) return found.value;
+  const { value, min, max } = found.error;
+  throw new JobError({
+    reason: 'empty-scale',
+    message: `the observer of activation "${value}" saw no finite value (min ${min}, max ${max})`,
+  });
 }
 
 export interface ScalesToCheck {

@@ -1,9 +1,10 @@
 // The deployed form of a quantised layer: folded weights on their per-channel grid, bias on the integer grid of
 // accumulators, clip(round(b / (s_x·s_w)), int32)·s_x·s_w. The reference forward and the exported file both come from here.
-import type { LayerUnit } from '../network/network.ts';
+import type { LayerUnit, Network } from '../network/network.ts';
 import { foldLayer } from '../network/fold.ts';
 import type { Parameters } from '../network/fold.ts';
 import { weightLayout } from '../network/weight-layout.ts';
+import type { Placement } from './placement.ts';
 import { EPSILON, limits, nextPowerOfTwo, quantizeValue, roundHalfEven, scaleOf } from './scheme.ts';
 import type { Format } from './scheme.ts';
 
@@ -39,6 +40,22 @@ export function weightScalesOf(unit: LayerUnit, parameters: Parameters, format: 
     magnitudes[channel] = Math.max(magnitudes[channel] as number, Math.abs(value));
   }
   return magnitudes.map((magnitude) => scaleOf(-magnitude, magnitude, format));
+}
+
+/** Per-channel scales of the scope's folded weights as they are now (re-derived at every save, so that they never lag). */
+export function scopeWeightScales(
+  network: Network,
+  placement: Placement,
+  scope: string,
+  parameters: Parameters,
+): ReadonlyMap<string, Float32Array> {
+  const scales = new Map<string, Float32Array>();
+  for (const unit of network.units) {
+    if (unit.kind !== 'layer' || unit.scope !== scope) continue;
+    const format = placement.weights.get(unit.weight)?.format;
+    if (format !== undefined) scales.set(unit.weight, weightScalesOf(unit, parameters, format));
+  }
+  return scales;
 }
 
 /**

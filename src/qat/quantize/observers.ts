@@ -1,7 +1,10 @@
 // Observers: from what an activation showed (observation.ts) to its range. An observer that saw nothing has no range, and
 // says so; how thresholds are chosen is in thresholds.ts.
+import { err, ok } from '../../support/result.ts';
+import type { Result } from '../../support/result.ts';
 import type { Range } from './checkpoint.ts';
 import type { Observation } from './observation.ts';
+import type { Placement } from './placement.ts';
 import { scaleOf } from './scheme.ts';
 import type { Format } from './scheme.ts';
 import { entropyThreshold, mseThreshold, percentileThreshold, squaredError } from './thresholds.ts';
@@ -54,6 +57,29 @@ export function findRange(seen: Observation, observer: Observer, format: Format)
     if (best === undefined || error < best.error) best = { range, by: part.kind, error };
   }
   return best;
+}
+
+/** An activation that showed no finite value, with the extremes that it did show. */
+export interface Unseen {
+  readonly value: string;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** The range of every observed activation, in the format that it is placed with. */
+export function findRanges(
+  placement: Placement,
+  observations: ReadonlyMap<string, Observation>,
+  observer: Observer,
+): Result<ReadonlyMap<string, FoundRange>, Unseen> {
+  const ranges = new Map<string, FoundRange>();
+  for (const [value, observation] of observations) {
+    const format = placement.ranges.get(value)?.format;
+    const found = format === undefined ? undefined : findRange(observation, observer, format);
+    if (found === undefined) return err({ value, min: observation.min, max: observation.max });
+    ranges.set(value, found);
+  }
+  return ok(ranges);
 }
 
 function rangeBy(seen: Observation, observer: SimpleObserver, format: Format): Range {

@@ -29,7 +29,6 @@ function padsWithZero(graph: GraphIr, node: IrNode): boolean {
 }
 
 const neverNegative: ReadonlySet<string> = new Set([
-  'Relu',
   'Sigmoid',
   'HardSigmoid',
   'Softplus',
@@ -38,11 +37,18 @@ const neverNegative: ReadonlySet<string> = new Set([
   'Abs',
   'Sqrt',
 ]);
+/** May be negative where no input is (differences; cubic interpolation, which undershoots), or nothing is claimed of them. */
+const mayTurnNegative: ReadonlySet<string> = new Set([
+  'Sub',
+  'Div',
+  'Einsum',
+  'Resize(cubic)',
+  'GridSample(bicubic)',
+  'GridSample(cubic)',
+]);
 /** Not negative where no input is. */
 const keepsSign: ReadonlySet<string> = new Set(
-  [...moving, ...averaging, ...arithmetic, 'Concat'].filter(
-    (op) => !['Sub', 'Div', 'Einsum', 'Resize(cubic)'].includes(op),
-  ),
+  [...moving, ...averaging, ...arithmetic, 'Concat'].filter((op) => !mayTurnNegative.has(op)),
 );
 
 /** @param known values that cannot be negative. */

@@ -1,9 +1,14 @@
 // The mean of a layer's input under every tap of its kernel, [C, kH, kW], padding counted as the zeros it is: all that the
 // mean error of a layer's output depends on besides the weights' own errors. For Gemm and MatMul, the mean of every input
 // channel, [C].
-import type { LayerUnit } from '../network/network.ts';
+import type { LayerUnit, Network } from '../network/network.ts';
 import { intsOf, textOf } from '../onnx/ir.ts';
 import type { Tensor } from '../../support/tensor.ts';
+
+/** [kH, kW]; [] for layers that have no kernel. */
+export function kernelOf({ graph }: Network, { weight }: LayerUnit): readonly number[] {
+  return graph.initializers.get(weight)?.shape.slice(2) ?? [];
+}
 
 export class InputMeans {
   private readonly unit: LayerUnit;

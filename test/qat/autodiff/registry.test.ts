@@ -7,6 +7,7 @@ import { int } from '../../../src/qat/onnx/ir.ts';
 import type { Attribute, IrNode } from '../../../src/qat/onnx/ir.ts';
 import { readGolden } from '../golden-file.ts';
 import { operatorCases } from './operator-cases.ts';
+import { ownCases as ownDifferences } from './own-cases.ts';
 import { tolerances } from './tolerances.ts';
 
 /** Operators of headgate's own, whose cases and tolerance stand in gradients.test.ts. */
@@ -16,6 +17,9 @@ const ownCases = ['gradients.safetensors', 'losses.safetensors'].flatMap(
 );
 const withGradient = [...gradientRules].filter(([, rule]) => rule.kind === 'gradient').map(([name]) => name);
 const standard = withGradient.filter((name) => !name.startsWith(own));
+/** They pass gradients straight through: the derivative of their steps is 0. */
+const straightThrough = ['headgate.FakeQuant', 'headgate.LearnedFakeQuant'];
+const ownWithDerivative = withGradient.filter((name) => name.startsWith(own) && !straightThrough.includes(name));
 
 describe('the registry', () => {
   it('has at least sixty operators of ONNX', () => {
@@ -31,6 +35,10 @@ describe('the registry', () => {
   it.each(standard)('has central differences and a tolerance with a reason for %s', (rule) => {
     expect(operatorCases.filter((test) => test.rule === rule && test.differences).length).toBeGreaterThan(0);
     expect(tolerances[rule]?.because).toMatch(/\w+/);
+  });
+
+  it.each(ownWithDerivative)('has central differences for %s', (rule) => {
+    expect(ownDifferences.filter((test) => test.rule === rule).length).toBeGreaterThan(0);
   });
 
   it('gives a reason wherever it gives no gradient', () => {

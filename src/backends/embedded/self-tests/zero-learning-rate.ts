@@ -2,8 +2,8 @@
 // statistic, range and scale of the stage's quantised scope as it was, so that its accuracy is the calibrated one exactly.
 import { evaluationBatches, ImageBatcher } from '../../../data/batches.ts';
 import { compareCheckpoints } from '../../../qat/freeze/compare.ts';
+import { scopeWeightScales } from '../../../qat/quantize/deploy.ts';
 import { describeDifference } from '../probe.ts';
-import { scopeWeightScales } from '../quantised-scope.ts';
 import { fails, holds, NOTHING_QUANTISED } from './self-test.ts';
 import type { SelfTest } from './self-test.ts';
 import { startStillTraining } from './still-training.ts';
