@@ -31,14 +31,17 @@ export function redactFailure(failure: StageFailure, redactor: Redactor): StageF
   return redactFields(failure, redactor, ['reason']);
 }
 
-/** Rewrites every file below a folder that holds a secret; files with one in their name are removed. */
+/** Names that headgate gives: whatever a secret is, they tell nothing of it. */
+const OWN_FILES: ReadonlySet<string> = new Set(['job.json', 'events.jsonl', 'result.json', 'stdout.log', 'stderr.log']);
+
+/** Rewrites every file below a job's folder that holds a secret; files with one in their name are removed. */
 export async function cleanFolder(folder: string, redactor: Redactor): Promise<void> {
   if (redactor.longest === 0) return;
   for (const path of await listFiles(folder).catch(() => [])) {
     const file = join(folder, path);
     const info = await stat(file).catch(() => undefined);
     if (info?.isFile() !== true) continue;
-    if (redactor.text(path) !== path) await rm(file, { force: true });
+    if (!OWN_FILES.has(path) && redactor.text(path) !== path) await rm(file, { force: true });
     else if ((await secretIn(file, redactor)) === undefined) continue;
     else if (info.size > REWRITTEN_BYTES) await rm(file, { force: true });
     else await replaceFile(file, redacted(await readFile(file), redactor));

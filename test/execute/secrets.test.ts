@@ -110,6 +110,13 @@ describe('a secret', () => {
     },
   );
 
+  test('that is part of a log’s name leaves the log where it is', async () => {
+    vi.stubEnv('DEMO_TOKEN', 'stdout');
+    const { events } = await engine.run(plan([withEnv(secret, `console.log('so ' + token); process.exitCode = 4`)]));
+    const job = join(engine.root, '.headgate/runs', events[0]?.run ?? '', 'jobs/job/1');
+    expect(await readFile(join(job, 'stdout.log'), 'utf8')).toBe('so [secret DEMO_TOKEN]\n');
+  });
+
   test('in an output is refused, and the output is not kept', async () => {
     const { events } = await engine.run(plan([withEnv(secret, `fs.writeFileSync(out, 'key: ' + token)`)]));
     expect(ofType(events, 'stage-failed')[0]?.failure).toEqual({
