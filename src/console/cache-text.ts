@@ -74,9 +74,17 @@ const NAMES: { readonly [what in Leaving['what']]: string } = {
   quarantined: 'quarantined file',
 };
 
-export function collectedText(leaving: readonly Leaving[], dryRun: boolean, { bold, dim }: Colours): string {
+/** `limited`: an age, a size or a number of runs was given. */
+export function collectedText(
+  leaving: readonly Leaving[],
+  { dryRun, limited }: { readonly dryRun: boolean; readonly limited: boolean },
+  { bold, dim }: Colours,
+): string {
   const verb = dryRun ? 'would be removed' : 'removed';
-  if (leaving.length === 0) return `nothing ${verb}\n`;
+  if (leaving.length === 0) {
+    const help = '  help: what is less than an hour old stays, and so does what runs that go on use\n';
+    return `nothing ${verb}\n${limited ? help : ''}`;
+  }
   const lines = Object.entries(NAMES).flatMap(([what, name]) => {
     const pieces = leaving.filter((piece) => piece.what === what);
     if (pieces.length === 0) return [];

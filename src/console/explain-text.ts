@@ -72,13 +72,18 @@ function pastWords(stage: StageReport): string {
       return `blocked by ${stage.by ?? 'a failure'}`;
     case 'failed':
     case 'timed-out':
-      return `${stage.state}${stage.failure === undefined ? '' : `: ${failureWords(stage.failure).message}`}`;
+      return `${stage.state}${stage.failure === undefined ? '' : `: ${failureWords(stage.failure).message}`}${startWords(stage)}`;
     case 'pending':
       return 'not started';
     case 'running':
     case 'cancelled':
-      return stage.state;
+      return `${stage.state}${startWords(stage)}`;
   }
+}
+
+/** Of a stage that came to no good end. */
+function startWords({ cause }: StageReport): string {
+  return cause === undefined ? '' : `; it ran because ${becauseWords(cause)}`;
 }
 
 /** A single change is told here, several are listed below. */

@@ -53,7 +53,7 @@ export function failureWords(failure: StageFailure): FailureWords {
     case 'timed-out':
       return {
         message: `it took longer than its timeout of ${duration(failure.timeoutMs)}`,
-        help: 'raise the stage\'s "timeout"; its resume state is kept, so the next run goes on from there',
+        help: 'raise the stage\'s "timeout"; where it wrote a resume state, the next run goes on from there',
       };
     case 'metric-missing':
       return {

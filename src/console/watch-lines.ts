@@ -31,7 +31,7 @@ export function watchLine(event: WatchEvent, colours: Colours): string | undefin
       return `${head}${problems}${dim(`${count(event.problems.length, 'problem')}; ${meanwhile}`)}`;
     }
     case 'file-set-aside':
-      return `${yellow('set aside')} ${event.file}: the stages that read it change it themselves, so it no longer starts them again (until the workflow is edited)`;
+      return `${yellow('set aside')} ${event.file}: it changed right after every restart, as if the stages that read it wrote it; it starts them again once the workflow is edited, or it while nothing runs`;
     case 'watch-hindered':
       return hindered(event, colours);
     case 'watch-waiting':

@@ -20,7 +20,7 @@ import type { ResolvedInput } from './edges.ts';
 import { followJobEvents } from './follow-job-events.ts';
 import { environmentOf, type JobEnvironment } from './job-environment.ts';
 import { modifiedInput, openFiles, openInputs } from './job-inputs.ts';
-import { cleanFolder } from './keep-secrets.ts';
+import { cleanFolder, redactEvent, redactFailure, redactFields } from './keep-secrets.ts';
 import { keepStateOfJob, newAttemptFolder, newToken, readResult, writeRequest } from './job-directory.ts';
 import type { EmbeddedBackend, Executor, JobLaunch } from './ports.ts';
 
@@ -95,7 +95,7 @@ export async function runAttempt(
   const job = await runJob(context, key, launch.value, redactor);
   const resumedMs = resumed?.workMs ?? 0;
   const made = { folder, token, attempt, resumedMs, command: launch.value.outputs, inputs: resolved, redactor };
-  const end = redactor.json(await endOf(context, stage, made, job));
+  const end = withoutSecrets(await endOf(context, stage, made, job), redactor);
   await cleanFolder(folder, redactor);
   if (end.end === 'succeeded') return end;
   if (context.fault !== undefined) return end;
@@ -169,7 +169,7 @@ async function runJob(context: AttemptContext, key: Digest, launch: Launch, reda
   const unsubscribe = [onAbort(context.checkpoint, () => job.cancel()), onAbort(context.kill, () => job.kill())];
   const proofs: ProofSummary[] = [];
   const following = followJobEvents(launch.jobFolder, (told) => {
-    const event = redactor.json(told);
+    const event = redactEvent(told, redactor);
     if (event.type === 'proof') proofs.push(event.proof);
     context.onEvent(event);
   });
@@ -241,6 +241,24 @@ async function endOf(
   // The store has them now; kept twice, data sets would fill the disk.
   await rm(join(job.folder, 'out'), { recursive: true, force: true });
   return { end: 'succeeded', ...collected.value, attempt: job.attempt, resumedMs: job.resumedMs, summary, proofs };
+}
+
+function withoutSecrets(end: AttemptEnd, redactor: Redactor): AttemptEnd {
+  switch (end.end) {
+    case 'succeeded': {
+      const outputs = Object.entries(end.outputs).map(([port, output]) => {
+        const named = output.name === undefined ? {} : { name: redactor.text(output.name) };
+        return [port, { ...output, ...named }] as const;
+      });
+      const metrics = end.metrics.map((fact) => redactFields(fact, redactor));
+      return { ...end, outputs: Object.fromEntries(outputs), metrics, summary: redactor.json(end.summary) };
+    }
+    case 'failed':
+      return { ...end, failure: redactFailure(end.failure, redactor) };
+    case 'cancelled':
+    case 'input-lost':
+      return end;
+  }
 }
 
 function onAbort(signal: AbortSignal, act: () => void): () => void {

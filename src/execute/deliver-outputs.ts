@@ -52,9 +52,14 @@ export async function deliverOutputs(
   return delivered;
 }
 
-/** Never empty, `.` or `..`, and not too long for a file system. */
+/** Of a file, on every file system in use. */
+const LONGEST_NAME_BYTES = 255;
+
+/** Never empty, `.` or `..`, and not too long for a file system. Letters of every script stay, or their names would be one. */
 function folderName(workflow: string): string {
-  const name = workflow.replace(/[^A-Za-z0-9._-]+/g, '-').slice(0, 100);
+  const written = workflow.normalize('NFC').replace(/[^\p{L}\p{M}\p{N}._-]+/gu, '-');
+  let name = written.slice(0, 100);
+  while (Buffer.byteLength(name) > LONGEST_NAME_BYTES) name = [...name].slice(0, -1).join('');
   return /^\.*$/.test(name) ? 'workflow' : name;
 }
 

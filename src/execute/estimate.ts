@@ -1,8 +1,8 @@
 // How long a run will take and how much it will write, by what earlier runs took: the same stage's last time, else what
-// stages of the same kind took. Two answers: for what surely runs, and for everything that may.
+// its other instances (items, iterations) took, else stages of the same kind. Two answers: for what surely runs, and for everything that may.
 import type { StageId } from '../events/ids.ts';
 import type { Plan, PlannedStage } from '../plan/plan.ts';
-import type { ActionRecord, LatestKeys, RestorableRecord } from '../store/actions.ts';
+import type { LatestKeys, RestorableRecord } from '../store/actions.ts';
 import type { Store } from '../store/store.ts';
 import { jsonText } from '../support/json.ts';
 import { dependenciesOf } from './edges.ts';
@@ -13,7 +13,7 @@ export interface StageEstimate {
   readonly milliseconds: number;
   /** Of its outputs. */
   readonly bytes: number;
-  /** Its own last time, or the median of its kind. */
+  /** Its own last time, or the median of its other instances or of its kind. */
   readonly from: 'stage' | 'kind';
 }
 
@@ -51,7 +51,7 @@ export async function estimateRun(
     if (will === 'run' || will === 'run-unless-unchanged' || will === 'unknown') possible.add(stage);
   }
   const working = plan.stages.filter(({ id, runsOn }) => possible.has(id) && runsOn !== 'engine');
-  const stages = await estimatesOf(working, history);
+  const stages = await estimatesOf(working, plan.stages, history);
   const amount = (of: ReadonlySet<StageId>): Amount => {
     if (of.size === 0) return NOTHING;
     const known = [...stages].filter(([id]) => of.has(id)).map(([, estimate]) => estimate);
@@ -70,46 +70,62 @@ export async function estimateRun(
 }
 
 async function estimatesOf(
-  stages: readonly PlannedStage[],
+  wanted: readonly PlannedStage[],
+  all: readonly PlannedStage[],
   { store, latest }: { readonly store: Store; readonly latest: LatestKeys },
 ): Promise<ReadonlyMap<StageId, StageEstimate>> {
-  const estimates = new Map<StageId, StageEstimate>();
-  let byKind: ReadonlyMap<string, StageEstimate> | undefined;
-  for (const { id, kind } of stages) {
+  const ownOf = (id: StageId): Spent | undefined => {
     const key = latest.of(id);
-    const own = key === undefined ? undefined : store.actions.recall(key);
-    if (own !== undefined) estimates.set(id, { ...spentBy(own), from: 'stage' });
-    else {
-      byKind ??= mediansByKind(await store.actions.all());
-      const alike = byKind.get(kind);
-      if (alike !== undefined) estimates.set(id, alike);
+    const record = key === undefined ? undefined : store.actions.recall(key);
+    return record === undefined ? undefined : spentBy(record);
+  };
+  const estimates = new Map<StageId, StageEstimate>();
+  let alike: { readonly instances: Medians; readonly kinds: Medians } | undefined;
+  for (const { id, kind } of wanted) {
+    const own = ownOf(id);
+    if (own !== undefined) {
+      estimates.set(id, { ...own, from: 'stage' });
+      continue;
     }
+    alike ??= {
+      instances: medians(all.map((stage) => [withoutKeys(stage.id), ownOf(stage.id)])),
+      kinds: medians((await store.actions.all()).map((made) => [jsonText(made.preImage['kind']), spentBy(made)])),
+    };
+    const median = alike.instances.get(withoutKeys(id)) ?? alike.kinds.get(kind);
+    if (median !== undefined) estimates.set(id, { ...median, from: 'kind' });
   }
   return estimates;
 }
 
-function spentBy({ madeBy, outputs }: RestorableRecord): Omit<StageEstimate, 'from'> {
+type Spent = Omit<StageEstimate, 'from'>;
+type Medians = ReadonlyMap<string, Spent>;
+
+/** What all instances of a stage have in common: `tune/body[0]/step` is `tune/body/step`. */
+function withoutKeys(id: StageId): string {
+  return id.replaceAll(/\[[^\]]*\]/g, '');
+}
+
+function spentBy({ madeBy, outputs }: RestorableRecord): Spent {
   const bytes = Object.values(outputs).reduce((sum, output) => sum + output.bytes, 0);
   return { milliseconds: madeBy.milliseconds, bytes };
 }
 
-function mediansByKind(records: readonly ActionRecord[]): ReadonlyMap<string, StageEstimate> {
-  const spent = new Map<string, Omit<StageEstimate, 'from'>[]>();
-  for (const record of records) {
-    const kind = jsonText(record.preImage['kind']);
-    const alike = spent.get(kind);
-    if (alike === undefined) spent.set(kind, [spentBy(record)]);
-    else alike.push(spentBy(record));
+function medians(spent: readonly (readonly [name: string, Spent | undefined])[]): Medians {
+  const byName = new Map<string, Spent[]>();
+  for (const [name, one] of spent) {
+    if (one === undefined) continue;
+    const alike = byName.get(name);
+    if (alike === undefined) byName.set(name, [one]);
+    else alike.push(one);
   }
   const median = (numbers: readonly number[]): number =>
     numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
   return new Map(
-    [...spent].map(([kind, all]) => [
-      kind,
+    [...byName].map(([name, all]) => [
+      name,
       {
         milliseconds: median(all.map(({ milliseconds }) => milliseconds)),
         bytes: median(all.map(({ bytes }) => bytes)),
-        from: 'kind',
       },
     ]),
   );

@@ -230,6 +230,7 @@ export class WorkflowWatch {
     this.carryOut(async () => {
       await started.ended;
       this.live.delete(started);
+      if (this.live.size === 0 && !this.starting) this.selfFeeding.rested(performance.now());
       this.rest();
     });
     if (this.signal !== '') started.interrupt(this.signal);

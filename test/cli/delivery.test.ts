@@ -68,3 +68,13 @@ test.each([
   for (const name of ['one', 'two', 'three']) expect(await readFile(out(`${name}.out.txt`), 'utf8')).toBe(`${name}\n`);
   expect((await cli.run('resume')).stderr).toContain('there is no unfinished run');
 });
+
+test('workflows whose names differ in letters of another script do not overwrite each other', async () => {
+  const names = ['日本', '中国', '語'.repeat(200)];
+  for (const name of names) {
+    const workflow = JSON.parse(await readFile(join(cli.root, 'w.json'), 'utf8')) as object;
+    await cli.write('named.json', { ...workflow, name });
+    expect((await cli.run('run', 'named.json')).exitCode).toBe(0);
+  }
+  expect((await readdir(out('..'))).sort()).toEqual(['中国', '日本', '語'.repeat(85)].sort());
+});

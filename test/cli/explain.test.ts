@@ -57,6 +57,19 @@ describe('explain', () => {
     expect(past).toContain('a run now: cached, made by run ');
   });
 
+  test('tells why a stage that failed had been run', async () => {
+    await cli.write('fail.json', {
+      name: 'fail',
+      params: { code: 0 },
+      stages: { only: { kind: 'command', with: { argv: ['sh', '-c', 'exit $0', { $param: 'code' }] } } },
+    });
+    await cli.run('run', 'fail.json');
+    await cli.run('run', 'fail.json', '--set', 'code=3');
+    expect((await cli.run('explain', 'only')).stdout).toContain(
+      'failed: the command ended with exit code 3; it ran because /settings/argv/3 0 → 3\n      argv/3 is written at',
+    );
+  });
+
   test('names the file whose content changed', async () => {
     await cli.run('run', 'w.json');
     await appendFile(join(cli.root, 'words.txt'), ' three');

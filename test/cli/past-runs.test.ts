@@ -51,7 +51,7 @@ test('runs lists them newest first, diff tells what differs, and both take every
     'text "Quantise the backbone first, then one head after the other." → "four words, not more"',
   );
   expect(stdout).toContain('minimumWords 5 → 3');
-  expect(stdout).toMatch(/count +words +10 +4 +-6 +worse/);
+  expect(stdout).toMatch(/count +words +10 +4 +−6 +worse/);
   expect(stdout).toMatch(/write: ran in .* → ran in .*, because \/settings\/argv\/4/);
   const [newest = '', , oldest = ''] = listed.map(({ run }) => run);
   const gate = JSON.parse((await cli.run('diff', oldest.slice(0, -2), newest.slice(-6), '--json')).stdout) as object;
@@ -69,4 +69,13 @@ test('runs lists them newest first, diff tells what differs, and both take every
     stderr: expect.stringContaining('no run "@9"') as unknown,
   });
   expect((await cli.run('status', '@2')).stdout).toContain(listed[1]?.run);
+});
+
+test('cache gc says why nothing goes, when a limit was given', async () => {
+  await cli.run('init');
+  await cli.run('run', 'workflow.json');
+  expect((await cli.run('cache', 'gc', '--dry-run')).stdout).toBe('nothing would be removed\n');
+  expect((await cli.run('cache', 'gc', '--max-size', '1B')).stdout).toMatch(
+    /^nothing removed\n {2}help: .*an hour old/,
+  );
 });

@@ -87,6 +87,15 @@ describe('a plan’s estimate', () => {
     expect(estimate.freeBytes).toBeGreaterThan(0);
   });
 
+  test('of an item or iteration that is new goes by the others of its stage', async () => {
+    const others = ['b', 'c', 'd'].map((id) => job(id, { outputs: { out: id } }));
+    await engine.run(plan([job('tune/body[0]/step', { outputs: { out: 'twelve bytes' } }), ...others]));
+    const { stages } = await foresee(plan([job('tune/body[1]/step', { rate: 2 }), job('e', { rate: 2 })]));
+    expect(stages.map(({ estimate: one }) => one?.bytes)).toEqual([1, 1]);
+    const both = [job('tune/body[0]/step', { rate: 2 }), job('tune/body[1]/step', { rate: 2 })];
+    expect((await foresee(plan(both))).stages.map(({ estimate: one }) => one?.bytes)).toEqual([12, 12]);
+  });
+
   test('is nothing when everything is cached, and counts every end that a stage can have', async () => {
     const stopping = plan([
       metricsStage('check', 0.1),

@@ -84,6 +84,39 @@ describe('a secret', () => {
     expect(JSON.stringify(foldRun(events))).not.toContain('hf_9s');
   });
 
+  test.each(['command', 'reason', 'succeeded', 'file', 'bytes', 'note', 'type', 'name'])(
+    'that is one of headgate’s own words (%s) changes no record that headgate makes',
+    async (word) => {
+      vi.stubEnv('DEMO_TOKEN', word);
+      const note = `fs.appendFileSync(process.env.HEADGATE_JOB + '/events.jsonl',
+        JSON.stringify({ type: 'note', level: 'info', text: 'with ' + token }) + '\\n');`;
+      const good = await engine.run(plan([withEnv(secret, `${note} fs.writeFileSync(out, '1')`)]));
+      expect(good.states).toEqual({ job: 'succeeded' });
+      expect(ofType(good.events, 'job-reported')[0]?.event).toEqual({
+        type: 'note',
+        level: 'info',
+        text: 'with [secret DEMO_TOKEN]',
+      });
+      const bad = await engine.run(plan([withEnv(secret, `console.error(token + ' is bad'); process.exitCode = 4`)]));
+      expect(ofType(bad.events, 'stage-failed')[0]?.failure).toEqual({
+        reason: 'command-exited',
+        exitCode: 4,
+        signal: null,
+        stderrTail: '[secret DEMO_TOKEN] is bad',
+      });
+      expect((await engine.run(plan([withEnv(secret, `${note} fs.writeFileSync(out, '1')`)]))).states).toEqual({
+        job: 'cached',
+      });
+    },
+  );
+
+  test('that is part of a log’s name leaves the log where it is', async () => {
+    vi.stubEnv('DEMO_TOKEN', 'stdout');
+    const { events } = await engine.run(plan([withEnv(secret, `console.log('so ' + token); process.exitCode = 4`)]));
+    const job = join(engine.root, '.headgate/runs', events[0]?.run ?? '', 'jobs/job/1');
+    expect(await readFile(join(job, 'stdout.log'), 'utf8')).toBe('so [secret DEMO_TOKEN]\n');
+  });
+
   test('in an output is refused, and the output is not kept', async () => {
     const { events } = await engine.run(plan([withEnv(secret, `fs.writeFileSync(out, 'key: ' + token)`)]));
     expect(ofType(events, 'stage-failed')[0]?.failure).toEqual({

@@ -45,6 +45,18 @@ test('a file that changes right after every restart is set aside, until a source
   expect(guard.judge({ sources: true, data: [] }, 10_000).aside).toEqual(new Set());
 });
 
+test('a file that was set aside counts again when it is edited while no job is at work', () => {
+  const guard = new SelfFeeding();
+  const edit = { sources: false, data: ['/p/train.py'] };
+  for (let n = 1; n <= 5; n++) {
+    guard.restarted(n * 1000);
+    guard.judge(edit, n * 1000 + 500);
+  }
+  guard.rested(6000);
+  expect(guard.judge(edit, 6500).aside).toEqual(new Set(['/p/train.py']));
+  expect(guard.judge(edit, 9000)).toEqual({ aside: new Set(), newly: [] });
+});
+
 test('a file that is edited often, but not at once after each restart, is none of that', () => {
   const guard = new SelfFeeding();
   for (let n = 0; n < 20; n++) {

@@ -63,7 +63,10 @@ export async function collectCache(terminal: Terminal, options: GcOptions): Prom
   const leaving = await planCollection(store, limits, Date.now());
   if (!dryRun) await collect(store, leaving);
   if (options.json === true) printJson(terminal, { dryRun, leaving });
-  else terminal.stdout.write(collectedText(leaving, dryRun, coloursFor(terminal.stdout, terminal.env)));
+  else {
+    const limited = Object.keys(limits).length > 0;
+    terminal.stdout.write(collectedText(leaving, { dryRun, limited }, coloursFor(terminal.stdout, terminal.env)));
+  }
   return 0;
 }
 
