@@ -93,12 +93,12 @@ describe.each(Object.keys(orders))('%s', (name) => {
 });
 
 describe('joint QAT with a distance to the float model', () => {
-  it('minimises it for every head, and needs no labels then', async () => {
+  async function distilled(distance: JsonObject) {
     const unlabelled = TASKS.map((task) => ({ ...taskSettings[task], loss: null }));
     const order = await joint({
       tasks: unlabelled,
       training: training(4, 0.002),
-      objective: { tasks: weights, distill: 2 },
+      objective: { tasks: weights, distill: 2, ...distance },
     });
     const outputs = await world.rig.outputs({ ...order, inputs: { ...order.inputs, ...(await teachers()) } });
     const { epochs } = await jsonAt<{ readonly epochs: readonly { readonly [loss: string]: number }[] }>(
@@ -110,6 +110,14 @@ describe('joint QAT with a distance to the float model', () => {
     const [one = 0, other = 0] = distances.map((name) => first?.[name]);
     expect(first?.['loss']).toBeCloseTo(2 * (one + other), 5);
     expect(last?.['loss']).toBeLessThan(first?.['loss'] as number);
+    return [one, other] as const;
+  }
+
+  it('minimises it for every head, and needs no labels then', async () => {
+    const plain = await distilled({});
+    const normalised = await distilled({ distance: { kind: 'nmse' } });
+    expect(Math.abs(Math.log(plain[0] / plain[1]))).toBeGreaterThan(Math.abs(Math.log(normalised[0] / normalised[1])));
+    for (const share of normalised) expect(share).toBeLessThan(1);
   });
 });
 

@@ -45,11 +45,11 @@ describe('quantities', () => {
 describe('what a failed program printed', () => {
   const failed = (stderrTail: string): string =>
     eventLine(
-      {
+      event({
         type: 'stage-failed',
         stage: stageId('a'),
         failure: { reason: 'command-exited', exitCode: 3, signal: null, stderrTail },
-      } as unknown as RunEvent,
+      }),
       noColours,
     ) ?? '';
   test('is shown below, colours too', () => {

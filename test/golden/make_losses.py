@@ -112,6 +112,13 @@ def scores(cases):
         cases.add(f"soft-targets-{name}", "headgate.SoftTargets", inputs, soften, wanted=["value"], attributes={"temperature": temperature}, upstream=torch.tensor(0.8))
 
 
+def normalised(cases):
+    """The mean squared distance over the reference's own mean square."""
+    inputs = {"value": normal(2, 3, 4, 5, std=4), "reference": normal(2, 3, 4, 5, std=0.01)}
+    function = lambda value, reference: F.mse_loss(value, reference) / reference.square().mean()
+    cases.add("mean-squared-error-normalised", "headgate.MeanSquaredError", inputs, function, wanted=["value"], attributes={"normalised": 1}, upstream=torch.tensor(0.6))
+
+
 def learned_scales(cases):
     for name, low, high, std in [("int4", -8, 7, 5), ("int8", -128, 127, 60), ("uint4", 0, 15, 8)]:
         # Off the ties: float32 and float64 must round alike.
@@ -197,5 +204,6 @@ if __name__ == "__main__":
     cases = Cases()
     for part in (cross_entropies, scores, learned_scales, inclusive, switched, learned_at_limits):
         part(cases)
-    cases.write("losses.safetensors")
     updates()
+    normalised(cases)
+    cases.write("losses.safetensors")

@@ -98,5 +98,7 @@ export class BatchFeeder {
 }
 
 function distanceOf({ distance }: Teacher): LossFormula {
-  return distance.kind === 'kl' ? { kind: 'distill-kl', temperature: distance.temperature ?? 1 } : { kind: 'distill' };
+  return distance.kind === 'kl'
+    ? { kind: 'distill-kl', temperature: distance.temperature ?? 1 }
+    : { kind: 'distill', normalised: distance.kind === 'nmse' };
 }

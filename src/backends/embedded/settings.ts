@@ -67,7 +67,8 @@ export interface TrainingSettings {
 }
 
 /** Distance to a teacher's outputs. */
-export type DistanceSettings = { readonly kind: 'mse' } | { readonly kind: 'kl'; readonly temperature?: number };
+export type DistanceSettings =
+  { readonly kind: 'mse' | 'nmse' } | { readonly kind: 'kl'; readonly temperature?: number };
 
 export interface TrainSettings {
   readonly train: readonly ('backbone' | 'head' | 'heads')[];

@@ -38,8 +38,8 @@ export type LossFormula =
   | ({ readonly kind: 'smooth-l1'; readonly beta: number } & ClassNumbers)
   | ({ readonly kind: 'mse' } & ClassNumbers)
   | { readonly kind: 'graph'; readonly graph: LossGraph }
-  /** Mean squared distance to a teacher's values. */
-  | { readonly kind: 'distill' }
+  /** Mean squared distance to a teacher's values; `normalised` by their own mean square. */
+  | { readonly kind: 'distill'; readonly normalised?: boolean }
   /** Divergence from a teacher's class probabilities. */
   | { readonly kind: 'distill-kl'; readonly temperature: number };
 
@@ -126,7 +126,7 @@ function operatorOf(
     case 'mse':
       return ['MeanSquaredError', numbers(loss)];
     case 'distill':
-      return ['MeanSquaredError', {}];
+      return ['MeanSquaredError', loss.normalised === true ? { normalised: int(1) } : {}];
     case 'distill-kl':
       return ['SoftTargets', { temperature: float(loss.temperature) }];
   }

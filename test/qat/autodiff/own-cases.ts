@@ -116,6 +116,7 @@ const lossKinds: readonly LossKind[] = [
   },
   { rule: 'SmoothL1', scores: awayFrom(1), variants: [() => ({})], targets: ['alike', 'labels'] },
   { rule: 'MeanSquaredError', scores: logits, variants: [() => ({})], targets: ['alike', 'labels'] },
+  { rule: 'MeanSquaredError', scores: logits, variants: [() => ({ normalised: int(1) })], targets: ['alike'] },
   { rule: 'FocalHeatmap', scores: logits, variants: [() => ({})], targets: ['peaks'] },
   {
     rule: 'SoftTargets',

@@ -10,13 +10,20 @@ export interface DenseTarget {
   readonly target: string;
   /** 1 where a score counts, [N, 1, …]; undefined where all do. */
   readonly valid: string | undefined;
-  /** How many scores count, at least 1; a scalar. */
+  /** What the sum over scores is divided by, a scalar: how many count, at least 1; or the sum of the targets' squares. */
   readonly count: string;
 }
+
+/** The smallest normal float32: a target of zeros alone divides by nothing. */
+const SMALLEST = 2 ** -126;
 
 /** The second input of `node`: class numbers, int32 [N, …], where its attribute `labels` is 1. */
 export function denseTarget(b: GraphBuilder, node: IrNode, scores: readonly number[]): DenseTarget {
   const target = node.inputs[1] as string;
+  if (intOf(node, 'normalised', 0) === 1) {
+    const energy = b.emit('ReduceSumSquare', [target], { keepdims: int(0) });
+    return { target, valid: undefined, count: b.emit('Max', [energy, b.scalar(SMALLEST)]) };
+  }
   if (intOf(node, 'labels', 0) !== 1) return { target, valid: undefined, count: b.scalar(elementCount(scores)) };
   const { oneHot, valid } = oneHotTarget(b, target, scores, intOf(node, 'ignore', 255));
   const pixels = b.emit('ReduceSum', [valid], { keepdims: int(0) });

@@ -40,7 +40,10 @@ function meanOver(loss: (c: Comparison) => string, slope: (c: Comparison) => str
 
 const difference = ({ b, scores, target }: Comparison): string => b.emit('Sub', [scores, target]);
 
-/** `headgate.MeanSquaredError(value, reference)`: mean of squared differences. */
+/**
+ * `headgate.MeanSquaredError(value, reference)`: mean of squared differences; with the attribute `normalised` their sum over the
+ * sum of the reference's squares, the inverse of the SQNR.
+ */
 export const meanSquaredError = meanOver(
   (c) => {
     const d = difference(c);
