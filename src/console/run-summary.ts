@@ -53,7 +53,8 @@ export function countsLine(report: RunReport, { bold, dim }: Colours): string {
   ];
   const time = report.finished === undefined ? '' : ` in ${duration(report.finished.milliseconds)}`;
   const kept = report.options['keepGoing'] === true ? ', --keep-going' : '';
-  return `${bold(outcomeWord(report))}: ${parts.join(', ')}${time} ${dim(`(run ${report.run}${kept})`)}`;
+  const again = report.finished?.outcome === 'interrupted' ? '\n`headgate resume` goes on with it' : '';
+  return `${bold(outcomeWord(report))}: ${parts.join(', ')}${time} ${dim(`(run ${report.run}${kept})`)}${again}`;
 }
 
 function outcomeWord({ finished }: RunReport): string {

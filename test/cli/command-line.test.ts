@@ -182,6 +182,7 @@ describe('a mistake', () => {
     [['run'], /missing required argument 'file'/],
     [['run', 'none.json'], /none\.json HG\d+ .*no such file/],
     [['run', 'w.json', '--jobs', '0'], /--jobs.*whole number from 1/],
+    [['run', 'w.json', '--jobs', '0x2'], /--jobs.*whole number from 1/],
     [['run', 'w.json', '--resources', 'gpu'], /--resources gpu is not of the form/],
     [['run', 'w.json', '--resources', 'gpu=0'], /--resources gpu=0 leaves nothing for the stages that need "gpu"/],
     [['run', 'w.json', '--set', 'scor=1'], /score/],
