@@ -255,7 +255,8 @@ describe('workflows/mlsd.json', () => {
 
   it('trains on no image that scales are found on, and reads the report split behind the export only', async () => {
     const plan = await load(file);
-    expect(stageOf(plan, 'distilled').inputs['data[train]']).toMatchObject({ from: { port: 'train' } });
+    for (const task of ['offsets', 'scores'])
+      expect(stageOf(plan, 'distilled').inputs[`data[${task}.train]`]).toMatchObject({ from: { port: 'train' } });
     const readers = plan.stages.filter((stage) => 'data[report]' in stage.inputs);
     // Per task: the calibrated, the trained, the merged and the exported model.
     expect(readers).toHaveLength(8);
