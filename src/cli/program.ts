@@ -208,6 +208,7 @@ function collected(value: string, before: readonly string[] = []): readonly stri
 
 function positiveInteger(text: string): number {
   const number = Number(text);
-  if (!/^\d+$/.test(text) || number < 1 || !Number.isSafeInteger(number)) throw new InvalidArgumentError('It must be a whole number from 1.');
+  if (!/^\d+$/.test(text) || number < 1 || !Number.isSafeInteger(number))
+    throw new InvalidArgumentError('It must be a whole number from 1.');
   return number;
 }

@@ -1,5 +1,6 @@
 // How long a run will take and how much it will write, by what earlier runs took: the same stage's last time, else what
-// its other instances (items, iterations) took, else stages of the same kind. Two answers: for what surely runs, and for everything that may.
+// its other instances (items, iterations) took, else stages of the same kind. Two answers: for what surely runs, and for
+// everything that may.
 import type { StageId } from '../events/ids.ts';
 import type { Plan, PlannedStage } from '../plan/plan.ts';
 import type { LatestKeys, RestorableRecord } from '../store/actions.ts';
