@@ -1,10 +1,11 @@
 // Figure 1: nothing to do, whole process. At 1,000 stages beside the peers; at 10,000 headgate, and peers where that is feasible.
 //
 //   node bench/engine/no-op.mjs [--shapes fan,chain] [--stages 1000] [--large 10000] [--repeat 5] [--limit 60] [--setup-limit 420] [--save]
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { Contestant, contestants, doubt, inTurns, lastWrite, SLOW } from './contest.mjs';
 import { isMain, runAlone } from './figure.mjs';
-import { mebibytes, seconds } from './stats.mjs';
+import { mebibytes, median, millis, seconds } from './stats.mjs';
 import { makeStages } from './workload.mjs';
 
 const SHAPES = { fan: 'fan-out', chain: 'chain' };
@@ -59,6 +60,16 @@ export const noOp = {
   },
 };
 
+/** The part of headgate's time that is Node's own start and end. */
+function bareNodeMs() {
+  const once = () => {
+    const began = performance.now();
+    spawnSync(process.execPath, ['-e', '0']);
+    return performance.now() - began;
+  };
+  return median(Array.from({ length: 9 }, once));
+}
+
 /** All tools on one shape and size: made ready one after the other, then measured in turns. */
 async function round({ scratch, say }, tools, { shape, stages, repeat, limits }) {
   const workload = makeStages({ stages, shape });
@@ -106,6 +117,7 @@ function conclude(results, { missing, versions }, options) {
       ...new Set(results.flatMap(({ name, tool }) => (tool.choice === undefined ? [] : [`${name}: ${tool.choice}.`]))),
       ...missing,
       `Median of ${options.repeat} in turns; of ${SLOW.repeat} where one takes over ${SLOW.overMs / 1000} s.`,
+      `Of headgate's time Node's own start and end is ${millis(bareNodeMs())}: \`node -e 0\`, median of 9.`,
       `A dash: its first run would take over ${options['large-setup-limit']} s there. RSS is that of the largest process, not a sum; a daemon's own memory is not in it.`,
     ],
     loses: faster.map(({ name, shape }) => `${name} is faster on the ${SHAPES[shape]}`),
