@@ -56,7 +56,7 @@ export const noOp = {
       );
       results.push(...small.map((one) => ({ ...one, large: large.find(({ name }) => name === one.name) })));
     }
-    return conclude(results, field, options);
+    return conclude(results, field, options, bareNodeMs());
   },
 };
 
@@ -95,7 +95,7 @@ async function round({ scratch, say }, tools, { shape, stages, repeat, limits })
   });
 }
 
-function conclude(results, { missing, versions }, options) {
+function conclude(results, { missing, versions }, options, bareMs) {
   const own = results.filter(({ name }) => name === 'headgate');
   const worst = Math.max(...own.map(({ summary }) => summary.median));
   const worstLarge = Math.max(...own.map(({ large }) => large.summary.median));
@@ -117,7 +117,7 @@ function conclude(results, { missing, versions }, options) {
       ...new Set(results.flatMap(({ name, tool }) => (tool.choice === undefined ? [] : [`${name}: ${tool.choice}.`]))),
       ...missing,
       `Median of ${options.repeat} in turns; of ${SLOW.repeat} where one takes over ${SLOW.overMs / 1000} s.`,
-      `Of headgate's time Node's own start and end is ${millis(bareNodeMs())}: \`node -e 0\`, median of 9.`,
+      `Of headgate's time Node's own start and end is ${millis(bareMs)}: \`node -e 0\`, median of 9.`,
       `A dash: its first run would take over ${options['large-setup-limit']} s there. RSS is that of the largest process, not a sum; a daemon's own memory is not in it.`,
     ],
     loses: faster.map(({ name, shape }) => `${name} is faster on the ${SHAPES[shape]}`),

@@ -183,8 +183,8 @@ function lossTable(untrained, qats) {
   const above = qats.filter(({ losses }) => losses[0] > untrained).length;
   return [
     `What training minimises, mean over an epoch of the train split; ${untrained.toFixed(3)} at a learning rate of 0, which is the calibrated`,
-    'model. Its biases were corrected for the very rounding of the calibrated weights: when weights begin to move, roundings flip',
-    `all over the trunk. In their first epoch ${above} of ${qats.length} are above it:`,
+    'model. Its biases were corrected for the very rounding of the calibrated weights: where a first epoch is above it, most likely because',
+    `moving weights flip roundings all over the trunk. In their first epoch ${above} of ${qats.length} are above it:`,
     '',
     `| training | ${shown.map((epoch) => `epoch ${epoch + 1}`).join(' | ')} |`,
     `| --- |${' ---: |'.repeat(shown.length)}`,
