@@ -1,6 +1,6 @@
 // How the newest run was called, for questions about it: its workflow, and its parameters where none are given.
 import { resolve } from 'node:path';
-import { findRun, type PastRun } from '../compose/past-runs.ts';
+import { findRun, workflowFileOf, type PastRun } from '../compose/past-runs.ts';
 import type { StoreLayout } from '../store/layout.ts';
 import type { WorkflowOptions } from './load-plan.ts';
 
@@ -18,8 +18,8 @@ export async function newestCall(
 ): Promise<NewestCall | undefined> {
   const found = await findRun(layout);
   const newest = found.ok ? found.value : undefined;
-  const ran = newest?.started.options['file'];
-  const file = asked.file ?? (typeof ran === 'string' ? ran : undefined);
+  const ran = newest === undefined ? undefined : workflowFileOf(newest, layout);
+  const file = asked.file ?? ran;
   if (file === undefined) return undefined;
   const run = ran === resolve(file) ? newest : undefined;
   const own = run === undefined || asked.set !== undefined || asked.params !== undefined;

@@ -1,4 +1,6 @@
 // Runs of the past, by their journals: the newest one, one by (the beginning of) its id, the one to resume.
+import { existsSync } from 'node:fs';
+import { relative, resolve } from 'node:path';
 import type { RunEvent } from '../events/run-events.ts';
 import type { RunId } from '../events/ids.ts';
 import { readJournal, type JournalContent } from '../store/journal.ts';
@@ -38,12 +40,12 @@ function runsNamed(runs: readonly RunId[], name: string): readonly RunId[] {
 
 /** The newest run that did not end well and that no newer run of its workflow has replaced. */
 export async function findUnfinished(layout: StoreLayout, file: string | undefined): Promise<Result<PastRun, Mistake>> {
-  const seen = new Set<unknown>();
+  const seen = new Set<string>();
   for (const run of await listRuns(layout)) {
     const past = await readRun(layout, run);
     if (past === undefined) continue;
-    const workflow = past.started.options['file'];
-    if (seen.has(workflow) || (file !== undefined && workflow !== file)) continue;
+    const { workflow } = past.started;
+    if (seen.has(workflow) || (file !== undefined && workflow !== relative(layout.root, resolve(file)))) continue;
     seen.add(workflow);
     if (!isUnfinished(past.journal.events)) continue;
     const owner = await ownerOfRun(past.folder);
@@ -56,6 +58,17 @@ export async function findUnfinished(layout: StoreLayout, file: string | undefin
     message: 'there is no unfinished run',
     help: 'headgate run FILE starts one; what is cached is not run again',
   });
+}
+
+/**
+ * The path of the workflow that a run ran. A project that was moved or copied since is found by the workflow's place below
+ * its root; undefined when the journal names no workflow.
+ */
+export function workflowFileOf({ started }: PastRun, layout: StoreLayout): string | undefined {
+  const written = started.options['file'];
+  if (typeof written !== 'string') return undefined;
+  const here = resolve(layout.root, started.workflow);
+  return !existsSync(written) && existsSync(here) ? here : written;
 }
 
 async function readRun(layout: StoreLayout, run: RunId): Promise<PastRun | undefined> {

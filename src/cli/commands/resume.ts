@@ -1,10 +1,10 @@
 // headgate resume [FILE]: the newest unfinished run goes on, with the options it was started with.
 import { readFile, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { openStore } from '../../store/store.ts';
 import { isJsonObject, type JsonObject } from '../../support/json.ts';
 import { conductRun, type ConductOptions } from '../conduct-run.ts';
-import { findUnfinished, type PastRun } from '../../compose/past-runs.ts';
+import { findUnfinished, workflowFileOf, type PastRun } from '../../compose/past-runs.ts';
 import { prepare, type SelectionOptions } from '../prepare.ts';
 import { mannerAgain } from '../run-options.ts';
 import { refuse, type ExitCode, type Terminal } from '../terminal.ts';
@@ -15,14 +15,15 @@ export async function resume(
   options: ConductOptions & { readonly root?: string },
 ): Promise<ExitCode> {
   const { layout } = openStore(options.root ?? '.');
-  const found = await findUnfinished(layout, file === undefined ? undefined : resolve(file));
+  const found = await findUnfinished(layout, file);
   if (!found.ok) return refuse(terminal, found.error.message, found.error.help);
   const past = found.value;
   const journaled = past.started.options;
-  if (typeof journaled['file'] !== 'string')
+  const workflow = workflowFileOf(past, layout);
+  if (workflow === undefined)
     return refuse(terminal, `run ${past.run} does not say which workflow it ran`);
   const selection = { ...(await selectionOf(past, journaled)), root: layout.root };
-  const prepared = await prepare(terminal, journaled['file'], selection);
+  const prepared = await prepare(terminal, workflow, selection);
   if (prepared === undefined) return 2;
 
   const { events, soundBytes, tornBytes } = past.journal;
