@@ -20,8 +20,7 @@ export async function resume(
   const past = found.value;
   const journaled = past.started.options;
   const workflow = workflowFileOf(past, layout);
-  if (workflow === undefined)
-    return refuse(terminal, `run ${past.run} does not say which workflow it ran`);
+  if (workflow === undefined) return refuse(terminal, `run ${past.run} does not say which workflow it ran`);
   const selection = { ...(await selectionOf(past, journaled)), root: layout.root };
   const prepared = await prepare(terminal, workflow, selection);
   if (prepared === undefined) return 2;
