@@ -1,5 +1,6 @@
 // Builds a GraphIr node by node. Names are counted, so equal calls give equal bytes; equal small constants are shared.
 import { elementCount } from '../../support/tensor.ts';
+import { toInt64 } from './int64.ts';
 import { int } from './ir.ts';
 import type { Attribute, GraphIr, IrNode, IrTensor, ValueInfo } from './ir.ts';
 
@@ -70,8 +71,8 @@ export class GraphBuilder {
     return this.constant({ dtype: 'float32', shape: [], data: Float32Array.of(value) });
   }
 
-  int64(values: readonly number[]): string {
-    return this.constant({ dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values.map(BigInt)) });
+  int64(values: readonly (number | bigint)[]): string {
+    return this.constant({ dtype: 'int64', shape: [values.length], data: BigInt64Array.from(values, toInt64) });
   }
 
   floats(values: readonly number[], shape: readonly number[] = [values.length]): string {

@@ -2,6 +2,7 @@
 // what headgate does not understand (sub-graphs, external data, functions) is refused with the node's name.
 import protobuf from 'protobufjs/light.js';
 import { elementCount } from '../../support/tensor.ts';
+import { wireInt64 } from './int64.ts';
 import type { Attribute, GraphIr, IrNode, IrTensor, ValueInfo } from './ir.ts';
 import { attributeTypes, dataTypeNumbers, onnxProto } from './proto.ts';
 import { packTensor, unpackTensor } from './tensor-proto.ts';
@@ -146,7 +147,7 @@ function readAttribute(proto: AttributeProto, node: string, op: string): Attribu
     case attributeTypes.float:
       return { kind: 'float', value: proto.f };
     case attributeTypes.int:
-      return { kind: 'int', value: Number(proto.i) };
+      return { kind: 'int', value: Number(proto.i), ...(isExact(proto.i) ? {} : { exact: proto.i }) };
     case attributeTypes.string:
       return { kind: 'string', value: Buffer.from(proto.s).toString('utf8') };
     case attributeTypes.tensor:
@@ -156,7 +157,11 @@ function readAttribute(proto: AttributeProto, node: string, op: string): Attribu
     case attributeTypes.floats:
       return { kind: 'floats', value: proto.floats };
     case attributeTypes.ints:
-      return { kind: 'ints', value: proto.ints.map(Number) };
+      return {
+        kind: 'ints',
+        value: proto.ints.map(Number),
+        ...(proto.ints.every(isExact) ? {} : { exact: proto.ints }),
+      };
     case attributeTypes.graph:
       throw new OnnxError(
         `node "${node}" (${op}) holds a sub-graph; control flow cannot be quantised: cut the model before it`,
@@ -200,13 +205,13 @@ function writeNode(node: IrNode): object {
 function writeAttribute(name: string, attribute: Attribute): object {
   switch (attribute.kind) {
     case 'int':
-      return { name, type: attributeTypes.int, i: wireInt(attribute.value) };
+      return { name, type: attributeTypes.int, i: wireInt64(attribute.exact ?? attribute.value) };
     case 'float':
       return { name, type: attributeTypes.float, f: attribute.value };
     case 'string':
       return { name, type: attributeTypes.string, s: Buffer.from(attribute.value, 'utf8') };
     case 'ints':
-      return { name, type: attributeTypes.ints, ints: attribute.value.map(wireInt) };
+      return { name, type: attributeTypes.ints, ints: (attribute.exact ?? attribute.value).map(wireInt64) };
     case 'floats':
       return { name, type: attributeTypes.floats, floats: attribute.value };
     case 'tensor':
@@ -227,9 +232,8 @@ function dtypeName(number: number): ValueInfo['dtype'] | undefined {
   return (Object.keys(dataTypeNumbers) as ValueInfo['dtype'][]).find((name) => dataTypeNumbers[name] === number);
 }
 
-/** 2⁶³ − 1, which exporters write for "to the end", is 2⁶³ as a number: it must not wrap around. */
-function wireInt(value: number): number | { readonly low: number; readonly high: number } {
-  return value >= 2 ** 63 ? { low: -1, high: 0x7fffffff } : value;
+function isExact(value: bigint): boolean {
+  return Number.isSafeInteger(Number(value));
 }
 
 /** Bytes that the initializers take in memory, for reports. */

@@ -1,4 +1,5 @@
 // What a rewriting of a graph adds to it. Decides nothing of what is rewritten.
+import { toInt64 } from './int64.ts';
 import type { Attribute, GraphIr, IrNode, IrTensor } from './ir.ts';
 
 /** Constants and nodes that a rewriting adds, with names of their own. */
@@ -16,7 +17,7 @@ export class GraphEdit {
   }
 
   int64(values: readonly number[], shape: readonly number[] = [values.length]): string {
-    return this.add({ dtype: 'int64', shape, data: BigInt64Array.from(values, clampToInt64) });
+    return this.add({ dtype: 'int64', shape, data: BigInt64Array.from(values, toInt64) });
   }
 
   float(values: readonly number[], shape: readonly number[]): string {
@@ -39,8 +40,4 @@ export class GraphEdit {
     this.initializers.set(name, tensor);
     return name;
   }
-}
-
-function clampToInt64(value: number): bigint {
-  return value >= 2 ** 63 ? 2n ** 63n - 1n : BigInt(value);
 }

@@ -10,11 +10,12 @@ export interface IrTensor {
   readonly data: TensorData;
 }
 
+/** `exact` stands beside whole numbers that are too large for a JavaScript number, whose last bits `value` then lacks. */
 export type Attribute =
-  | { readonly kind: 'int'; readonly value: number }
+  | { readonly kind: 'int'; readonly value: number; readonly exact?: bigint }
   | { readonly kind: 'float'; readonly value: number }
   | { readonly kind: 'string'; readonly value: string }
-  | { readonly kind: 'ints'; readonly value: readonly number[] }
+  | { readonly kind: 'ints'; readonly value: readonly number[]; readonly exact?: readonly bigint[] }
   | { readonly kind: 'floats'; readonly value: readonly number[] }
   | { readonly kind: 'tensor'; readonly value: IrTensor };
 
@@ -74,4 +75,10 @@ export function textOf(node: IrNode, name: string, fallback: string): string {
 export function intsOf(node: IrNode, name: string, fallback: readonly number[]): readonly number[] {
   const attribute = node.attributes[name];
   return attribute?.kind === 'ints' ? attribute.value : fallback;
+}
+
+/** As `intsOf`, with every bit of numbers beyond 2⁵³: for what becomes an int64 tensor. */
+export function exactIntsOf(node: IrNode, name: string, fallback: readonly number[]): readonly (number | bigint)[] {
+  const attribute = node.attributes[name];
+  return attribute?.kind === 'ints' ? (attribute.exact ?? attribute.value) : fallback;
 }

@@ -5,6 +5,7 @@ import { channelsFirst } from './channels-first.ts';
 import { OnnxError } from './codec.ts';
 import { foldConstants } from './fold-constants.ts';
 import { freeBatch } from './free-batch.ts';
+import { toInt64 } from './int64.ts';
 import { intOf } from './ir.ts';
 import type { GraphIr, IrNode, IrTensor } from './ir.ts';
 import { upgradeOpset } from './upgrade.ts';
@@ -71,14 +72,11 @@ function constantOf(node: IrNode): IrTensor {
   if (single?.kind === 'float') return { dtype: 'float32', shape: [], data: Float32Array.of(single.value) };
   if (floats?.kind === 'floats')
     return { dtype: 'float32', shape: [floats.value.length], data: Float32Array.from(floats.value) };
-  if (integer?.kind === 'int') return { dtype: 'int64', shape: [], data: int64Of([integer.value]) };
-  if (ints?.kind === 'ints') return { dtype: 'int64', shape: [ints.value.length], data: int64Of(ints.value) };
+  if (integer?.kind === 'int')
+    return { dtype: 'int64', shape: [], data: BigInt64Array.of(toInt64(integer.exact ?? integer.value)) };
+  if (ints?.kind === 'ints')
+    return { dtype: 'int64', shape: [ints.value.length], data: BigInt64Array.from(ints.exact ?? ints.value, toInt64) };
   throw new OnnxError(`node "${node.name}" (Constant) holds no value that headgate reads`);
-}
-
-/** 2⁶³ − 1 ("to the end") is 2⁶³ as a number and must not wrap around. */
-function int64Of(values: readonly number[]): BigInt64Array {
-  return BigInt64Array.from(values.map((value) => (value >= 2 ** 63 ? 2n ** 63n - 1n : BigInt(value))));
 }
 
 /** Readers of an Identity read what it copies. The Identity stays, for who names its output; nothing else reads it. */

@@ -2,7 +2,7 @@
 // or new defaults, and newer ones written with older. One entry per operator; an operator without one means the same in all.
 import { GraphBuilder } from './builder.ts';
 import { decomposeGelu, decomposeGroupNorm } from './decompose.ts';
-import { floatOf, int, intOf, intsOf, text, textOf } from './ir.ts';
+import { exactIntsOf, floatOf, int, intOf, intsOf, text, textOf } from './ir.ts';
 import type { Attribute, GraphIr, IrNode } from './ir.ts';
 
 export const KERNEL_OPSET = 18;
@@ -106,7 +106,7 @@ const upgrades: { readonly [operator: string]: readonly Upgrade[] } = {
     {
       since: 11,
       rewrite: (b, node) => {
-        const pads = b.int64(intsOf(node, 'pads', []));
+        const pads = b.int64(exactIntsOf(node, 'pads', []));
         put(
           b,
           node,
@@ -127,7 +127,7 @@ const upgrades: { readonly [operator: string]: readonly Upgrade[] } = {
     {
       since: 10,
       rewrite: (b, node) => {
-        const starts = intsOf(node, 'starts', []);
+        const starts = exactIntsOf(node, 'starts', []);
         const axes = intsOf(
           node,
           'axes',
@@ -136,7 +136,7 @@ const upgrades: { readonly [operator: string]: readonly Upgrade[] } = {
         put(
           b,
           node,
-          [node.inputs[0] as string, ...[starts, intsOf(node, 'ends', []), axes].map((values) => b.int64(values))],
+          [node.inputs[0] as string, ...[starts, exactIntsOf(node, 'ends', []), axes].map((values) => b.int64(values))],
           {},
         );
       },

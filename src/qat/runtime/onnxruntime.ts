@@ -55,6 +55,9 @@ export async function createSession(model: Uint8Array, options: SessionOptions):
     extra: {
       session: {
         intra_op: { allow_spinning: '0' },
+        // Constant weights of some shapes are packed for a kernel that adds in another order; weights that a node makes, such as
+        // an exported file's DequantizeLinear, are not. Unpacked, the reference and the file compute the same to the last bit.
+        ...(options.optimisation === 'disabled' ? { disable_prepacking: '1' } : {}),
         ...(options.int8Activations === true ? { qdqisint8allowed: '1' } : {}),
       },
     },
