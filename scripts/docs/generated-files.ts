@@ -10,6 +10,7 @@ import { asWrittenSchema, type SchemaParts } from './as-written.ts';
 import { commandPage } from './command-page.ts';
 import { errorPage } from './error-page.ts';
 import { filesPage, kindsPage, workflowPage } from './language-pages.ts';
+import { failuresPage, schemasWithReasons, withReasons } from './reasons.ts';
 import type { SchemaRoots } from './schema-samples.ts';
 
 export interface GeneratedFile {
@@ -21,23 +22,37 @@ export interface GeneratedFile {
 const generated = 'as-written.schema.json';
 
 export async function generatedSchemas(root: string): Promise<readonly GeneratedFile[]> {
-  const path = `schemas/${generated}`;
-  return [{ path, text: await formatted(root, path, JSON.stringify(asWrittenSchema(schemaParts(root)))) }];
+  const texts: readonly (readonly [string, string])[] = [
+    [generated, JSON.stringify(asWrittenSchema(schemaParts(root)))],
+    ...schemasWithReasons.map((name) => [`${name}.schema.json`, schemaText(root, `${name}.schema.json`)] as const),
+  ];
+  return Promise.all(
+    texts.map(async ([name, text]) => ({
+      path: `schemas/${name}`,
+      text: await formatted(root, `schemas/${name}`, text),
+    })),
+  );
 }
 
 export function schemaParts(root: string): SchemaParts {
   const roots = readSchemas(root);
-  const named = (name: string): JsonObject => {
-    const schema = roots.get(`headgate:/schemas/${name}.schema.json`);
-    if (schema === undefined) throw new Error(`there is no schemas/${name}.schema.json`);
-    return schema;
+  return {
+    workflow: schemaOf(roots, 'workflow'),
+    task: schemaOf(roots, 'task'),
+    profile: schemaOf(roots, 'profile'),
+    cases: schemaOf(roots, 'gate-cases'),
+    roots,
+    kinds: [...stageKinds.values()],
   };
-  const [workflow, task, profile, cases] = ['workflow', 'task', 'profile', 'gate-cases'].map(named);
-  if (!workflow || !task || !profile || !cases) throw new Error('a schema is missing');
-  return { workflow, task, profile, cases, roots, kinds: [...stageKinds.values()] };
 }
 
-/** The schemas that are written by hand, by their `$id`. */
+function schemaOf(roots: SchemaRoots, name: string): JsonObject {
+  const schema = roots.get(`headgate:/schemas/${name}.schema.json`);
+  if (schema === undefined) throw new Error(`there is no schemas/${name}.schema.json`);
+  return schema;
+}
+
+/** The schemas that are written by hand, by their `$id`, with the words that come from the tables of reasons. */
 export function readSchemas(root: string): SchemaRoots {
   const folder = join(root, 'schemas');
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter(
@@ -45,11 +60,15 @@ export function readSchemas(root: string): SchemaRoots {
   );
   return new Map(
     files.sort().map((file) => {
-      const schema: unknown = JSON.parse(readFileSync(join(folder, file), 'utf8'));
+      const schema: unknown = JSON.parse(schemaText(root, file));
       if (!isJsonObject(schema)) throw new Error(`schemas/${file} is no object`);
       return [jsonText(schema['$id']), schema];
     }),
   );
+}
+
+function schemaText(root: string, file: string): string {
+  return withReasons(file.replace('.schema.json', ''), readFileSync(join(root, 'schemas', file), 'utf8'));
 }
 
 async function formatted(root: string, path: string, text: string): Promise<string> {
@@ -65,6 +84,7 @@ export async function generatedPages(root: string): Promise<readonly GeneratedFi
     ['files', filesPage(roots)],
     ['commands', await commandPage()],
     ['errors', errorPage(root)],
+    ['failures', failuresPage()],
   ];
   return Promise.all(
     pages.map(async ([name, text]) => {

@@ -1,4 +1,6 @@
 // What to say about a failed stage: what happened, and what to do about it. Every reason has its words or this does not compile.
+import { stageReasons } from '../events/failure-reasons.ts';
+import { jobReason } from '../events/job-reasons.ts';
 import type { StageFailure } from '../events/failures.ts';
 import type { JsonObject } from '../support/json.ts';
 import { unreachable } from '../support/result.ts';
@@ -13,33 +15,32 @@ export interface FailureWords {
 }
 
 export function failureWords(failure: StageFailure): FailureWords {
+  const { remedy } = stageReasons[failure.reason];
   switch (failure.reason) {
     case 'job-failed': {
-      const { reason, message, remedy } = failure.failure;
-      return { message: `${message} (${reason})`, ...(remedy === undefined ? {} : { help: remedy }) };
+      const { reason, message, remedy: ofCause } = failure.failure;
+      const help = ofCause ?? jobReason(reason)?.remedy;
+      return { message: `${message} (${reason})`, ...(help === undefined ? {} : { help }) };
     }
     case 'command-exited':
       return {
         message: `the command ended ${endWords(failure)}`,
-        help: 'run it by hand in its job folder; stdout.log and stderr.log are there',
+        help: remedy,
         output: failure.stderrTail,
       };
     case 'command-not-found':
       return {
         message: `"${failure.command}" could not be started${startProblem(failure.code)}`,
-        help:
-          failure.code === 'E2BIG'
-            ? 'pass long values in a file that the stage names under "files"'
-            : 'install it, or give its path in "argv"',
+        help: failure.code === 'E2BIG' ? 'pass long values in a file that the stage names under "files"' : remedy,
       };
     case 'result-missing':
       return {
         message: `the job ended ${endWords(failure)} and left no result.json`,
-        help: 'its folder holds job.json and what it printed; out of memory is a usual reason for SIGKILL',
+        help: remedy,
         output: failure.stderrTail,
       };
     case 'result-malformed':
-      return { message: `the job's result cannot be used: ${failure.problem}`, help: 'see docs/job-protocol.md' };
+      return { message: `the job's result cannot be used: ${failure.problem}`, help: remedy };
     case 'output-missing':
       return {
         message: `output "${failure.port}" was not written (${failure.path})`,
@@ -48,12 +49,12 @@ export function failureWords(failure: StageFailure): FailureWords {
     case 'output-escapes':
       return {
         message: `output "${failure.port}" is not inside the job's out folder (${failure.path})`,
-        help: 'write the file itself, not a link or a path that leaves the folder',
+        help: remedy,
       };
     case 'timed-out':
       return {
         message: `it took longer than its timeout of ${duration(failure.timeoutMs)}`,
-        help: 'raise the stage\'s "timeout"; where it wrote a resume state, the next run goes on from there',
+        help: remedy,
       };
     case 'metric-missing':
       return {
@@ -63,29 +64,29 @@ export function failureWords(failure: StageFailure): FailureWords {
     case 'metric-not-finite':
       return {
         message: `metric "${failure.metric}" is ${failure.value}`,
-        help: 'no gate can judge it; look at the training that produced it',
+        help: remedy,
       };
     case 'metrics-malformed':
-      return { message: `output "${failure.port}" is no metrics file: ${failure.problem}` };
+      return { message: `output "${failure.port}" is no metrics file: ${failure.problem}`, help: remedy };
     case 'reference-not-positive':
       return {
         message: `the reference value of "${failure.metric}" is ${failure.value}: percent of it means nothing`,
-        help: 'compare with "atLeast", "atMost" or "maxDegradation" instead, or look at the reference',
+        help: remedy,
       };
     case 'unit-mismatch':
       return {
         message: `metric "${failure.metric}" is in ${failure.unit}, its reference in ${failure.referenceUnit}`,
-        help: 'both must be measured in the same unit',
+        help: remedy,
       };
     case 'replicates-missing':
       return {
         message: `the gate asks for confidence in "${failure.metric}", and its ${failure.whose} ${failure.whose === 'metrics' ? 'have' : 'has'} no bootstrap replicates of it`,
-        help: 'measure with "bootstrap": {"count": 500}, or leave "confidence" out',
+        help: remedy,
       };
     case 'replicates-unpaired':
       return {
         message: `the bootstrap replicates of "${failure.metric}" do not pair with those of its reference: ${failure.field} is ${failure.value} here and ${failure.referenceValue} there`,
-        help: 'measure both on the same images, with the same "bootstrap" settings',
+        help: remedy,
       };
     case 'replicates-too-few':
       return {
@@ -95,56 +96,56 @@ export function failureWords(failure: StageFailure): FailureWords {
     case 'replicates-undefined':
       return {
         message: `the margin of "${failure.metric}" is undefined in ${failure.undefinedCount} of ${failure.count} bootstrap replicates`,
-        help: 'so few images hold the objects that some samples have none; measure on more images, or leave "confidence" out',
+        help: remedy,
       };
     case 'expression-failed':
       return {
         message: `the expression ${failure.expression} could not be decided: ${failure.problem}`,
-        help: 'has(metrics.name) asks whether a metric is there',
+        help: remedy,
       };
     case 'file-missing':
-      return { message: `"${failure.name}" does not exist: ${failure.path}`, help: 'paths are relative to --root' };
+      return { message: `"${failure.name}" does not exist: ${failure.path}`, help: remedy };
     case 'file-unusable':
       return {
         message: `"${failure.name}" cannot be read: ${failure.problem} (${failure.path})`,
-        help: 'only files, and folders of them, can be inputs',
+        help: remedy,
       };
     case 'file-changed':
       return {
         message: `"${failure.name}" was edited while the stage ran: ${failure.path}`,
-        help: 'run again; the outputs were not kept',
+        help: remedy,
       };
     case 'input-modified':
       return {
         message: `it wrote into its input "${failure.port}", which ${failure.from} made`,
-        help: 'inputs are read-only: copy what is to be changed; the damaged bytes are in quarantine and will be made again',
+        help: remedy,
       };
     case 'variable-missing': {
       const [one, ...others] = failure.names;
       return {
         message: `${others.length === 0 ? `environment variable ${one} is` : `environment variables ${failure.names.join(', ')} are`} not set`,
-        help: 'set it, or give it a "default" where the stage declares it under "env"',
+        help: remedy,
       };
     }
     case 'secret-too-short':
       return {
         message: `secret ${failure.name} has fewer than ${failure.shortest} characters`,
-        help: 'it could not be told from ordinary text and so not be kept out of logs',
+        help: remedy,
       };
     case 'secret-in-output':
       return {
         message: `output "${failure.port}" holds the secret ${failure.secret} (${failure.path})`,
-        help: 'outputs are kept and handed on: leave it out of them',
+        help: remedy,
       };
     case 'object-damaged':
       return {
         message: `input "${failure.port}" was found damaged ${failure.times} times, even after it was made again`,
-        help: 'look at the disk under .headgate/ (smartctl, fsck)',
+        help: remedy,
       };
     case 'gate-failed':
       return {
         message: `the gate chose "${failure.case}", which counts as a failure: ${gateNumbers(failure.verdict)}`,
-        help: 'what was measured stays cached; more iterations or another threshold go on from there',
+        help: remedy,
       };
     case 'settings-invalid':
       return { message: failure.problem };

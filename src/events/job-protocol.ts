@@ -13,6 +13,7 @@
 //   - copy the attempt token into result.json (the engine publishes nothing from another attempt).
 // docs/job-protocol.md and schemas/job.schema.json say the same for other languages.
 import type { Json, JsonObject } from '../support/json.ts';
+import type { JobReason } from './job-reasons.ts';
 
 export const JOB_PROTOCOL = 1;
 
@@ -99,12 +100,18 @@ export type JobResult =
       readonly failure: JobFailure;
     };
 
+/** As the engine reads it: a runner of somebody else may say any word, so what is not in the tables is only shown. */
 export interface JobFailure {
-  /** A word from the runner: 'freeze-violated', 'loss-not-finite', 'corrupt-onnx', 'wrong-shape', 'load-order', 'protocol', 'internal' … */
+  /** One of headgate's words (job-reasons.ts), or one of a package's own, which begins with `x-`. */
   readonly reason: string;
   /** One sentence: what, where, why. */
   readonly message: string;
   /** What to do about it. */
   readonly remedy?: string;
   readonly details?: Json;
+}
+
+/** As headgate's own worker gives it: no word but those of the table. */
+export interface OwnJobFailure extends JobFailure {
+  readonly reason: JobReason;
 }

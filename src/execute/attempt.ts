@@ -2,6 +2,7 @@
 // Knows nothing of other stages, of retries or of the plan's order.
 import { mkdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { withOwnRemedy } from '../events/failure-reasons.ts';
 import type { StageFailure } from '../events/failures.ts';
 import { JOB_PROTOCOL, type JobEvent, type JobInput, type ProofSummary } from '../events/job-protocol.ts';
 import type { PlannedStage } from '../plan/plan.ts';
@@ -225,7 +226,7 @@ async function endOf(
     }
     switch (result.value.status) {
       case 'failed':
-        return failed({ reason: 'job-failed', failure: result.value.failure });
+        return failed({ reason: 'job-failed', failure: withOwnRemedy(result.value.failure, stage.ownReasons) });
       case 'interrupted':
         if (processEnd.cause === 'cancelled') return { end: 'cancelled', checkpointed: true };
         return failed({ reason: 'result-malformed', problem: 'the job was interrupted, but not by this engine' });

@@ -1,71 +1,22 @@
 // Whether a failed stage is tried again, and after how long: pure functions of its rules and of what went wrong.
-// What does not change by waiting (a bad setting, a broken proof, an output outside its folder) is not tried again
-// unless the workflow names it.
+// What waiting cannot change (a bad setting, a broken proof, an output outside its folder) is not tried again unless the
+// workflow names it; which reasons these are, the tables in events/ say.
+import { reasonsOf, wordsOf } from '../events/failure-reasons.ts';
 import type { StageFailure } from '../events/failures.ts';
 import type { Backoff, PlannedStage } from '../plan/plan.ts';
 import { digestBytes } from '../support/digest.ts';
 
-/** `reason`, and for what a job told itself `job-failed:reason` before it. */
-export function reasonsOf(failure: StageFailure): readonly string[] {
-  return failure.reason === 'job-failed' ? [`job-failed:${failure.failure.reason}`, 'job-failed'] : [failure.reason];
-}
-
-/** The same again if nothing else changes: jobs are deterministic by contract. */
-const LASTING: ReadonlySet<string> = new Set([
-  'command-not-found',
-  'file-changed',
-  'file-missing',
-  'input-modified',
-  'metric-missing',
-  'metric-not-finite',
-  'metrics-malformed',
-  'object-damaged',
-  'output-escapes',
-  'output-missing',
-  'reference-not-positive',
-  'secret-in-output',
-  'secret-too-short',
-  'settings-invalid',
-  'unit-mismatch',
-  'variable-missing',
-  ...[
-    'backbone-mismatch',
-    'boundary-differs',
-    'corrupt-onnx',
-    'data',
-    'empty-scale',
-    'equalisation-differs',
-    'export',
-    'export-differs',
-    'fault-unnoticed',
-    'freeze-violated',
-    'gradient',
-    'load-order',
-    'loss-not-finite',
-    'merge-differs',
-    'metric-not-finite',
-    'model',
-    'observer',
-    'protocol',
-    'self-test-failed',
-    'unsupported-model',
-    'weights-changed',
-    'wrong-shape',
-  ].map((reason) => `job-failed:${reason}`),
-]);
-
 /** @param tries how often the stage has been tried by now. */
 export function isTriedAgain(
-  { retries, retryRules }: Pick<PlannedStage, 'retries' | 'retryRules'>,
+  { retries, retryRules, ownReasons }: Pick<PlannedStage, 'retries' | 'retryRules' | 'ownReasons'>,
   failure: StageFailure,
   tries: number,
 ): boolean {
   if (tries > retries) return false;
-  const reasons = reasonsOf(failure);
   const named = retryRules?.on;
   return named === undefined
-    ? !reasons.some((reason) => LASTING.has(reason))
-    : reasons.some((reason) => named.includes(reason));
+    ? wordsOf(failure, ownReasons).mayPass
+    : reasonsOf(failure).some((reason) => named.includes(reason));
 }
 
 /**

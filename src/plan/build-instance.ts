@@ -49,7 +49,11 @@ export class InstanceBuilder {
           ? (this.count(spec.seed, 'seed', Number.MIN_SAFE_INTEGER) ?? this.defaultCount('seed', 0))
           : 0,
       threads,
-      ...retriesOf(spec.retry === undefined ? undefined : this.resolve(spec.retry), this.problems),
+      ...retriesOf(
+        spec.retry === undefined ? undefined : this.resolve(spec.retry),
+        Object.keys(kind.reasons ?? {}),
+        this.problems,
+      ),
       timeoutMs: this.timeout(),
       resources: this.resources(threads),
       role: this.role(),

@@ -118,6 +118,7 @@ function plannedStage(stage: LinkedStage, conditions: Conditions, outputs: reado
     timed: stage.timed.flatMap((timed) => (conditions.pruned.has(timed) ? [] : [timed.id])),
     files: filesOf(instance),
     ...(kind.program === undefined ? {} : { program: { argv: kind.program.argv, declared: kind.program.declared } }),
+    ...(kind.reasons === undefined ? {} : { ownReasons: kind.reasons }),
     resources,
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     retries,

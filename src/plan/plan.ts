@@ -1,5 +1,6 @@
 // The plan: every stage instance with its typed links, in an order that can run. Pure data; made by `link.ts`, read by everyone below.
 import type { StageId } from '../events/ids.ts';
+import type { ReasonWords } from '../events/job-reasons.ts';
 import type { InputPort, KindProgram, OutputPort, RunsOn } from '../stages/stage-kind.ts';
 import type { JsonObject } from '../support/json.ts';
 
@@ -63,6 +64,8 @@ export interface PlannedStage {
   readonly retries: number;
   /** Where the stage is tried again: how long it waits before, and for what. Without it: at once, for what may pass by itself. */
   readonly retryRules?: RetryRules;
+  /** Where `runsOn` is 'program': reasons of failures that its package declares beside headgate's own. */
+  readonly ownReasons?: { readonly [word: string]: ReasonWords };
 }
 
 export interface RetryRules {

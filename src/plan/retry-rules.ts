@@ -1,7 +1,9 @@
 // A stage's `retry` as written → how often, after how long and for what it is tried again.
 import { wrongShape } from '../diagnostics/catalogue/parameters.ts';
+import { notAllowed } from '../diagnostics/catalogue/schema.ts';
 import { innerPlace, memberOf, toJson } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
+import { retryWords } from '../events/failure-reasons.ts';
 import { parseDuration } from '../support/duration.ts';
 import { jsonText } from '../support/json.ts';
 import type { Problems } from './instance.ts';
@@ -15,8 +17,11 @@ export interface Retries {
 const MOST_ATTEMPTS = 100;
 const DEFAULT_BACKOFF: Backoff = { firstMs: 1000, factor: 2, mostMs: 60_000, jitter: false };
 
-/** @param node with every substitution filled in; a number is how many more times, `attempts` counts the first one too. */
-export function retriesOf(node: Located | undefined, problems: Problems): Retries {
+/**
+ * @param node with every substitution filled in; a number is how many more times, `attempts` counts the first one too.
+ * @param ownReasons what the stage's kind declares beside headgate's own reasons.
+ */
+export function retriesOf(node: Located | undefined, ownReasons: readonly string[], problems: Problems): Retries {
   if (node === undefined) return { retries: 0 };
   const wrong = (at: Located, field: string, expected: string): undefined =>
     void problems.push(wrongShape(innerPlace(at), field, expected));
@@ -31,7 +36,11 @@ export function retriesOf(node: Located | undefined, problems: Problems): Retrie
     wrong(node, 'retry', 'a whole number, or an object with "attempts"');
     return { retries: 0 };
   }
-  return withRules((whole(attempts, 'attempts', 1) ?? 1) - 1, backoffOf(node, wrong), namedReasons(node));
+  return withRules(
+    (whole(attempts, 'attempts', 1) ?? 1) - 1,
+    backoffOf(node, wrong),
+    namedReasons(node, ownReasons, problems),
+  );
 }
 
 function withRules(retries: number, backoff: Backoff, on: readonly string[] | undefined): Retries {
@@ -57,7 +66,14 @@ function backoffOf(node: Located, wrong: (at: Located, field: string, expected: 
   };
 }
 
-function namedReasons(node: Located): readonly string[] | undefined {
+/** A word that no failure has would never be met, and the stage never tried again: it is refused. */
+function namedReasons(node: Located, ownReasons: readonly string[], problems: Problems): readonly string[] | undefined {
   const on = memberOf(node, 'on');
-  return on?.type === 'array' ? on.items.flatMap((item) => (item.type === 'string' ? [item.value] : [])) : undefined;
+  if (on?.type !== 'array') return undefined;
+  const known = [...ownReasons.map((word) => `job-failed:${word}`), ...retryWords];
+  return on.items.flatMap((item) => {
+    if (item.type !== 'string') return [];
+    if (!known.includes(item.value)) problems.push(notAllowed(innerPlace(item), '"on"', item.value, known));
+    return [item.value];
+  });
 }

@@ -1,5 +1,6 @@
 // A stage kind as data (schemas/kind.schema.json) with the program that does its work → StageKind. Nothing foreign runs here.
 import type { ArtifactType } from '../events/job-protocol.ts';
+import type { ReasonWords } from '../events/job-reasons.ts';
 import type { JsonObject } from '../support/json.ts';
 import { needsTask, taskSettings } from './port-types.ts';
 import type {
@@ -32,6 +33,8 @@ export interface KindDeclaration {
     /** Files and folders whose contents enter the key; by default the whole package. */
     readonly code?: readonly string[];
   };
+  /** Words of the program's own for its failures. */
+  readonly reasons?: { readonly [word: string]: ReasonWords };
 }
 
 export interface DeclaredOutput {
@@ -49,7 +52,7 @@ export interface DeclaredInput extends Omit<DeclaredOutput, 'type'> {
 const NO_SETTINGS: JsonObject = { type: 'object', additionalProperties: false };
 
 export function declaredKind(declaration: KindDeclaration, program: KindProgram): StageKind {
-  const { kind, summary, settings, seeded = false, task, resources = {}, files = [] } = declaration;
+  const { kind, summary, settings, seeded = false, task, resources = {}, files = [], reasons } = declaration;
   const inputs = Object.entries(declaration.inputs ?? {}).map(inputPort);
   const outputs = Object.entries(declaration.outputs).map(outputPort);
   return {
@@ -60,6 +63,7 @@ export function declaredKind(declaration: KindDeclaration, program: KindProgram)
     seeded,
     resources,
     program,
+    ...(reasons === undefined ? {} : { reasons }),
     check: (context) => (task === 'required' ? needsTask(context, kind) : []),
     ports: () => ({ inputs, outputs }),
     jobSettings: ({ settings: given, task: own }) => ({

@@ -1,6 +1,7 @@
 // What a node kind is: its settings (a JSON Schema), its ports, what enters its key, and what runs it.
 // One file per kind under `kinds/`; nothing else in the engine knows a kind by name.
 import type { ArtifactType } from '../events/job-protocol.ts';
+import type { ReasonWords } from '../events/job-reasons.ts';
 import type { JsonObject } from '../support/json.ts';
 
 export type CheckpointState = 'float' | 'calibrated' | 'qat';
@@ -155,6 +156,8 @@ export interface StageKind {
   readonly resources?: { readonly [token: string]: number };
   /** Where `runsOn` is 'program'. */
   readonly program?: KindProgram;
+  /** What its program may say of a failure beside headgate's own words; each begins with `x-`. */
+  readonly reasons?: { readonly [word: string]: ReasonWords };
   /** Problems that the schema cannot say. */
   check?(context: StageContext): readonly Finding[];
   /** Wrong orders: what shows, before anything runs, in the stages that make its inputs. */

@@ -28,6 +28,11 @@ describe('what is tried again', () => {
     { reason: 'settings-invalid', problem: 'p' },
     { reason: 'output-escapes', port: 'out', path: '..' },
     { reason: 'metrics-malformed', port: 'm', problem: 'p' },
+    told('settings'),
+    told('profile'),
+    told('merged-model'),
+    told('release-changed'),
+    told('import-differs'),
   ] satisfies StageFailure[])('not what stays as it is: %j', (failure) => {
     expect(again(failure)).toBe(false);
   });
@@ -36,6 +41,14 @@ describe('what is tried again', () => {
     expect(again(told('loss-not-finite'), ['job-failed:loss-not-finite'])).toBe(true);
     expect(again(told('gradient'), ['job-failed'])).toBe(true);
     expect(again(told('gradient'), ['job-failed:loss-not-finite'])).toBe(false);
+  });
+  test("a package's own reason, as its kind says", () => {
+    const words = { meaning: 'm', remedy: 'r' };
+    const ownReasons = { 'x-busy': { ...words, mayPass: true }, 'x-broken': { ...words, mayPass: false } };
+    const tried = ['x-busy', 'x-broken', 'x-undeclared'].map((word) =>
+      isTriedAgain({ retries: 1, ownReasons }, told(word), 1),
+    );
+    expect(tried).toEqual([true, false, true]);
   });
   test('only as often as the stage says', () => {
     expect([1, 2, 3].map((tries) => again(timedOut, undefined, tries))).toEqual([true, true, false]);

@@ -81,6 +81,22 @@ test('a stage of the kind is planned with its program, code, files and tokens', 
   });
 });
 
+test('a reason that the kind declares may be named in retry.on, and no other of its own', async () => {
+  const reasons = { 'x-busy': { meaning: 'All seats are taken.', remedy: 'Wait for a seat.', mayPass: true } };
+  const retrying = (word: string): object => ({ kind: 'acme/scale', retry: { attempts: 2, on: [word] } });
+  await install('node_modules/scale', { ...kind, reasons });
+  const loaded = await load(retrying('job-failed:x-busy'));
+  expect(loaded.ok && stageOf(loaded.value, 'scaled')).toMatchObject({
+    retryRules: { on: ['job-failed:x-busy'] },
+    ownReasons: reasons,
+  });
+  expect(await problems(retrying('job-failed:x-bus'))).toEqual([
+    expect.stringMatching(/^HG1114 w\.json:\d+ "on" cannot be "job-failed:x-bus"$/),
+  ]);
+  await install('node_modules/scale', { ...kind, reasons: { busy: reasons['x-busy'] } });
+  expect(await problems(undefined)).toEqual([expect.stringMatching(/^HG1116 .*"busy" cannot be a name in "reasons"/)]);
+});
+
 test('an included file brings its packages along, named once or twice', async () => {
   await install('node_modules/scale');
   await write('parts/scaled.json', { kinds: ['scale'] });

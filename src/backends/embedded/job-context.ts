@@ -1,6 +1,6 @@
 // What a job of the embedded worker may use of the world around it, and what it gives back. The worker makes one per job;
 // tests make their own.
-import type { JobEvent, JobFailure } from '../../events/job-protocol.ts';
+import type { JobEvent, OwnJobFailure } from '../../events/job-protocol.ts';
 import type { JsonObject } from '../../support/json.ts';
 
 export interface JobContext {
@@ -20,4 +20,4 @@ export type JobOutcome =
       readonly summary: JsonObject;
     }
   | { readonly status: 'interrupted' }
-  | { readonly status: 'failed'; readonly failure: JobFailure };
+  | { readonly status: 'failed'; readonly failure: OwnJobFailure };
