@@ -5,7 +5,7 @@ import type { RunEvent } from '../events/run-events.ts';
 import type { RunId } from '../events/ids.ts';
 import { readJournal, type JournalContent } from '../store/journal.ts';
 import type { StoreLayout } from '../store/layout.ts';
-import { listRuns, ownerOfRun, runFolder } from '../store/runs.ts';
+import { listRuns, runFolder } from '../store/runs.ts';
 import { err, ok, type Result } from '../support/result.ts';
 import type { Mistake } from './mistake.ts';
 
@@ -38,7 +38,7 @@ function runsNamed(runs: readonly RunId[], name: string): readonly RunId[] {
   return runs.filter((run) => run.startsWith(name) || run.endsWith(name));
 }
 
-/** The newest run that did not end well and that no newer run of its workflow has replaced. */
+/** The newest run that has not ended well, perhaps still runs, and that no newer run of its workflow has replaced. */
 export async function findUnfinished(layout: StoreLayout, file: string | undefined): Promise<Result<PastRun, Mistake>> {
   const seen = new Set<string>();
   for (const run of await listRuns(layout)) {
@@ -48,10 +48,6 @@ export async function findUnfinished(layout: StoreLayout, file: string | undefin
     if (seen.has(workflow) || (file !== undefined && workflow !== relative(layout.root, resolve(file)))) continue;
     seen.add(workflow);
     if (!isUnfinished(past.journal.events)) continue;
-    const owner = await ownerOfRun(past.folder);
-    if (owner !== undefined) {
-      return err({ message: `run ${run} is still running (process ${owner.pid})`, help: 'interrupt it there first' });
-    }
     return ok(past);
   }
   return err({

@@ -6,9 +6,9 @@ import { withOwnRemedy } from '../events/failure-reasons.ts';
 import type { StageFailure } from '../events/failures.ts';
 import { JOB_PROTOCOL, type JobEvent, type JobInput, type ProofSummary } from '../events/job-protocol.ts';
 import type { PlannedStage } from '../plan/plan.ts';
-import { identifyProcess } from '../process/process-identity.ts';
+import { ownEngine } from '../process/engine-identity.ts';
 import type { ProcessEnd } from '../process/start-process.ts';
-import { thisHost, updateClaim } from '../store/claims.ts';
+import { updateClaim } from '../store/claims.ts';
 import { dropResumeStates, resumeStateOf } from '../store/resume-states.ts';
 import type { Store } from '../store/store.ts';
 import type { Digest } from '../support/digest.ts';
@@ -160,8 +160,7 @@ async function launchOf(
 }
 
 async function runJob(context: AttemptContext, key: Digest, launch: Launch, redactor: Redactor): Promise<JobEnd> {
-  const engine = await identifyProcess(process.pid);
-  const claim = { engine, host: thisHost, run: context.run, jobFolder: launch.jobFolder };
+  const claim = { engine: ownEngine(), run: context.run, jobFolder: launch.jobFolder };
   await updateClaim(context.store.layout, key, claim);
   const job = await context.executor.start(launch);
   if (job.identity !== undefined) {

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import type { RunId } from '../events/ids.ts';
 import { Journal } from '../store/journal.ts';
 import type { StoreLayout } from '../store/layout.ts';
-import { lockRun, nextRunId, runFolder, unlockRun } from '../store/runs.ts';
+import { lockRun, unlockRun } from '../store/run-lock.ts';
+import { nextRunId, runFolder } from '../store/runs.ts';
 import { errorCode } from '../support/missing-files.ts';
 import { Recorder, type RunListener } from './recorder.ts';
 
@@ -15,7 +16,7 @@ export interface OpenRun {
   /** After the last event. */
   closeJournal(): void;
   /** Last of all. */
-  unlock(): Promise<void>;
+  unlock(): void;
 }
 
 /** A new run, or an earlier one to go on with: same id, same journal. */
@@ -31,8 +32,9 @@ export async function openRun(
 ): Promise<OpenRun> {
   const run = continues?.run ?? named ?? nextRunId(layout, new Date());
   const folder = runFolder(layout, run);
-  const journal = Journal.open(folder, continues?.soundBytes);
-  await lockRun(folder);
+  const other = await lockRun(folder);
+  if (other !== undefined) throw new Error(`run ${run} is run by another engine (process ${other.pid})`);
+  const journal = openJournal(folder, continues?.soundBytes);
   await keepOutOfGit(layout.home);
   return {
     run,
@@ -41,6 +43,16 @@ export async function openRun(
     closeJournal: () => journal.close(),
     unlock: () => unlockRun(folder),
   };
+}
+
+/** A journal that cannot be opened (a full disk) is nobody's run. */
+function openJournal(folder: string, soundBytes: number | undefined): Journal {
+  try {
+    return Journal.open(folder, soundBytes);
+  } catch (error) {
+    unlockRun(folder);
+    throw error;
+  }
 }
 
 /** The store is not for version control, and nobody should have to say so. */

@@ -30,5 +30,5 @@ export async function repeatRun({ store, executor, settled, listeners }: Repetit
   });
   closeJournal();
   await clearUp(store, executor, false);
-  await unlock();
+  unlock();
 }

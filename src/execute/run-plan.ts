@@ -145,7 +145,7 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
     await store.stats.save();
     await store.actions.saveIndex();
     await clearUp(store, settings.executor, continues !== undefined);
-    await unlock();
+    unlock();
     return { run, ...result, files };
   });
   let [interrupts, supersedes] = [0, 0];

@@ -6,7 +6,7 @@ import type { StageId } from '../events/ids.ts';
 import type { RunCause, StageFacts } from '../events/run-events.ts';
 import type { PlannedStage } from '../plan/plan.ts';
 import type { ActionRecord } from '../store/actions.ts';
-import { dropClaim, type Claim } from '../store/claims.ts';
+import { dropClaim, type FoundClaim } from '../store/claims.ts';
 import { dropResumeStates, resumeStateOf } from '../store/resume-states.ts';
 import { Stopwatch, type Clock } from '../support/clock.ts';
 import { isJsonObject, type JsonObject } from '../support/json.ts';
@@ -103,7 +103,7 @@ async function runJobs(
   // A program that knows nothing of headgate writes no resume state that would be worth waiting for.
   const orphanGraceMs = stage.runsOn === 'command' ? 0 : context.orphanGraceMs;
   const { id } = stage;
-  const onWaiting = ({ run, host, engine }: Claim): void => {
+  const onWaiting = ({ run, host, engine }: FoundClaim): void => {
     hold.giveBack(); // waiting needs no core
     recorder.emit({ type: 'stage-waiting', stage: id, key: key.key, owner: { run, host, pid: engine.pid } });
   };

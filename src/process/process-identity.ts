@@ -1,12 +1,14 @@
-// Which process a pid means: pids are used again, so a pid alone says nothing about who is alive. Linux's start time tells.
+// Which process a pid means, here: pids are used again, so a pid alone says nothing about who is alive. Linux's start time
+// tells. Only for pids of this very place (see `engine-identity.ts`): elsewhere the same number is somebody else.
 import { readFile } from 'node:fs/promises';
 import { errorCode } from '../support/missing-files.ts';
+import { procIsOwn, startTimeIn } from '../support/own-process.ts';
 
-export type ProcessIdentity = {
+export interface ProcessIdentity {
   readonly pid: number;
   /** Clock ticks after boot, from /proc/PID/stat; null where the system has no such file. */
   readonly startTime: string | null;
-};
+}
 
 export async function identifyProcess(pid: number): Promise<ProcessIdentity> {
   return { pid, startTime: await startTimeOf(pid) };
@@ -20,15 +22,13 @@ export async function isProcessAlive(identity: ProcessIdentity): Promise<boolean
 }
 
 async function startTimeOf(pid: number): Promise<string | null> {
+  if (!procIsOwn()) return null;
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => null);
-  if (stat === null) return null;
-  // The command name may hold spaces and brackets; fields are counted from its last bracket.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields[0] === 'Z' ? 'zombie' : (fields[19] ?? null);
+  return stat === null ? null : startTimeIn(stat);
 }
 
 /** Whether some process has this pid, whoever it is. */
-export function isPidInUse(pid: number): boolean {
+function isPidInUse(pid: number): boolean {
   if (!(pid > 0)) return false;
   try {
     process.kill(pid, 0);

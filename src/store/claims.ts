@@ -1,82 +1,105 @@
 // Who works on a key right now: engines on one store do not compute a key twice at once, and what a killed engine left
 // running or half-done is found by the next one that needs the key. For efficiency only: a lost or doubled claim costs time,
 // never a wrong result, and nobody ever has to remove one by hand.
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
-import { hostname } from 'node:os';
-import { dirname, isAbsolute, join, relative } from 'node:path';
+import { readFileSync, rmSync } from 'node:fs';
+import { isAbsolute, join, relative } from 'node:path';
+import {
+  engineFields,
+  isOfThisPlace,
+  isOwnEngine,
+  parseEngine,
+  parseIdentity,
+  type EngineIdentity,
+} from '../process/engine-identity.ts';
 import type { ProcessIdentity } from '../process/process-identity.ts';
-import { draftName, replaceFile } from '../support/atomic-file.ts';
+import { replaceFile } from '../support/atomic-file.ts';
 import { isDigest, type Digest } from '../support/digest.ts';
 import { isJsonObject } from '../support/json.ts';
-import { errorCode, isMissing, namesIn } from '../support/missing-files.ts';
+import { isMissing, namesIn } from '../support/missing-files.ts';
+import { createOnce, removeUnchanged } from './exclusive-file.ts';
 import type { StoreLayout } from './layout.ts';
-import { parseIdentity } from './runs.ts';
+import { ownersOf, type Owners, type Standing } from './owners.ts';
 
 export interface Claim {
-  readonly engine: ProcessIdentity;
-  readonly host: string;
+  readonly engine: EngineIdentity;
   readonly run: string;
-  /** Leader of the job's process group. */
+  /** Leader of the job's process group, at the place of the engine. */
   readonly job?: ProcessIdentity;
   /** Empty until an attempt has one. */
   readonly jobFolder: string;
 }
 
-/** A claim as it was found; `beat` changes whenever its owner says that it is still there. */
+/** A claim as it was found. */
 export interface FoundClaim extends Claim {
+  /** Of its owner; empty when it does not say. */
+  readonly host: string;
   readonly text: string;
-  readonly beat: string;
+  /** Whether it could be read: what cannot is nobody's. */
+  readonly isWhole: boolean;
 }
 
-export const HEARTBEAT_MS = 5000;
-
-export const thisHost: string = hostname();
-
-/** A claim that cannot be read is that of a process that does not live. */
-const NOBODYS: Claim = { engine: { pid: 0, startTime: null }, host: thisHost, run: '', jobFolder: '' };
+const NOBODYS: Claim & { readonly host: string } = {
+  engine: { pid: 0, startTime: null },
+  host: '',
+  run: '',
+  jobFolder: '',
+};
 
 export function readClaim(layout: StoreLayout, key: Digest): FoundClaim | undefined {
   const path = claimPath(layout, key);
   try {
-    const { mtimeNs, ino } = statSync(path, { bigint: true });
     const text = readFileSync(path, 'utf8');
-    const claim = parseClaim(text) ?? NOBODYS;
-    const jobFolder = isInside(layout.runs, claim.jobFolder) ? claim.jobFolder : '';
-    return { ...claim, jobFolder, text, beat: `${ino}:${mtimeNs}` };
+    const claim = parseClaim(text);
+    const jobFolder = folderHere(layout.runs, claim?.jobFolder ?? '');
+    return { ...(claim ?? NOBODYS), jobFolder, text, isWhole: claim !== undefined };
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;
   }
 }
 
-/** A claim that names a folder elsewhere was not written by an engine: nothing is taken from there. */
+/** How the engine stands that holds a claim. The earlier program touched its claims while it lived. */
+export async function standingOf(
+  layout: StoreLayout,
+  key: Digest,
+  claim: FoundClaim,
+  owners: Owners = ownersOf(layout),
+): Promise<Standing> {
+  return claim.isWhole ? owners.of(claim.engine, [claimPath(layout, key)]) : 'gone';
+}
+
+/**
+ * The job of a claim, if its pid means that job here. In a claim of the earlier program it does if a process of that pid started
+ * in that very tick.
+ */
+export function jobHere({ engine, job }: Claim): ProcessIdentity | undefined {
+  const mayBeHere = isOfThisPlace(engine) || (engine.place === undefined && job?.startTime !== null);
+  return mayBeHere ? job : undefined;
+}
+
+/**
+ * The job folder that a claim names, where it is for this engine: another container may have mounted the store elsewhere.
+ * A claim that names a folder outside of the runs was not written by an engine: nothing is taken from there.
+ */
+function folderHere(runs: string, named: string): string {
+  if (isInside(runs, named)) return named;
+  const [, within] = /^.*\/\.headgate\/runs\/(.+)$/.exec(named) ?? [];
+  return within !== undefined && isInside(runs, join(runs, within)) ? join(runs, within) : '';
+}
+
 function isInside(folder: string, path: string): boolean {
   return isAbsolute(path) && !relative(folder, path).startsWith('..');
 }
 
 /** Claims a key that nobody has claimed; false when somebody was faster. Of engines that try at once one wins. */
 export function takeClaim(layout: StoreLayout, key: Digest, claim: Claim): boolean {
-  const path = claimPath(layout, key);
-  const draft = join(layout.drafts, draftName('claim'));
-  mkdirSync(layout.drafts, { recursive: true });
-  mkdirSync(layout.claims, { recursive: true });
-  writeFileSync(draft, JSON.stringify(claim));
-  try {
-    linkSync(draft, path); // whole or not at all, and never over another
-  } catch (error) {
-    if (errorCode(error) === 'EEXIST') return false;
-    if (!NO_LINKS.has(errorCode(error) ?? '')) throw error;
-    return takeWithoutLinks(path, JSON.stringify(claim));
-  } finally {
-    rmSync(draft, { force: true });
-  }
-  keepBeating(path);
-  return true;
+  return createOnce(layout, claimPath(layout, key), textOf(claim));
 }
 
-/** Says more about a claim that is the caller's. */
+/** Says more about a claim that is the caller's; nothing when another engine took this one for dead and has it now. */
 export async function updateClaim(layout: StoreLayout, key: Digest, claim: Claim): Promise<void> {
-  await replaceFile(claimPath(layout, key), JSON.stringify(claim));
+  if (isAnothers(layout, key)) return;
+  await replaceFile(claimPath(layout, key), textOf(claim));
 }
 
 export async function listClaims(layout: StoreLayout): Promise<readonly Digest[]> {
@@ -85,73 +108,31 @@ export async function listClaims(layout: StoreLayout): Promise<readonly Digest[]
 }
 
 export function dropClaim(layout: StoreLayout, key: Digest): void {
-  const path = claimPath(layout, key);
-  beating.delete(path);
-  rmSync(path, { force: true });
+  if (!isAnothers(layout, key)) rmSync(claimPath(layout, key), { force: true });
+}
+
+function isAnothers(layout: StoreLayout, key: Digest): boolean {
+  const claim = readClaim(layout, key);
+  return claim?.engine.token !== undefined && !isOwnEngine(claim.engine);
 }
 
 /** Takes the claim of a dead owner away; false when it is not this claim any more. Of engines that try at once one wins. */
 export function removeClaim(layout: StoreLayout, key: Digest, dead: FoundClaim): boolean {
-  const path = claimPath(layout, key);
-  const aside = join(layout.drafts, draftName('claim'));
-  mkdirSync(dirname(aside), { recursive: true });
-  try {
-    renameSync(path, aside);
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw error;
-  }
-  const removed = readFileSync(aside, 'utf8');
-  if (removed !== dead.text) {
-    // Somebody else had taken the key over in between: that claim goes back, unless there is a newer one already.
-    try {
-      linkSync(aside, path);
-    } catch {
-      // Without it its owner goes on all the same; at worst the key is computed twice.
-    }
-  }
-  rmSync(aside, { force: true });
-  return removed === dead.text;
+  return removeUnchanged(layout, claimPath(layout, key), dead.text);
 }
 
-const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'ENOSYS', 'EMLINK', 'EXDEV']);
-
-/** A reader may find it empty for a moment and take it for a dead one's. */
-function takeWithoutLinks(path: string, text: string): boolean {
-  try {
-    writeFileSync(path, text, { flag: 'wx' });
-  } catch (error) {
-    if (errorCode(error) === 'EEXIST') return false;
-    throw error;
-  }
-  keepBeating(path);
-  return true;
+function textOf({ engine, run, job, jobFolder }: Claim): string {
+  const { place } = engine;
+  return JSON.stringify({
+    engine: engineFields(engine),
+    ...(place === undefined ? {} : { host: place.host }), // where the earlier program looks for it
+    run,
+    ...(job === undefined ? {} : { job: { ...job } }),
+    jobFolder,
+  });
 }
 
-/** Claims of this process. Their times move on so that engines on other hosts, which see no pid, know that it lives. */
-const beating = new Set<string>();
-let timer: NodeJS.Timeout | undefined;
-
-function keepBeating(path: string): void {
-  beating.add(path);
-  timer ??= setInterval(beat, HEARTBEAT_MS).unref();
-}
-
-function beat(): void {
-  const now = new Date();
-  for (const path of beating) {
-    try {
-      utimesSync(path, now, now);
-    } catch {
-      beating.delete(path); // taken over, or the store is gone
-    }
-  }
-  if (beating.size > 0) return;
-  clearInterval(timer);
-  timer = undefined;
-}
-
-function parseClaim(text: string): Claim | undefined {
+function parseClaim(text: string): (Claim & Pick<FoundClaim, 'host'>) | undefined {
   let document: unknown;
   try {
     document = JSON.parse(text);
@@ -160,11 +141,10 @@ function parseClaim(text: string): Claim | undefined {
   }
   if (!isJsonObject(document)) return undefined;
   const { host, run, jobFolder } = document;
-  const engine = parseIdentity(document['engine']);
+  const engine = parseEngine(document['engine']);
   const job = parseIdentity(document['job']);
   if (engine === undefined || typeof jobFolder !== 'string' || typeof run !== 'string') return undefined;
-  const where = typeof host === 'string' ? host : thisHost;
-  return { engine, host: where, run, ...(job === undefined ? {} : { job }), jobFolder };
+  return { engine, host: typeof host === 'string' ? host : '', run, ...(job === undefined ? {} : { job }), jobFolder };
 }
 
 function claimPath(layout: StoreLayout, key: Digest): string {

@@ -1,5 +1,5 @@
 // Where things are under `.headgate/`. Paths only; nothing is read or made here.
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 export interface StoreLayout {
   readonly root: string;
@@ -12,6 +12,8 @@ export interface StoreLayout {
   readonly drafts: string;
   readonly resume: string;
   readonly claims: string;
+  /** Heartbeats of the engines at work, and what engines of others were seen to do. */
+  readonly engines: string;
   readonly runs: string;
   readonly latest: string;
   /** Copies of final outputs under names that people know. */
@@ -25,9 +27,13 @@ export interface StoreLayout {
 
 export function storeLayout(folder: string): StoreLayout {
   const root = resolve(folder); // jobs run in folders of their own and are given these paths
-  const home = join(root, '.headgate');
+  return layoutOfHome(join(root, '.headgate'));
+}
+
+/** The same from the `.headgate` folder. */
+export function layoutOfHome(home: string): StoreLayout {
   return {
-    root,
+    root: dirname(home),
     home,
     objects: join(home, 'objects'),
     trees: join(home, 'trees'),
@@ -36,6 +42,7 @@ export function storeLayout(folder: string): StoreLayout {
     drafts: join(home, 'drafts'),
     resume: join(home, 'resume'),
     claims: join(home, 'claims'),
+    engines: join(home, 'engines'),
     runs: join(home, 'runs'),
     latest: join(home, 'latest'),
     out: join(home, 'out'),

@@ -1,16 +1,12 @@
-// The folders of runs: names that sort by time, who is running them, which one to continue. Their locks only save work:
-// a lock whose process is gone is no lock, and nobody has to remove it.
+// The folders of runs: names that sort by time, and those that an engine left without a word. Who runs one: `run-lock.ts`.
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runId, type RunId } from '../events/ids.ts';
-import { identifyProcess, isProcessAlive, type ProcessIdentity } from '../process/process-identity.ts';
-import { isAbandonedDraft } from './abandoned-drafts.ts';
-import { replaceFile } from '../support/atomic-file.ts';
-import { isJsonObject } from '../support/json.ts';
-import { namesIn, readJsonIfPresent } from '../support/missing-files.ts';
+import { namesIn } from '../support/missing-files.ts';
+import { isAbandonedDraft, isDraft } from './abandoned-drafts.ts';
 import type { StoreLayout } from './layout.ts';
+import { ownerOfRun } from './run-lock.ts';
 
 export function newRunId(now: Date): RunId {
   const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '-').replace(/\..*$/, '');
@@ -50,20 +46,6 @@ export async function listRuns(layout: StoreLayout): Promise<readonly RunId[]> {
     .map(runId);
 }
 
-export async function lockRun(folder: string): Promise<void> {
-  await replaceFile(join(folder, 'lock.json'), JSON.stringify(await identifyProcess(process.pid)));
-}
-
-export async function unlockRun(folder: string): Promise<void> {
-  await rm(join(folder, 'lock.json'), { force: true });
-}
-
-/** The living process that runs this run, if any. */
-export async function ownerOfRun(folder: string): Promise<ProcessIdentity | undefined> {
-  const identity = parseIdentity(await readJsonIfPresent(join(folder, 'lock.json')));
-  return identity !== undefined && (await isProcessAlive(identity)) ? identity : undefined;
-}
-
 /** Kills in a row after which an old lock would be left lying: it stops nobody. */
 const RECENT = 64;
 
@@ -74,15 +56,9 @@ export async function deadRuns(layout: StoreLayout): Promise<readonly string[]> 
     folders.map(async (folder) => {
       const names = await namesIn(folder);
       if (names.includes('lock.json')) return (await ownerOfRun(folder)) === undefined;
-      return names.some(isAbandonedDraft);
+      const drafts = names.filter(isDraft).map((name) => isAbandonedDraft(layout, join(folder, name)));
+      return (await Promise.all(drafts)).includes(true);
     }),
   );
   return folders.filter((_, index) => dead[index]);
-}
-
-export function parseIdentity(value: unknown): ProcessIdentity | undefined {
-  if (!isJsonObject(value) || typeof value['pid'] !== 'number' || !Number.isSafeInteger(value['pid'])) return undefined;
-  if (value['pid'] < 1) return undefined; // 0 and negative numbers mean groups of processes
-  const startTime = value['startTime'];
-  return typeof startTime === 'string' || startTime === null ? { pid: value['pid'], startTime } : undefined;
 }

@@ -9,7 +9,8 @@ import type { ActionRecord } from './action-record.ts';
 import { readClaim } from './claims.ts';
 import { readJournal } from './journal.ts';
 import { sharded } from './layout.ts';
-import { listRuns, ownerOfRun, runFolder } from './runs.ts';
+import { ownerOfRun } from './run-lock.ts';
+import { listRuns, runFolder } from './runs.ts';
 import type { Store } from './store.ts';
 
 export interface Piece {

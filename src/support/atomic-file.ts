@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { errorCode, isMissing } from './missing-files.ts';
+import { ownProcess } from './own-process.ts';
 
 /** Below this a write into the page cache is done before the thread pool has heard of it. */
 const SMALL_BYTES = 1 << 20;
@@ -24,9 +25,9 @@ export async function replaceFile(path: string, bytes: Uint8Array | string): Pro
   await putInPlace(path, bytes, () => undefined);
 }
 
-/** A name that no other writer takes; it carries the writer's pid so that a sweep can tell whose draft it was. */
+/** A name that no other writer takes; it carries the writer's token so that a sweep can tell whose draft it was. */
 export function draftName(of: string): string {
-  return `${of}.draft-${process.pid}-${randomBytes(6).toString('hex')}`;
+  return `${of}.draft-${ownProcess().token}-${randomBytes(6).toString('hex')}`;
 }
 
 const sync = promisify(fsync);

@@ -20,11 +20,12 @@ export async function openRegularFile(path: string): Promise<FileHandle> {
 }
 
 /** The text of a small plain file, without the way through the thread pool; throws as `openRegularFile` does. */
-export function readSmallFile(path: string): string {
+export function readSmallFile(path: string, maxBytes = Infinity): string {
   const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
     const info = fstatSync(file);
     if (!info.isFile()) throw notAFile(whatItIs(info));
+    if (info.size > maxBytes) throw notAFile(`it has ${info.size} bytes, more than the ${maxBytes} that it may have`);
     return readFileSync(file, 'utf8');
   } finally {
     closeSync(file);

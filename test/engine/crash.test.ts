@@ -9,7 +9,8 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest
 import type { RunEvent } from '../../src/events/run-events.ts';
 import { isProcessAlive, type ProcessIdentity } from '../../src/process/process-identity.ts';
 import { readJournal } from '../../src/store/journal.ts';
-import { listRuns, ownerOfRun, runFolder } from '../../src/store/runs.ts';
+import { ownerOfRun } from '../../src/store/run-lock.ts';
+import { listRuns, runFolder } from '../../src/store/runs.ts';
 import { storeLayout } from '../../src/store/layout.ts';
 import { bundleEntry } from '../support/bundle.ts';
 import { Conductor } from '../support/conductor.ts';

@@ -6,14 +6,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { claimKey, type Claiming } from '../../src/execute/claim-key.ts';
-import { HEARTBEAT_MS, readClaim, takeClaim, thisHost } from '../../src/store/claims.ts';
+import { ownEngine } from '../../src/process/engine-identity.ts';
+import { readClaim, takeClaim } from '../../src/store/claims.ts';
+import { SILENT_MS } from '../../src/store/owners.ts';
 import { resumeStateOf } from '../../src/store/resume-states.ts';
 import { openStore } from '../../src/store/store.ts';
 import { digestBytes } from '../../src/support/digest.ts';
 import { bundleEntry } from '../support/bundle.ts';
+import { deadEngineHere } from '../support/other-engines.ts';
 
 const key = digestBytes('what is to be done');
-const SILENT_MS = 6 * HEARTBEAT_MS;
 
 let root: string;
 let jobFolder: string;
@@ -51,8 +53,8 @@ function claim({ endOrphan = () => Promise.resolve(), onWaiting = () => undefine
 
 test('an engine that is killed while it takes over from a dead one loses nothing of what that one had saved', async () => {
   const { layout } = openStore(root);
-  const dead = { pid: 2 ** 22 + 1, startTime: '1' };
-  takeClaim(layout, key, { engine: dead, host: thisHost, run: 'theirs', jobFolder, job: dead });
+  const dead = deadEngineHere();
+  takeClaim(layout, key, { engine: dead, run: 'theirs', jobFolder, job: dead });
   await expect(claim({ endOrphan: () => Promise.reject(new Error('killed')) })).rejects.toThrow('killed');
   expect(readClaim(layout, key)).toMatchObject({ jobFolder });
   expect(await claim()).toBe(true);
@@ -60,9 +62,12 @@ test('an engine that is killed while it takes over from a dead one loses nothing
   expect((await resumeStateOf(layout, key))?.workMs).toBe(90_000);
 });
 
-test('an engine of another host keeps its key while its claim moves; silent for long enough, it is inherited from', async () => {
+test.each([
+  ['an engine of another host', []],
+  ['an engine of another host and of the earlier program', ['earlier']],
+])('%s keeps its key while it gives signs of life; silent for long enough, it is inherited from', async (_, form) => {
   const main = await bundleEntry(join(import.meta.dirname, '../support/engine-elsewhere.ts'));
-  const other = spawn(process.execPath, [main, root, key, jobFolder], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const other = spawn(process.execPath, [main, root, key, jobFolder, ...form], { stdio: ['pipe', 'pipe', 'inherit'] });
   const said = async (): Promise<string> => String((await once(other.stdout, 'data'))[0]).trim();
   try {
     expect(await said()).toBe('claimed');
@@ -90,7 +95,7 @@ test('an engine of another host keeps its key while its claim moves; silent for 
     expect(await claim()).toBe(true);
     expect(now).toBeGreaterThan(SILENT_MS * 1.8);
     expect(now).toBeLessThan(SILENT_MS * 2);
-    expect(readClaim(openStore(root).layout, key)).toMatchObject({ run: 'ours', host: thisHost });
+    expect(readClaim(openStore(root).layout, key)).toMatchObject({ run: 'ours', engine: ownEngine() });
     expect(await resumeStateOf(openStore(root).layout, key)).toBeDefined();
   } finally {
     other.kill();

@@ -3,9 +3,11 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { dropClaim, readClaim, removeClaim, takeClaim, thisHost, type Claim } from '../../src/store/claims.ts';
+import { dropClaim, readClaim, removeClaim, takeClaim, type Claim } from '../../src/store/claims.ts';
+import { ownEngine } from '../../src/process/engine-identity.ts';
 import { storeLayout, type StoreLayout } from '../../src/store/layout.ts';
 import { digestBytes } from '../../src/support/digest.ts';
+import { deadEngineHere } from '../support/other-engines.ts';
 
 let root: string;
 let layout: StoreLayout;
@@ -17,8 +19,7 @@ afterEach(() => rm(root, { recursive: true, force: true }));
 
 const key = digestBytes('key');
 const by = (run: string): Claim => ({
-  engine: { pid: 999_999_999, startTime: '1' },
-  host: thisHost,
+  engine: deadEngineHere(),
   run,
   jobFolder: '',
 });
@@ -27,7 +28,16 @@ test('of those who try, the first has the claim until it drops it', () => {
   expect(['a', 'b', 'c'].map((run) => takeClaim(layout, key, by(run)))).toEqual([true, false, false]);
   expect(readClaim(layout, key)?.run).toBe('a');
   dropClaim(layout, key);
-  expect(readClaim(layout, key)).toBeUndefined();
+  expect(readClaim(layout, key)?.run).toBe('a'); // only whoever has it drops it
+  const ours = { ...by('ours'), engine: ownEngine() };
+  for (const turn of [1, 2]) {
+    const seen = readClaim(layout, key);
+    expect(seen !== undefined && removeClaim(layout, key, seen)).toBe(turn === 1);
+    if (turn === 1) {
+      expect(takeClaim(layout, key, ours)).toBe(true);
+      dropClaim(layout, key);
+    }
+  }
   expect(takeClaim(layout, key, by('d'))).toBe(true);
 });
 
@@ -60,9 +70,10 @@ test('a claim that names a folder outside of the runs leads nowhere', () => {
   const folders = [join(layout.runs, 'r', 'jobs', 's', '1'), '/etc', join(layout.runs, '..', '..', 'elsewhere')];
   const found = folders.map((jobFolder) => {
     takeClaim(layout, key, { ...by('r'), jobFolder });
-    const seen = readClaim(layout, key)?.jobFolder;
-    dropClaim(layout, key);
-    return seen;
+    const seen = readClaim(layout, key);
+    if (seen === undefined) throw new Error('no claim');
+    removeClaim(layout, key, seen);
+    return seen.jobFolder;
   });
   expect(found).toEqual([folders[0], '', '']);
 });

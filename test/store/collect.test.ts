@@ -1,17 +1,18 @@
 // What collecting removes and what it never touches; and that verifying finds every injury, over a real store.
 import { chmod, readFile, rm, writeFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { join } from 'node:path';
-import { takeClaim, thisHost } from '../../src/store/claims.ts';
+import { takeClaim } from '../../src/store/claims.ts';
 import { collect, decideCollection, GRACE_MS, planCollection, type CollectOptions } from '../../src/store/collect.ts';
 import { LatestKeys } from '../../src/store/actions.ts';
-import { lockRun, runFolder } from '../../src/store/runs.ts';
+import { lockRun, unlockRun } from '../../src/store/run-lock.ts';
+import { runFolder } from '../../src/store/runs.ts';
 import { openStore } from '../../src/store/store.ts';
 import { surveyStore, type KnownRecord, type KnownRun } from '../../src/store/survey.ts';
 import { verifyStore } from '../../src/store/verify.ts';
 import { runId } from '../../src/events/ids.ts';
 import { digestBytes, type Digest } from '../../src/support/digest.ts';
 import { Engine, ofType } from '../support/engine.ts';
+import { deadEngineHere } from '../support/other-engines.ts';
 import { plan, script } from '../support/plans.ts';
 import { randomSource } from './random-source.ts';
 
@@ -121,9 +122,9 @@ describe('in a store', () => {
     const store = openStore(engine.root);
     await lockRun(runFolder(store.layout, first.outcome.run));
     expect(await planCollection(store, { keepRuns: 0 }, later())).toEqual([]);
-    await rm(join(runFolder(store.layout, first.outcome.run), 'lock.json'));
+    unlockRun(runFolder(store.layout, first.outcome.run));
     if (key === undefined) throw new Error('nothing was made');
-    takeClaim(store.layout, key, { engine: { pid: 1, startTime: '1' }, host: thisHost, run: 'r', jobFolder: '' });
+    takeClaim(store.layout, key, { engine: deadEngineHere(), run: 'r', jobFolder: '' });
     const leaving = await planCollection(store, { keepRuns: 0 }, later());
     expect(leaving.map(({ path }) => path)).not.toContain(store.actions.pathOf(key));
     expect([...(await LatestKeys.open(store.layout, 'test.json')).all()]).toContain(key);

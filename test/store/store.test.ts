@@ -1,17 +1,5 @@
 // The store on a real file system: bytes by digest, folders, stamps, resume states, journals, locks.
-import {
-  appendFile,
-  chmod,
-  link,
-  mkdir,
-  mkdtemp,
-  readFile,
-  readdir,
-  rm,
-  stat,
-  utimes,
-  writeFile,
-} from 'node:fs/promises';
+import { appendFile, chmod, mkdir, mkdtemp, readFile, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -20,9 +8,8 @@ import type { RunEvent } from '../../src/events/run-events.ts';
 import { Journal, readJournal } from '../../src/store/journal.ts';
 import type { Quarantined } from '../../src/store/objects.ts';
 import { dropResumeStates, keepResumeState, resumeStateOf } from '../../src/store/resume-states.ts';
-import { listRuns, lockRun, newRunId, nextRunId, ownerOfRun, runFolder } from '../../src/store/runs.ts';
+import { listRuns, newRunId, nextRunId, runFolder } from '../../src/store/runs.ts';
 import { StatCache } from '../../src/store/stat-cache.ts';
-import { sweepDrafts } from '../../src/store/abandoned-drafts.ts';
 import { openStore, type Store } from '../../src/store/store.ts';
 import { parseManifest, treeDigest } from '../../src/store/tree-manifest.ts';
 import { digestBytes, type Digest } from '../../src/support/digest.ts';
@@ -275,23 +262,4 @@ describe('runs', () => {
     expect(nextRunId(store.layout, new Date('2024-01-01T00:00:00Z'))).toMatch(/^20300506-070810000-/);
     expect(nextRunId(store.layout, new Date('2031-01-01T00:00:00Z'))).toMatch(/^20310101-000000000-/);
   });
-
-  test('are owned by a living process only, and nobody has to unlock them', async () => {
-    const folder = join(root, 'run');
-    await lockRun(folder);
-    expect((await ownerOfRun(folder))?.pid).toBe(process.pid);
-    await writeFile(join(folder, 'lock.json'), JSON.stringify({ pid: process.pid, startTime: '1' }));
-    expect(await ownerOfRun(folder)).toBeUndefined();
-    await writeFile(join(folder, 'lock.json'), 'torn');
-    expect(await ownerOfRun(folder)).toBeUndefined();
-  });
-});
-
-test('drafts of processes that are gone are swept, those of living ones are not', async () => {
-  const { drafts } = store.layout;
-  await mkdir(join(drafts, 'tree.draft-999999999-ab'), { recursive: true });
-  await writeFile(join(drafts, `object.draft-${process.pid}-cd`), '');
-  await link(join(drafts, `object.draft-${process.pid}-cd`), join(drafts, 'object.draft-999999998-ef'));
-  await sweepDrafts(store.layout);
-  expect(await readdir(drafts)).toEqual([`object.draft-${process.pid}-cd`]);
 });

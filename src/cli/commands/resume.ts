@@ -1,10 +1,13 @@
 // headgate resume [FILE]: the newest unfinished run goes on, with the options it was started with.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { StoreLayout } from '../../store/layout.ts';
+import { unlockRun } from '../../store/run-lock.ts';
 import { openStore } from '../../store/store.ts';
 import { isJsonObject, type JsonObject } from '../../support/json.ts';
 import { conductRun, type ConductOptions } from '../conduct-run.ts';
-import { findUnfinished, workflowFileOf, type PastRun } from '../../compose/past-runs.ts';
+import { workflowFileOf, type PastRun } from '../../compose/past-runs.ts';
+import { takeUnfinished } from '../../compose/take-unfinished.ts';
 import { prepare, type SelectionOptions } from '../prepare.ts';
 import { mannerAgain } from '../run-options.ts';
 import { refuse, type ExitCode, type Terminal } from '../terminal.ts';
@@ -15,9 +18,22 @@ export async function resume(
   options: ConductOptions & { readonly root?: string },
 ): Promise<ExitCode> {
   const { layout } = openStore(options.root ?? '.');
-  const found = await findUnfinished(layout, file);
+  const tell = (message: string): void => void terminal.stderr.write(`headgate: ${message}\n`);
+  const found = await takeUnfinished(layout, file, tell);
   if (!found.ok) return refuse(terminal, found.error.message, found.error.help);
-  const past = found.value;
+  try {
+    return await goOn(terminal, found.value, layout, options);
+  } finally {
+    unlockRun(found.value.folder); // where it was not even started
+  }
+}
+
+async function goOn(
+  terminal: Terminal,
+  past: PastRun,
+  layout: StoreLayout,
+  options: ConductOptions,
+): Promise<ExitCode> {
   const journaled = past.started.options;
   const workflow = workflowFileOf(past, layout);
   if (workflow === undefined) return refuse(terminal, `run ${past.run} does not say which workflow it ran`);

@@ -3,7 +3,8 @@ import { coloursFor } from '../../console/colours.ts';
 import { runsText, type ListedRun } from '../../console/runs-text.ts';
 import { foldRun } from '../../report/run-report.ts';
 import { readJournal } from '../../store/journal.ts';
-import { listRuns, ownerOfRun, runFolder } from '../../store/runs.ts';
+import { ownerOfRun } from '../../store/run-lock.ts';
+import { listRuns, runFolder } from '../../store/runs.ts';
 import { openStore } from '../../store/store.ts';
 import { printJson, type ExitCode, type Terminal } from '../terminal.ts';
 

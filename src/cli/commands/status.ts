@@ -3,9 +3,10 @@ import { coloursFor } from '../../console/colours.ts';
 import { runSummary } from '../../console/run-summary.ts';
 import { stageTable } from '../../console/stage-table.ts';
 import { foldRun } from '../../report/run-report.ts';
-import { ownerOfRun } from '../../store/runs.ts';
+import { ownerOfRun } from '../../store/run-lock.ts';
 import { openStore } from '../../store/store.ts';
 import { findRun } from '../../compose/past-runs.ts';
+import { engineWords } from '../../compose/take-unfinished.ts';
 import { printJson, refuse, type ExitCode, type Terminal } from '../terminal.ts';
 
 export async function status(
@@ -26,7 +27,7 @@ export async function status(
   const colours = coloursFor(terminal.stdout, terminal.env);
   const state =
     owner !== undefined
-      ? `running (process ${owner.pid})`
+      ? `${owner.standing === 'alive' ? 'running' : 'perhaps running'} (${engineWords(owner)})`
       : report.supersededBy !== undefined
         ? `superseded by run ${report.supersededBy}`
         : (report.finished?.outcome ?? 'ended without a last word; headgate resume goes on');
