@@ -96,9 +96,11 @@ function eventAgain(event: RunEvent): RunEventBody | 'past' | undefined {
         ...(facts === undefined ? {} : { facts }),
       };
     }
-    case 'gate-decided':
+    case 'gate-decided': {
       // An override is named with its person and time; the folder of overrides is looked at too.
-      return { type: event.type, stage: event.stage, chosen: event.chosen, verdict: event.verdict, cached: true };
+      const { type, stage, chosen, verdict, short } = event;
+      return { type, stage, chosen, verdict, cached: true, ...(short === undefined ? {} : { short }) };
+    }
     case 'stage-restored':
     case 'stage-not-taken':
       return bodyOf(event);

@@ -81,6 +81,11 @@ function pastWords(stage: StageReport): string {
   }
 }
 
+/** Of a gate whose case goes on below what was asked. */
+function shortWords({ short }: StageReport): string {
+  return short === undefined ? '' : `: what goes on is short of what was asked (${short})`;
+}
+
 /** Of a stage that came to no good end. */
 function startWords({ cause }: StageReport): string {
   return cause === undefined ? '' : `; it ran because ${becauseWords(cause)}`;
@@ -98,7 +103,7 @@ function details(stage: StageReport): readonly string[] {
     lines.push(...stage.cause.changes.map((change) => `    ${changeWords(change)}`));
   if (stage.verdict !== undefined && stage.state !== 'not-taken') {
     lines.push(
-      `    chose ${chosenWords(stage.verdict)}`,
+      `    chose ${chosenWords(stage.verdict)}${shortWords(stage)}`,
       ...evidenceOf(stage.verdict).map((line) => `    ${evidenceWords(line)}`),
     );
   }

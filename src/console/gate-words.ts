@@ -113,12 +113,23 @@ function comparisonWords(line: CriterionEvidence): string {
     case 'maxDegradationPercent':
       return ` is ${percent(line.percent)} % worse than ${reference}, ${name} allows ${line.threshold} %`;
     case 'minImprovement':
+      if (line.threshold === 0) return ` is ${orderWords(line)} ${reference}, ${name} asks ${betterWords(line)}`;
       return ` against ${reference}, ${name} asks ${threshold} more`;
     case 'minImprovementPercent':
       return ` is ${percent(line.percent)} % better than ${reference}, ${name} asks ${line.threshold} %`;
     default:
       return unreachable(rule);
   }
+}
+
+/** Of a value and its reference, as numbers; which of them is better is said by what the case asks. */
+function orderWords({ value, reference }: CriterionEvidence): string {
+  if (reference === null || value === reference) return 'equal to';
+  return value < reference ? 'below' : 'above';
+}
+
+function betterWords({ strict }: CriterionEvidence): string {
+  return strict === true ? 'better' : 'as good';
 }
 
 function marginWords({ margin, confidence, interval }: CriterionEvidence): string {

@@ -6,6 +6,7 @@ import type { RunReport, StageReport } from '../report/run-report.ts';
 import type { Colours } from './colours.ts';
 import { attemptsWords, failureWords } from './failure-words.ts';
 import { chosenWords, decidingLines, evidenceWords, lapsedWords } from './gate-words.ts';
+import { outcomeWords } from './outcome-words.ts';
 import { byteSize, count, duration, metricValue } from './quantities.ts';
 import { renderTable } from './tables.ts';
 
@@ -57,10 +58,10 @@ export function countsLine(report: RunReport, { bold, dim }: Colours): string {
   return `${bold(outcomeWord(report))}: ${parts.join(', ')}${time} ${dim(`(run ${report.run}${kept})`)}${again}`;
 }
 
-function outcomeWord({ finished }: RunReport): string {
-  return finished === undefined
-    ? 'Unfinished'
-    : `${finished.outcome[0]?.toUpperCase() ?? ''}${finished.outcome.slice(1)}`;
+/** `Succeeded`, or `Succeeded, short: detection` where a gate let something on that is below what was asked. */
+function outcomeWord(report: RunReport): string {
+  const words = outcomeWords(report) ?? 'unfinished';
+  return `${words[0]?.toUpperCase() ?? ''}${words.slice(1)}`;
 }
 
 function headSection({ task, metrics, rows }: HeadTable, { bold }: Colours): string {

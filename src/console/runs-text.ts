@@ -3,6 +3,7 @@ import type { RunReport } from '../report/run-report.ts';
 import { isJsonObject } from '../support/json.ts';
 import type { Colours } from './colours.ts';
 import { duration } from './quantities.ts';
+import { outcomeWords } from './outcome-words.ts';
 import { renderTable, type Column } from './tables.ts';
 
 export interface ListedRun {
@@ -37,9 +38,9 @@ export function runsText(runs: readonly ListedRun[], width: number, { green, red
 
   function outcome({ report, running }: ListedRun): string {
     if (running) return yellow('running');
-    const ended = report.finished?.outcome;
-    if (ended === undefined) return dim('lost');
-    return ended === 'succeeded' ? green(ended) : ended === 'failed' ? red(ended) : yellow(ended);
+    const words = outcomeWords(report);
+    if (words === undefined) return dim('lost');
+    return words === 'succeeded' ? green(words) : words.startsWith('failed') ? red(words) : yellow(words);
   }
 }
 

@@ -117,6 +117,8 @@ export type RunEventBody =
       readonly chosen: string;
       readonly verdict: JsonObject;
       readonly cached: boolean;
+      /** The gate's task or key, where the chosen case declares that what goes on from it is below what was asked. */
+      readonly short?: string;
     }
   /** A gate's numbers or cases are no longer those that a person decided on: the measured case counts again. */
   | { readonly type: 'override-lapsed'; readonly stage: StageId; readonly override: GateOverride }
@@ -166,6 +168,8 @@ export type RunEventBody =
       readonly exitCode: number;
       readonly milliseconds: number;
       readonly counts: { readonly [state: string]: number };
+      /** What the run's gates found to be below what was asked, by task or key; left out where nothing is. */
+      readonly short?: readonly string[];
     };
 
 export type RunEvent = RunEventBody & {

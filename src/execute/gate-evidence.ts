@@ -17,6 +17,8 @@ export type CriterionEvidence = {
   readonly percent: number | null;
   readonly rule: Rule;
   readonly threshold: number;
+  /** The bound itself was not enough. Not written for `percentOfReference`: verdicts of that rule never had it. */
+  readonly strict?: true;
   /** How far inside (positive) or outside the threshold, in the threshold's own unit. */
   readonly margin: number;
   /** Of the margin over bootstrap replicates, where there are any; it decides nothing. */

@@ -138,6 +138,7 @@ function judgeCriterion(
       ...(set.name === undefined ? {} : { set: set.name }),
       ...now.value,
       ...boundOf(criterion),
+      ...(criterion.strict === true && !('percentOfReference' in criterion) ? { strict: true } : {}),
       ...(hysteresis === undefined ? {} : { hysteresis: { ...hysteresis, row: row.value } }),
       held: hysteresis === undefined ? isMet(criterion, now.value) : row.value >= hysteresis.iterations,
     });

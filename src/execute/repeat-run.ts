@@ -15,6 +15,14 @@ export interface Repetition {
   readonly listeners: readonly RunListener[];
 }
 
+/** As the remembered gates decided. */
+function shortOf({ events }: SettledRun): { readonly short?: readonly string[] } {
+  const names = events.flatMap((event) =>
+    event.type === 'gate-decided' && event.short !== undefined ? [event.short] : [],
+  );
+  return names.length === 0 ? {} : { short: [...new Set(names)] };
+}
+
 export async function repeatRun({ store, executor, settled, listeners }: Repetition): Promise<void> {
   const running = new Stopwatch();
   const { recorder, closeJournal, unlock } = await openRun(store.layout, {}, listeners);
@@ -27,6 +35,7 @@ export async function repeatRun({ store, executor, settled, listeners }: Repetit
     exitCode: 0,
     milliseconds: running.milliseconds,
     counts: settled.counts,
+    ...shortOf(settled),
   });
   closeJournal();
   await clearUp(store, executor, false);

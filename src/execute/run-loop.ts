@@ -89,7 +89,8 @@ export class RunLoop {
 
   /** What there is of it so far. */
   results(): LoopResults {
-    return { counts: this.state.counts(), outputs: this.state.outputs(), programs: this.atWork.programs };
+    const { state, atWork } = this;
+    return { counts: state.counts(), outputs: state.outputs(), short: state.short(), programs: atWork.programs };
   }
 
   private end(why: Ending): void {
@@ -213,7 +214,7 @@ export class RunLoop {
         this.state.move(stage.id, ran ? 'succeeded' : 'cached');
         this.state.finish(stage.id, resultIn(decision.record));
         latest.set(stage.id, key.key);
-        if (!ran) announceRestored(recorder, stage.id, decision.record); // else made in this run and only looked at again
+        if (!ran) announceRestored(recorder, stage, decision.record); // else made in this run and only looked at again
         return;
       }
       const needs = needsOf(stage);

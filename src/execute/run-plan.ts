@@ -62,6 +62,8 @@ export interface RunOutcome {
   readonly run: RunId;
   readonly outcome: 'succeeded' | 'failed' | 'stopped' | 'interrupted' | 'superseded';
   readonly exitCode: 0 | 1 | 3 | 130;
+  /** What gates found to be below what was asked, by task or key; also of a run that succeeded, which is then short. */
+  readonly short: readonly string[];
   /** Final outputs, copied to `.headgate/out/`; with `deliver`. */
   readonly files: readonly Delivered[];
 }
@@ -129,7 +131,7 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
   };
   const finished = loop.run().then(async (end): Promise<RunOutcome> => {
     delivering = true;
-    const { counts, outputs, programs } = loop.results();
+    const { counts, outputs, short, programs } = loop.results();
     if (end === 'done' || end === 'failed' || end === 'stopped') {
       for (const stray of await findStrayWrites(store.layout.root, programs)) tellStray(recorder, stray);
     }
@@ -137,7 +139,9 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
     const files = delivers ? await deliverOutputs(store, plan, outputs, delivery.signal) : [];
     over = true;
     const result = OUTCOMES[cutShort ?? end];
-    recorder.emit({ type: 'run-finished', ...result, milliseconds: running.milliseconds, counts });
+    const { milliseconds } = running;
+    const fallenShort = short.length === 0 ? {} : { short };
+    recorder.emit({ type: 'run-finished', ...result, milliseconds, counts, ...fallenShort });
     closeJournal();
     deafen();
     pool.close();
@@ -146,7 +150,7 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
     await store.actions.saveIndex();
     await clearUp(store, settings.executor, continues !== undefined);
     unlock();
-    return { run, ...result, files };
+    return { run, ...result, short, files };
   });
   let [interrupts, supersedes] = [0, 0];
   return {
@@ -184,7 +188,7 @@ export function tokenSupply({ jobs, resources }: Pick<RunSettings, 'jobs' | 'res
   return new TokenSupply({ ...resources, cpu, job: jobs ?? Number.MAX_SAFE_INTEGER });
 }
 
-const OUTCOMES: { readonly [end in LoopEnd]: Omit<RunOutcome, 'run' | 'files'> } = {
+const OUTCOMES: { readonly [end in LoopEnd]: Pick<RunOutcome, 'outcome' | 'exitCode'> } = {
   done: { outcome: 'succeeded', exitCode: 0 },
   failed: { outcome: 'failed', exitCode: 1 },
   stopped: { outcome: 'stopped', exitCode: 3 },

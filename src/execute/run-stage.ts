@@ -19,6 +19,7 @@ import type { DecisionKey } from './override-key.ts';
 import type { Recorder } from './recorder.ts';
 import type { Hold } from './resources.ts';
 import { delayBefore, isTriedAgain } from './retry.ts';
+import { shortField } from './short.ts';
 
 export type StageRunContext = Omit<AttemptContext, 'onStarted' | 'onEvent' | 'fault'> & {
   readonly recorder: Recorder;
@@ -86,7 +87,9 @@ async function decideStage(
   const made = { outputs, summary: {}, metrics: [], proofs: [], attempt: 1, resumedMs: 0 };
   const result = await publish(context, stage, key, made, working, verdict);
   if (verdict === undefined) return { end: 'succeeded', result };
-  context.recorder.emit({ type: 'gate-decided', stage: stage.id, chosen: verdict.case, verdict, cached: false });
+  const { case: chosen } = verdict;
+  const short = shortField(stage, chosen);
+  context.recorder.emit({ type: 'gate-decided', stage: stage.id, chosen, verdict, cached: false, ...short });
   return { end: 'succeeded', result };
 }
 

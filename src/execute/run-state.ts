@@ -8,6 +8,7 @@ import type { StageId } from '../events/ids.ts';
 import type { StageState } from '../events/run-events.ts';
 import type { Plan, PlannedStage, PortRef } from '../plan/plan.ts';
 import { dependenciesOf, readinessOf, type Outputs, type StageResult, type StageView } from './edges.ts';
+import { shortName } from './short.ts';
 import type { Stint } from './stray-writes.ts';
 
 const MOVES: { readonly [state in StageState]: readonly StageState[] } = {
@@ -41,6 +42,8 @@ export interface LoopResults {
   readonly counts: { readonly [state: string]: number };
   /** What every stage that has ended well gave. */
   readonly outputs: ReadonlyMap<StageId, Outputs>;
+  /** What gates found to be below what was asked, by task or key. */
+  readonly short: readonly string[];
   /** When which programs ran. */
   readonly programs: readonly Stint[];
 }
@@ -142,6 +145,17 @@ export class RunState {
   /** Of every stage that has ended well. */
   outputs(): ReadonlyMap<StageId, Outputs> {
     return new Map([...this.entries].flatMap(([id, { view }]) => (view.is === 'done' ? [[id, view.outputs]] : [])));
+  }
+
+  /** Of gates that have decided, in the plan's order, each name once. */
+  short(): readonly string[] {
+    const names = new Set<string>();
+    for (const { stage, view } of this.entries.values()) {
+      if (view.is !== 'done' || view.chosen === undefined) continue;
+      const name = shortName(stage, view.chosen);
+      if (name !== undefined) names.add(name);
+    }
+    return [...names];
   }
 
   counts(): { readonly [state: string]: number } {

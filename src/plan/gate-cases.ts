@@ -9,7 +9,6 @@ import {
   duplicateCase,
   elseMissing,
   elseWithCriteria,
-  strictWithoutPercent,
 } from '../diagnostics/catalogue/gate-cases.ts';
 import { wrongShape } from '../diagnostics/catalogue/parameters.ts';
 import { innerPlace, memberOf, toJson } from '../diagnostics/located-json.ts';
@@ -62,13 +61,14 @@ function resolveCase(node: Located, written: Located | undefined, problems: Prob
   const nameNode = memberOf(node, 'name');
   const name = nameNode?.type === 'string' ? nameNode.value : '';
   const nameAt = nameNode === undefined ? node.at : innerPlace(nameNode);
-  const [condition, otherwise, criteria, text, decided, time] = [
+  const [condition, otherwise, criteria, text, decided, time, short] = [
     'if',
     'else',
     'criteria',
     'expression',
     'verdicts',
     'longerThan',
+    'short',
   ].map((key) => memberOf(node, key));
   const expression = text?.type === 'string' ? text : undefined;
   const verdicts = decided === undefined ? undefined : resolveVerdicts(decided);
@@ -87,6 +87,7 @@ function resolveCase(node: Located, written: Located | undefined, problems: Prob
     expression,
     verdicts,
     longerThan,
+    short: short?.type === 'boolean' && short.value,
     included,
     neverAt: literal?.type === 'boolean' && !literal.value ? literal.at : undefined,
     unconditional: included && items.length === 0 && [expression, verdicts, time].every((asked) => asked === undefined),
@@ -117,7 +118,6 @@ function resolveCriterion(node: Located, problems: Problems): readonly Criterion
     problems.push(criterionForm(opening(node), found, rules));
     return [];
   }
-  if (value['strict'] === true && rule !== 'percentOfReference') problems.push(strictWithoutPercent(opening(node)));
   // What says nothing must not enter the key.
   const { strict, worstClass, ...others } = value;
   const said = { ...(strict === true ? { strict } : {}), ...(worstClass === true ? { worstClass } : {}) };
@@ -149,13 +149,14 @@ export function remainingCases(cases: readonly ResolvedCase[]): readonly Resolve
 }
 
 /** What the gate itself needs of a case to decide. */
-export function caseSettings({ name, criteria, expression, verdicts, longerThan }: ResolvedCase): JsonObject {
+export function caseSettings({ name, criteria, expression, verdicts, longerThan, short }: ResolvedCase): JsonObject {
   return {
     name,
     criteria,
     ...(expression === undefined ? {} : { expression: expression.value }),
     ...(verdicts === undefined ? {} : { verdicts: verdicts.condition }),
     ...(longerThan === undefined ? {} : { longerThanMs: longerThan.milliseconds }),
+    ...(short ? { short } : {}),
   };
 }
 

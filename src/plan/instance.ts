@@ -113,6 +113,8 @@ export interface ResolvedCase {
   readonly expression: LocatedString | undefined;
   readonly verdicts: ResolvedVerdicts | undefined;
   readonly longerThan: { readonly milliseconds: number; readonly at: Place } | undefined;
+  /** What goes on from here is below what was asked. */
+  readonly short: boolean;
   /** False: parameters leave this case out. */
   readonly included: boolean;
   /** Where a literal `"if": false` stands: no parameter can bring the case back. */

@@ -109,6 +109,8 @@ export interface GateCase {
   readonly verdicts?: VerdictCondition;
   /** The gate's timed jobs must have taken longer than this. */
   readonly longerThanMs?: number;
+  /** What goes on from this case is below what was asked: the run's end names it. */
+  readonly short?: true;
 }
 
 /** Of the verdicts that a gate reads, every one or some one chose one of these cases. */
@@ -135,7 +137,7 @@ export type Criterion = {
   /** The margin must hold with this probability over the bootstrap's replicates. */
   readonly confidence?: number;
   readonly hysteresis?: Hysteresis;
-  /** Of `percentOfReference`: more than, not equal to. */
+  /** The bound itself is not enough: the margin must be above 0. */
   readonly strict?: boolean;
 } & { readonly [R in Rule]: { readonly [name in R]: number } }[Rule];
 

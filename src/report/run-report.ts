@@ -31,6 +31,8 @@ export interface StageReport {
   readonly firstFailure?: StageFailure;
   readonly verdict?: JsonObject;
   readonly chosen?: string;
+  /** For gates whose chosen case is short: the task or key that the run's end names. */
+  readonly short?: string;
   /** For gates: an override that was meant for other numbers or cases. */
   readonly lapsed?: GateOverride;
   /** For not-taken stages: the gate that chose otherwise, and what it chose. */
@@ -52,6 +54,8 @@ export interface RunReport {
   readonly stages: readonly StageReport[];
   /** With the gates whose cases led there. */
   readonly stopped?: { readonly stage: StageId; readonly reason: string; readonly gates: readonly StageId[] };
+  /** What gates found to be below what was asked, by task or key, however the run ended; empty where nothing is. */
+  readonly short: readonly string[];
   readonly quarantined: readonly { readonly digest: string; readonly movedTo: string }[];
   /** The run that took over. */
   readonly supersededBy?: string;
@@ -138,7 +142,8 @@ export class RunFold {
   report(): RunReport {
     const { run, workflow, name, params, options, headgate, time: startedAt } = this.opening;
     const [stages, quarantined] = [[...this.stages.values()].map((stage) => ({ ...stage })), [...this.quarantined]];
-    return { run, workflow, name, params, options, headgate, startedAt, stages, quarantined, ...this.ending };
+    const short = shortIn(stages);
+    return { run, workflow, name, params, options, headgate, startedAt, stages, short, quarantined, ...this.ending };
   }
 
   private change(id: StageId, changes: Partial<StageReport>): void {
@@ -147,6 +152,7 @@ export class RunFold {
     Object.assign(stage, changes); // nobody else has seen it yet
     // A stage that failed, was tried again and succeeded has succeeded.
     if (changes.state === 'succeeded') delete stage.failure;
+    if (changes.chosen !== undefined && changes.short === undefined) delete stage.short;
   }
 }
 
@@ -167,7 +173,11 @@ function changesBy(event: StageEvent, before: StageReport | undefined): Partial<
       return { state: 'cached', key, outputs, summary, madeBy, facts };
     }
     case 'gate-decided':
-      return { chosen: event.chosen, verdict: event.verdict };
+      return {
+        chosen: event.chosen,
+        verdict: event.verdict,
+        ...(event.short === undefined ? {} : { short: event.short }),
+      };
     case 'override-lapsed':
       return { lapsed: event.override };
     case 'stage-failed':
@@ -213,6 +223,12 @@ function unseen(outline: StageOutline): StageReport {
 function reopened(outline: StageOutline, known: StageReport | undefined): StageReport {
   const ended = known?.state === 'succeeded' || known?.state === 'cached' || known?.state === 'not-taken';
   return ended ? { ...known, ...outline } : unseen(outline);
+}
+
+/** Each name once, of gates whose decision stands. */
+function shortIn(stages: readonly StageReport[]): readonly string[] {
+  const decided = stages.filter(({ state }) => state === 'succeeded' || state === 'cached');
+  return [...new Set(decided.flatMap(({ short }) => (short === undefined ? [] : [short])))];
 }
 
 /** The role a stage's metrics play in the final table: by its settings, or as its worker says. */

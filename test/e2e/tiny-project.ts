@@ -73,7 +73,7 @@ const SMALL: JsonObject = {
   },
   occupancy: { float: { epochs: 8, learningRate: 0.02 }, finetune: { epochs: 2 }, qat: { epochs: 2 } },
   calibration: { batches: 2 },
-  thresholds: { accept: 1000, fixed: 1000, qat: 1, admit: 1, head: 1000, finetuned: 1, integer: 1 },
+  thresholds: { accept: 1000, fixed: 1000, qat: 1, admit: 1, head: 1000, finetuned: 1, merged: 1, integer: 1 },
   proof: { probe: 16 },
 };
 

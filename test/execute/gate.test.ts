@@ -67,6 +67,33 @@ describe('the ladder', () => {
   });
 });
 
+describe('a strict bound of no improvement', () => {
+  const better: readonly GateCase[] = [
+    { name: 'trained', criteria: [{ metric: 'primary', minImprovement: 0, strict: true }] },
+    { name: 'calibrated', criteria: [] },
+  ];
+
+  test.each([
+    [0.9866, 0.9752, 'calibrated', 'is below 98.66 %, trained asks better: falls short (−0.0114)'],
+    [0.9866, 0.9866, 'calibrated', 'is equal to 98.66 %, trained asks better: falls short (+0)'],
+    [0.9866, 0.9867, 'trained', 'is above 98.66 %, trained asks better: holds (+1.00e-4)'],
+    [0, 0.5, 'trained', 'is above 0.00 %, trained asks better: holds (+0.5)'],
+  ])(
+    'keeps of %d calibrated and %d trained the better, the calibrated of equals',
+    (calibrated, trained, kept, words) => {
+      const verdict = verdictOf(better, subject(trained, calibrated));
+      expect(verdict.case).toBe(kept);
+      expect(verdict.evidence.map(evidenceWords)[0]).toContain(words);
+    },
+  );
+
+  test('asks for less where lower is better', () => {
+    const lower = { higherIsBetter: { mAP: false } };
+    expect(verdictOf(better, judged(fact(0.3, lower), fact(0.4, lower))).case).toBe('trained');
+    expect(verdictOf(better, judged(fact(0.4, lower), fact(0.3, lower))).case).toBe('calibrated');
+  });
+});
+
 test('percent is reference over value where lower is better', () => {
   const lower = { higherIsBetter: { mAP: false } };
   const verdict = verdictOf(LADDER, judged(fact(0.5, lower), fact(0.4, lower)));

@@ -3,7 +3,7 @@ import { sourceDocument } from '../../src/diagnostics/source.ts';
 import type { Diagnostic } from '../../src/diagnostics/diagnostic.ts';
 import { makePlan } from '../../src/plan/make-plan.ts';
 import type { PlanOptions } from '../../src/plan/make-plan.ts';
-import type { Plan, PlannedStage } from '../../src/plan/plan.ts';
+import type { Binding, Plan, PlannedStage, PortRef } from '../../src/plan/plan.ts';
 import { parseWorkflow } from '../../src/spec/parse-workflow.ts';
 import type { Result } from '../../src/support/result.ts';
 
@@ -29,6 +29,19 @@ export function stageOf(plan: Plan, id: string): PlannedStage {
   const stage = plan.stages.find((candidate) => candidate.id === id);
   if (stage === undefined) throw new Error(`no stage ${id} in ${idsOf(plan).join(' ')}`);
   return stage;
+}
+
+/** Stages that read an output of this one, sorted. */
+export function readersOf(plan: Plan, id: string): readonly string[] {
+  const readers = plan.stages.filter(({ inputs }) =>
+    Object.values(inputs).some((binding) => sourcesOf(binding).some(({ stage }) => stage === id)),
+  );
+  return readers.map((stage) => String(stage.id)).sort();
+}
+
+function sourcesOf(binding: Binding): readonly PortRef[] {
+  if (binding.shape === 'one') return [binding.from];
+  return (binding.shape === 'collect' ? binding.items : binding.alternatives).map(({ from }) => from);
 }
 
 export function idsOf(plan: Plan): readonly string[] {

@@ -52,6 +52,33 @@ const succeed = (name: string, metrics: readonly MetricsFact[] = []): RunEventBo
   facts: { metrics, proofs: [] },
 });
 
+describe('what fell short', () => {
+  const decide = (name: string, chosen: string, short?: string): RunEventBody => ({
+    type: 'gate-decided',
+    stage: id(name),
+    chosen,
+    verdict: { case: chosen, evidence: [] },
+    cached: false,
+    ...(short === undefined ? {} : { short }),
+  });
+  const gates = started(...['a', 'b', 'c'].map((name) => outline(name, { kind: 'gate' })));
+
+  test('is each name once, of gates whose decision stands', () => {
+    const decided = [decide('a', 'short', 'detection'), decide('b', 'short', 'detection'), decide('c', 'pass')];
+    expect(fold(gates, ...decided, ...['a', 'b', 'c'].map((name) => succeed(name))).short).toEqual(['detection']);
+    expect(fold(gates, ...decided).short).toEqual([]);
+  });
+
+  test('is no longer so when the gate has decided otherwise since', () => {
+    const again = [decide('a', 'short', 'detection'), succeed('a'), decide('a', 'pass'), succeed('a')];
+    expect(fold(gates, ...again).short).toEqual([]);
+  });
+
+  test('is nothing in a journal that knows no such thing', () => {
+    expect(fold(gates, decide('a', 'short'), succeed('a')).short).toEqual([]);
+  });
+});
+
 describe('a run', () => {
   test('that has only begun has pending stages', () => {
     expect(fold(started(outline('a'))).stages.map(({ state }) => state)).toEqual(['pending']);

@@ -35,8 +35,8 @@ export async function runs(
 }
 
 function summaryOf({ report, running }: ListedRun): object {
-  const { run, name, workflow, startedAt, params, options, finished, stages } = report;
+  const { run, name, workflow, startedAt, params, options, finished, stages, short } = report;
   const counts: { [state: string]: number } = {};
   for (const { state } of stages) counts[state] = (counts[state] ?? 0) + 1;
-  return { run, name, workflow, startedAt, params, set: options['set'] ?? [], running, ...finished, counts };
+  return { run, name, workflow, startedAt, params, set: options['set'] ?? [], running, ...finished, short, counts };
 }

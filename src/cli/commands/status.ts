@@ -1,5 +1,6 @@
 // headgate status [RUN]: what a run did, or is doing.
 import { coloursFor } from '../../console/colours.ts';
+import { outcomeWords } from '../../console/outcome-words.ts';
 import { runSummary } from '../../console/run-summary.ts';
 import { stageTable } from '../../console/stage-table.ts';
 import { foldRun } from '../../report/run-report.ts';
@@ -30,7 +31,7 @@ export async function status(
       ? `${owner.standing === 'alive' ? 'running' : 'perhaps running'} (${engineWords(owner)})`
       : report.supersededBy !== undefined
         ? `superseded by run ${report.supersededBy}`
-        : (report.finished?.outcome ?? 'ended without a last word; headgate resume goes on');
+        : (outcomeWords(report) ?? 'ended without a last word; headgate resume goes on');
   terminal.stdout.write(`${colours.bold(report.name)} run ${report.run}, started ${report.startedAt}: ${state}\n\n`);
   terminal.stdout.write(`${stageTable(report, colours)}\n\n${runSummary(report, [], colours)}`);
   return 0;

@@ -61,10 +61,6 @@ export function criterionForm(at: Place, found: readonly string[], known: readon
   });
 }
 
-export function strictWithoutPercent(at: Place): Diagnostic {
-  return errorAt('HG1409', at, { message: '"strict" belongs to "percentOfReference"' });
-}
-
 export function referenceNeeded(at: Place, gate: string, criterion: string): Diagnostic {
   return errorAt('HG1410', at, {
     message: `"${criterion}" needs a reference, and gate "${gate}" has none`,
