@@ -56,9 +56,9 @@ export async function calibrate(
     const weights = new Map<string, Float32Array>();
     for (const unit of network.units) {
       const format =
-        unit.kind === 'layer' && unit.scope === scope ? placement.weights.get(unit.weight)?.format : undefined;
+        unit.kind === 'layer' && unit.scope === scope ? placement.weights.get(unit.quantiser)?.format : undefined;
       if (unit.kind === 'layer' && format !== undefined)
-        weights.set(unit.weight, weightScalesOf(unit, checkpoint.parameters, format));
+        weights.set(unit.quantiser, weightScalesOf(unit, checkpoint.parameters, format));
     }
     calibrated.set(scope, { ...checkpoint, state: 'calibrated', quant: { profile, activations, weights } });
   }

@@ -29,7 +29,7 @@ export function qatQuantisers(settings: QatSettings, placement: Placement, start
 
 /** Parameters as QAT starts from them: with batch norm folded away where that is asked for. */
 export function startingParameters(network: Network, { bn }: QatSettings, { parameters }: ScopeCheckpoint): Parameters {
-  return bn === 'folded' ? foldIntoWeights(network.units, parameters) : parameters;
+  return bn === 'folded' ? foldIntoWeights(network, parameters) : parameters;
 }
 
 /** The scope after its training: what was not trained as it started, scales learned or of the weights that are saved. */

@@ -44,7 +44,7 @@ function positions(unit: LayerUnit, shape: readonly number[], shapeOf: (value: s
 export function costOf(works: readonly LayerWork[], placement: Placement): FormatCost {
   let [weightBits, bitOperations] = [0, 0];
   for (const { layer, weights, macs } of works) {
-    const bits = placement.weights.get(layer.weight)?.format.bits ?? FLOAT_BITS;
+    const bits = placement.weights.get(layer.quantiser)?.format.bits ?? FLOAT_BITS;
     weightBits += weights * bits;
     bitOperations += macs * bits * (placement.sourceOf(layer.input)?.format.bits ?? FLOAT_BITS);
   }

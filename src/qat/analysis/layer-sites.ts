@@ -31,5 +31,5 @@ export function layerSites(network: Network, placement: Placement, scope: string
 
 /** The names of its quantisers: its weight's, its values'. */
 export function quantisersOf({ layer, activations }: LayerSite): readonly string[] {
-  return layer === undefined ? activations : [layer.weight, ...activations];
+  return layer === undefined ? activations : [layer.quantiser, ...activations];
 }

@@ -18,11 +18,16 @@ export function exportFloat(
   const b = new GraphBuilder('h');
   const image = emitImage(b, network);
   const actual = (value: string): string => (value === network.input.name ? image : value);
+  const folded = new Set(
+    network.units.flatMap((unit) => (unit.kind === 'layer' ? [unit.weight, unit.bias ?? ''] : [])),
+  );
   const operand = (name: string): string => {
     const tensor = parameters.get(name) ?? network.graph.initializers.get(name);
     if (name === '' || tensor === undefined) return actual(name);
-    b.initializers.set(name, tensor);
-    return name;
+    // What a layer reads folded stands under its own name for the layer, since that is what encodings are for.
+    const own = folded.has(name) ? `${name}.unfolded` : name;
+    b.initializers.set(own, tensor);
+    return own;
   };
   const copy = (nodes: readonly IrNode[]): void => {
     for (const { op, inputs, outputs, attributes, domain } of nodes)
@@ -48,8 +53,10 @@ export function exportFloat(
 
 function layer(b: GraphBuilder, unit: LayerUnit, parameters: Parameters, input: string): void {
   const { weight, bias } = foldLayer(unit, parameters);
-  const biasName = unit.bias ?? `${unit.weight}.folded_bias`;
-  b.initializers.set(unit.weight, weight);
-  b.initializers.set(biasName, bias);
-  emitLinear(b, unit, { input, weight: unit.weight, bias: biasName }, unit.linear);
+  b.initializers.set(unit.quantiser, weight);
+  const biasName = unit.bias ?? `${unit.quantiser}.folded_bias`;
+  // Layers that share a weight, a bias or a batch norm need not share what is folded.
+  const ownBias = b.initializers.has(biasName) ? `${biasName}@${unit.linear}` : biasName;
+  b.initializers.set(ownBias, bias);
+  emitLinear(b, unit, { input, weight: unit.quantiser, bias: ownBias }, unit.linear);
 }

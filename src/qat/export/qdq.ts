@@ -159,7 +159,7 @@ class QdqWriter {
     const dtype = integerType(quantizer.format);
     const axis = layer.weightAxis;
     this.scales.push({
-      tensor: unit.weight,
+      tensor: unit.quantiser,
       kind: 'weight',
       scope: unit.scope,
       dtype,

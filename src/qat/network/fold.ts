@@ -4,7 +4,8 @@
 import { floatOf } from '../onnx/ir.ts';
 import type { FloatTensor } from '../../support/tensor.ts';
 import { floatTensor } from '../../support/tensor.ts';
-import type { LayerUnit, Unit } from './network.ts';
+import type { LayerUnit, Network } from './network.ts';
+import { foldableLayers } from './shared-weights.ts';
 import { weightLayout } from './weight-layout.ts';
 
 export type Parameters = ReadonlyMap<string, FloatTensor>;
@@ -20,7 +21,7 @@ export interface FoldedLayer {
 export function foldLayer(unit: LayerUnit, parameters: Parameters): FoldedLayer {
   const weight = parameterOf(parameters, unit.weight);
   const { outputs, outputOf } = weightLayout(unit.node, weight.shape);
-  const bias = unit.bias === undefined ? new Float32Array(outputs) : parameterOf(parameters, unit.bias).data;
+  const bias = unit.bias === undefined ? new Float32Array(outputs) : perChannel(parameters, unit.bias, outputs);
   if (unit.norm === undefined) return { weight, bias: floatTensor([outputs], bias) };
   const [, gamma, beta, mean, variance] = unit.norm.inputs.map((name, index) =>
     index === 0 ? bias : parameterOf(parameters, name).data,
@@ -40,13 +41,23 @@ export function foldLayer(unit: LayerUnit, parameters: Parameters): FoldedLayer 
   return { weight: floatTensor(weight.shape, folded), bias: floatTensor([outputs], foldedBias) };
 }
 
+/** One value for all channels stands for each of them. */
+function perChannel(parameters: Parameters, bias: string, outputs: number): Float32Array {
+  const { data } = parameterOf(parameters, bias);
+  return data.length === 1 ? new Float32Array(outputs).fill(data[0] as number) : data;
+}
+
 /**
  * The scope's parameters with every batch norm folded into its layer, in the form that checkpoints have: batch norms
- * that are left behind are the identity to the last bit (γ and √(variance + ε) are 1, the mean 0), and β is the bias.
+ * that are left behind are the identity to the last bit (γ and √(variance + ε) are 1, the mean 0), and β is the bias. Layers
+ * that share a parameter with another are left as they are.
  */
-export function foldIntoWeights(units: readonly Unit[], parameters: Parameters): Parameters {
+export function foldIntoWeights(
+  { graph, units }: Pick<Network, 'graph' | 'units'>,
+  parameters: Parameters,
+): Parameters {
   const folded = new Map(parameters);
-  for (const unit of units) {
+  for (const unit of foldableLayers(graph, units)) {
     if (unit.kind !== 'layer' || unit.norm === undefined || !parameters.has(unit.weight)) continue;
     const { weight, bias } = foldLayer(unit, parameters);
     const [, gamma, beta, mean, variance] = unit.norm.inputs as [string, string, string, string, string];
@@ -54,7 +65,9 @@ export function foldIntoWeights(units: readonly Unit[], parameters: Parameters):
       floatTensor(bias.shape, new Float32Array(bias.data.length).fill(value));
     folded.set(unit.weight, weight).set(beta, bias).set(gamma, filled(1)).set(mean, filled(0));
     folded.set(variance, filled(identityVariance(floatOf(unit.norm, 'epsilon', 1e-5))));
-    if (unit.bias !== undefined) folded.set(unit.bias, filled(0));
+    if (unit.bias === undefined) continue;
+    const { shape, data } = parameterOf(parameters, unit.bias);
+    folded.set(unit.bias, floatTensor(shape, new Float32Array(data.length)));
   }
   return folded;
 }

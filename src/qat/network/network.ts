@@ -7,6 +7,7 @@ import { listParameters } from './parameters.ts';
 import type { Parameter } from './parameters.ts';
 import { assignScopes, keptValues, scopesOf } from './scopes.ts';
 import type { ScopeNames } from './scopes.ts';
+import { withQuantisers } from './shared-weights.ts';
 import { groupUnits, readsOf } from './units.ts';
 import type { Unit } from './units.ts';
 
@@ -61,8 +62,10 @@ export function recogniseNetwork(graph: GraphIr, scopes: ScopeNames): Network {
   const scopeOf = assignScopes(graph, scopes);
   const tail = tailOf(graph, scopeOf);
   const kept = new Set([...keptValues(scopes), ...tail.flatMap((node) => node.inputs)]);
-  const units = groupUnits(graph, scopeOf, kept);
-  const normalised = afterNormalisation(graph, input.name, units, kept);
+  const grouped = groupUnits(graph, scopeOf, kept);
+  const normalised = afterNormalisation(graph, input.name, grouped, kept);
+  const outputs = new Set(Object.values(scopes.heads).flatMap((head) => head.outputs));
+  const units = withQuantisers(graph, grouped, { normalised, outputs });
   const parameters = listParameters(graph, units);
   return { graph, scopes, input, normalised, units, parameters, tail };
 }

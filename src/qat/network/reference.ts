@@ -124,7 +124,7 @@ class ReferenceEmitter {
       this.quantize(unit.output, this.actual(unit.output));
       return;
     }
-    if (this.isOff(unit.scope, unit.weight)) this.copy(linearNodes(unit), forward);
+    if (this.isOff(unit.scope, unit.quantiser)) this.copy(linearNodes(unit), forward);
     else this.deployed(unit, forward);
     this.quantize(unit.linear, this.actual(unit.linear));
     if (unit.activation === undefined) return;
@@ -164,10 +164,10 @@ class ReferenceEmitter {
 
   /** Alone on its grid, its input float: there is no accumulator grid for the bias, which stays float. */
   private weightsOnly(unit: LayerUnit, checkpoint: ScopeCheckpoint): DeployedLayer {
-    const format = this.placement.weights.get(unit.weight)?.format;
-    const scales = checkpoint.quant?.weights.get(unit.weight);
+    const format = this.placement.weights.get(unit.quantiser)?.format;
+    const scales = checkpoint.quant?.weights.get(unit.quantiser);
     if (format === undefined || scales === undefined)
-      throw new LoadError(`scope "${unit.scope}" has no scales for weight "${unit.weight}"`);
+      throw new LoadError(`scope "${unit.scope}" has no scales for weight "${unit.quantiser}"`);
     return deployLayer(unit, checkpoint.parameters, scales, format, undefined);
   }
 
@@ -204,10 +204,10 @@ export function deployedLayerOf(
   checkpoint: ScopeCheckpoint,
   scopes: ReadonlyMap<string, ScopeForward>,
 ) {
-  const quantizer = placement.weights.get(unit.weight);
-  const scales = checkpoint.quant?.weights.get(unit.weight);
+  const quantizer = placement.weights.get(unit.quantiser);
+  const scales = checkpoint.quant?.weights.get(unit.quantiser);
   if (quantizer === undefined || scales === undefined)
-    throw new LoadError(`scope "${unit.scope}" has no scales for weight "${unit.weight}"`);
+    throw new LoadError(`scope "${unit.scope}" has no scales for weight "${unit.quantiser}"`);
   const floatBias = placement.tableOf(unit.scope).bias === 'float';
   const source = floatBias ? undefined : placement.sourceOf(unit.input);
   if (source === undefined && !floatBias) {

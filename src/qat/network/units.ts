@@ -5,6 +5,7 @@ import type { GraphIr, IrNode, IrTensor } from '../onnx/ir.ts';
 import { floatOf, intOf } from '../onnx/ir.ts';
 import { activationAfter, gatedAfter } from './activations.ts';
 import type { Activation, ConsumersOf } from './activations.ts';
+import { ranksOf } from './ranks.ts';
 
 export interface LayerUnit {
   readonly kind: 'layer';
@@ -12,6 +13,9 @@ export interface LayerUnit {
   /** Conv, ConvTranspose, Gemm or MatMul. */
   readonly node: IrNode;
   readonly weight: string;
+  /** The name of its weight's quantiser: the weight's own, but where layers use one weight in different ways. */
+  readonly quantiser: string;
+  /** One value for each output channel, or one for all. */
   readonly bias?: string;
   /** The Add that a MatMul's bias is spelled with. */
   readonly biasAdd?: IrNode;
@@ -70,6 +74,7 @@ class Grouping {
   private readonly graph: GraphIr;
   private readonly scopeOf: ReadonlyMap<IrNode, string>;
   private readonly consumersOf: ConsumersOf;
+  private ranks: ReadonlyMap<string, number> | undefined;
 
   constructor(graph: GraphIr, scopeOf: ReadonlyMap<IrNode, string>, kept: ReadonlySet<string>) {
     this.graph = graph;
@@ -91,10 +96,10 @@ class Grouping {
   private layer(node: IrNode, scope: string): LayerUnit | undefined {
     const [input, weight, direct] = node.inputs;
     if (input === undefined || weight === undefined || !isLayer(this.graph, node)) return undefined;
-    const biasAdd = node.op === 'MatMul' ? this.biasAfter(node.outputs[0] as string) : undefined;
+    const biasAdd = node.op === 'MatMul' ? this.biasAfter(node.outputs[0] as string, weight) : undefined;
     const bias = biasAdd === undefined ? direct : biasAdd.inputs.find((name) => this.graph.initializers.has(name));
     const biased = (biasAdd ?? node).outputs[0] as string;
-    const norm = this.normAfter(biased);
+    const norm = this.channelsAreSecond(node) ? this.normAfter(biased) : undefined;
     const linear = norm?.outputs[0] ?? biased;
     const activation = activationAfter(this.graph, linear, this.consumersOf);
     return {
@@ -102,6 +107,7 @@ class Grouping {
       scope,
       node,
       weight,
+      quantiser: weight,
       ...(bias === undefined || bias === '' ? {} : { bias }),
       ...(biasAdd === undefined ? {} : { biasAdd }),
       ...(norm === undefined ? {} : { norm }),
@@ -140,11 +146,23 @@ class Grouping {
     return node;
   }
 
-  /** An Add of a constant vector. */
-  private biasAfter(value: string): IrNode | undefined {
+  /**
+   * Whether a batch norm after the layer, which normalises along the second axis, normalises the layer's channels. MatMul's are
+   * last: of [N, T, C] it would normalise T, which cannot be folded.
+   */
+  private channelsAreSecond(node: IrNode): boolean {
+    if (node.op !== 'MatMul') return true;
+    this.ranks ??= ranksOf(this.graph);
+    return this.ranks.get(node.outputs[0] as string) === 2;
+  }
+
+  /** An Add of a constant vector: one value for each of the product's channels, or one for all. */
+  private biasAfter(value: string, weight: string): IrNode | undefined {
     const node = this.only(value);
     const tensor = node?.inputs.map((name) => this.graph.initializers.get(name)).find((found) => found !== undefined);
-    return node?.op === 'Add' && tensor?.shape.length === 1 ? node : undefined;
+    if (node?.op !== 'Add' || tensor?.shape.length !== 1) return undefined;
+    const [length] = tensor.shape;
+    return length === 1 || length === this.graph.initializers.get(weight)?.shape[1] ? node : undefined;
   }
 }
 

@@ -29,14 +29,14 @@ export function channelProblems(
 ): ChannelProblems {
   const [allZero, smallestScale] = [new Map<string, readonly number[]>(), new Map<string, readonly number[]>()];
   for (const unit of units) {
-    const own = unit.kind === 'layer' ? scales.get(unit.weight) : undefined;
+    const own = unit.kind === 'layer' ? scales.get(unit.quantiser) : undefined;
     if (unit.kind !== 'layer' || own === undefined) continue;
     const alive = aliveChannels(unit, parameters, own.length);
     const channels = [...own.keys()];
     const zero = channels.filter((channel) => alive[channel] === 0);
     const small = channels.filter((channel) => alive[channel] === 1 && (own[channel] as number) <= EPSILON);
-    if (zero.length > 0) allZero.set(unit.weight, zero);
-    if (small.length > 0) smallestScale.set(unit.weight, small);
+    if (zero.length > 0) allZero.set(unit.quantiser, zero);
+    if (small.length > 0) smallestScale.set(unit.quantiser, small);
   }
   return { allZero, smallestScale };
 }

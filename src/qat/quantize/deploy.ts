@@ -52,8 +52,8 @@ export function scopeWeightScales(
   const scales = new Map<string, Float32Array>();
   for (const unit of network.units) {
     if (unit.kind !== 'layer' || unit.scope !== scope) continue;
-    const format = placement.weights.get(unit.weight)?.format;
-    if (format !== undefined) scales.set(unit.weight, weightScalesOf(unit, parameters, format));
+    const format = placement.weights.get(unit.quantiser)?.format;
+    if (format !== undefined) scales.set(unit.quantiser, weightScalesOf(unit, parameters, format));
   }
   return scales;
 }

@@ -1,12 +1,23 @@
 // The exceptions of a profile, layer by layer: what name a layer has there, and which exceptions nothing would follow. Not for
 // where quantisers sit: that is the placement's.
 import { BACKBONE, NetworkError } from '../network/network.ts';
-import type { Network, Unit } from '../network/network.ts';
-import type { Profile } from './scheme.ts';
+import type { Network, NetworkInput, Unit } from '../network/network.ts';
+import type { LayerFormat, Profile } from './scheme.ts';
 
-/** The weight of a layer; of an operator without weights the value it makes. */
+/** The weight's quantiser of a layer; of an operator without weights the value it makes. */
 export function layerName(unit: Unit): string {
-  return unit.kind === 'layer' ? unit.weight : unit.output;
+  return unit.kind === 'layer' ? unit.quantiser : unit.output;
+}
+
+/** What a profile says of one layer: under its own name, or under that of a weight which it shares with others. */
+export function exceptionOf({ layers = {} }: Profile, from: Unit | NetworkInput): LayerFormat | undefined {
+  if (!('kind' in from)) return layers[from.name];
+  return layers[layerName(from)] ?? (from.kind === 'layer' ? layers[from.weight] : undefined);
+}
+
+/** A layer that shares its weight has two names: its own, and the weight's, which is that of all its uses. */
+function namesOf(unit: Unit): ReadonlySet<string> {
+  return new Set(unit.kind === 'layer' ? [unit.quantiser, unit.weight] : [unit.output]);
 }
 
 /** Values behind a layer's name that may have a quantiser: a layer's, before and after its activation. */
@@ -25,12 +36,15 @@ interface Placed {
  * @throws NetworkError for a name that the network does not have, or a quantiser that the layer does not have.
  */
 export function refuseIdleExceptions(network: Network, scope: string, profile: Profile, placed: Placed): void {
-  const units = new Map(network.units.map((unit) => [layerName(unit), unit]));
+  const units = new Map<string, Unit[]>();
+  for (const unit of network.units)
+    for (const name of namesOf(unit)) units.set(name, [...(units.get(name) ?? []), unit]);
   for (const [name, { weights, activations }] of Object.entries(profile.layers ?? {})) {
     const isInput = name === network.input.name;
-    const unit = units.get(name);
+    const named = units.get(name) ?? [];
+    const [unit] = named;
     if (unit === undefined && !isInput) {
-      const own = [...units].filter(([, { scope: owner }]) => owner === scope).map(([known]) => known);
+      const own = [...units].filter(([, [known]]) => known?.scope === scope).map(([known]) => known);
       throw new NetworkError(
         `the profile has an exception for layer "${name}", which the model does not have; scope "${scope}" has: ${own.join(', ')}`,
       );
@@ -40,7 +54,7 @@ export function refuseIdleExceptions(network: Network, scope: string, profile: P
       throw new NetworkError(`the profile gives layer "${name}" ${what}, but there is no such quantiser`);
     };
     if (weights !== undefined && !placed.weights.has(name)) refuse(`${weights.bits}-bit weights`);
-    const values = unit === undefined ? [name] : valuesOfUnit(unit);
+    const values = unit === undefined ? [name] : named.flatMap(valuesOfUnit);
     if (activations !== undefined && !values.some((value) => placed.activations.has(value)))
       refuse(`${activations.bits}-bit activations`);
   }

@@ -2,10 +2,10 @@
 // Boundary quantisers and the input's belong to the scope that makes them, never to a head that reads them; head outputs
 // stay at high precision.
 import { boundaryOf, BACKBONE, NetworkError, scopeOrder } from '../network/network.ts';
-import type { LayerUnit, Network, PlainUnit, Unit } from '../network/network.ts';
+import type { LayerUnit, Network, NetworkInput, PlainUnit, Unit } from '../network/network.ts';
 import { readsOf } from '../network/units.ts';
 import { weightLayout } from '../network/weight-layout.ts';
-import { layerName, refuseIdleExceptions } from './layer-formats.ts';
+import { exceptionOf, refuseIdleExceptions } from './layer-formats.ts';
 import { isNonNegative, tableKey } from './operator-facts.ts';
 import { formatOf } from './scheme.ts';
 import type { Format, Profile } from './scheme.ts';
@@ -33,6 +33,7 @@ export interface WeightQuantizer {
 
 export interface Placement {
   readonly activations: ReadonlyMap<string, ActivationQuantizer>;
+  /** By the name of the quantiser, which is the weight's but where layers use one weight in different ways. */
   readonly weights: ReadonlyMap<string, WeightQuantizer>;
   /** Every observed range, by its value → a quantiser that uses it. */
   readonly ranges: ReadonlyMap<string, ActivationQuantizer>;
@@ -83,11 +84,11 @@ class Placing {
     const { network, profiles } = this;
     for (const [scope, profile] of profiles) refuseFormats(scope, profile);
     let beforeImage = network.normalised !== network.input.name;
-    if (!beforeImage) this.place(network.input.name, network.input.name, BACKBONE, true);
+    if (!beforeImage) this.place(network.input.name, network.input, BACKBONE, true);
     for (const unit of network.units) {
       this.noteNonNegative(unit);
       if (unit.kind === 'layer') this.placeWeight(unit);
-      if (unit.output === network.normalised) this.place(unit.output, layerName(unit), BACKBONE, true);
+      if (unit.output === network.normalised) this.place(unit.output, unit, BACKBONE, true);
       else if (!beforeImage && profiles.has(unit.scope)) this.placeAfter(unit);
       if (unit.output === network.normalised) beforeImage = false;
     }
@@ -113,7 +114,7 @@ class Placing {
     const rule = this.ruleOf(unit);
     if (this.fusedIntoAdd.has(value)) return;
     if (rule === 'quantiser' || (rule === 'float' && this.isReadAsInteger(value)))
-      this.place(value, layerName(unit), unit.scope, false);
+      this.place(value, unit, unit.scope, false);
   }
 
   private ruleOf(unit: Unit): OutputRule {
@@ -151,12 +152,12 @@ class Placing {
     return tableOf(this.profiles.get(unit.scope)).fusedActivations.has(unit.activation?.op ?? '');
   }
 
-  private place(value: string, layer: string, scope: string, first: boolean): void {
+  private place(value: string, from: Unit | NetworkInput, scope: string, first: boolean): void {
     const profile = this.profiles.get(scope);
     if (profile === undefined) return;
     const wide = first || this.eightBit.has(value) ? profile.firstLast?.bits : undefined;
     const signed = !(profile.activations.unsignedAfterRelu && this.nonNegative.has(value));
-    const bits = profile.layers?.[layer]?.activations?.bits ?? Math.max(wide ?? 0, profile.activations.bits);
+    const bits = exceptionOf(profile, from)?.activations?.bits ?? Math.max(wide ?? 0, profile.activations.bits);
     const format = formatOf(profile, bits, signed);
     this.activations.set(value, { kind: 'activation', value, range: value, scope, format });
   }
@@ -166,9 +167,9 @@ class Placing {
     if (profile === undefined) return;
     const first = unit.input === this.network.normalised;
     const wide = first || this.outputs.has(unit.output) ? (profile.firstLast?.bits ?? 0) : 0;
-    const bits = profile.layers?.[unit.weight]?.weights?.bits ?? Math.max(wide, profile.weights.bits);
+    const bits = exceptionOf(profile, unit)?.weights?.bits ?? Math.max(wide, profile.weights.bits);
     const shape = this.network.graph.initializers.get(unit.weight)?.shape ?? [];
-    this.weights.set(unit.weight, {
+    this.weights.set(unit.quantiser, {
       kind: 'weight',
       weight: unit.weight,
       scope: unit.scope,

@@ -24,7 +24,7 @@ export interface ScopeToObserve {
 
 export interface Observed {
   readonly activations: ReadonlyMap<string, Observation>;
-  /** Layer's weight → mean input under every tap of its kernel, [C, kH, kW]; [C] where there is no kernel. */
+  /** Quantiser of the layer's weight → mean input under every tap of its kernel, [C, kH, kW]; [C] where there is no kernel. */
   readonly inputMeans: ReadonlyMap<string, Tensor>;
 }
 
@@ -59,7 +59,7 @@ export class ScopeObserver {
   }
 
   observed(): Observed {
-    const inputMeans = new Map([...this.means].map(([{ weight }, means]) => [weight, means.means()]));
+    const inputMeans = new Map([...this.means].map(([{ quantiser }, means]) => [quantiser, means.means()]));
     return { activations: this.activations, inputMeans };
   }
 

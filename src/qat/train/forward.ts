@@ -4,33 +4,28 @@
 //   FLOAT, frozen     Conv, BatchNormalization, Relu with constants
 //   QAT, trained      fake-quantised weights and activations; batch norm
 //                     'frozen': folded with its saved statistics, in the graph;
-//                     'folded': folded before training: weight and β are all that is left of the layer;
+//                     'folded': folded before training: weight and β are all that is left of the layer; a layer that shares a
+//                               parameter with another is left as with 'frozen';
 //                     'kept':   weights quantised as they are, then batch norm on the batch's statistics;
 //                     'train':  reverse-folded: weights quantised with the running factor, the factor divided out again,
 //                               then batch norm on the batch's statistics (Krishnamoorthi 2018, as torch.ao).
 import type { GraphBuilder } from '../onnx/builder.ts';
-import { float, floatOf } from '../onnx/ir.ts';
+import { float, floatOf, int } from '../onnx/ir.ts';
 import type { IrNode } from '../onnx/ir.ts';
 import { HEADGATE_DOMAIN } from '../autodiff/rule.ts';
 import type { Placement } from '../quantize/placement.ts';
 import type { LayerUnit, Network, Unit } from '../network/network.ts';
 import type { Parameters } from '../network/fold.ts';
+import { foldableLayers } from '../network/shared-weights.ts';
 import { linearNodes } from '../network/units.ts';
 import { channelColumn, weightLayout } from '../network/weight-layout.ts';
 import { fakeQuant, learnedFakeQuant, scaleWeight, weightScale } from './quantiser-nodes.ts';
 import type { StraightThrough } from './quantiser-nodes.ts';
 import { activationScaleSlot, weightScaleSlot } from './scale-slots.ts';
+import { movesStatistics } from './train-state.ts';
+import type { TrainState } from './train-state.ts';
 
-/** How a scope takes part in a training. */
-export interface TrainState {
-  readonly state: 'FLOAT' | 'QAT';
-  readonly trained: boolean;
-  /**
-   * 'train' and 'kept': the batch's own statistics, running ones follow; 'frozen': the saved ones, unchanged; 'folded': none.
-   * γ and β are trained in all but 'folded', where β alone is left.
-   */
-  readonly batchNorm: 'train' | 'kept' | 'frozen' | 'folded';
-}
+export type { TrainState } from './train-state.ts';
 
 export interface ForwardParts {
   readonly network: Network;
@@ -81,11 +76,13 @@ export class ForwardEmitter {
   readonly b: GraphBuilder;
   private readonly parts: ForwardParts;
   private readonly names = new Map<string, string>();
+  private readonly foldable: ReadonlySet<Unit>;
   private counter = 0;
 
   constructor(b: GraphBuilder, parts: ForwardParts) {
     this.b = b;
     this.parts = parts;
+    this.foldable = foldableLayers(parts.network.graph, parts.network.units);
   }
 
   /** The value that carries `value` of the float graph here, after its quantiser where it has one. */
@@ -191,10 +188,10 @@ export class ForwardEmitter {
   }
 
   /** Batch norm in training form of `value` over a factor per channel, in one node: its gradient takes two passes less. */
-  private dividedBatchNorm(norm: IrNode, value: string, factor: string): string {
+  private dividedBatchNorm(norm: IrNode, value: string, factor: string, spatialAxes: number): string {
     const [, gamma, beta] = norm.inputs as [string, string, string];
     const operands = [value, this.parameter(gamma), this.parameter(beta), factor];
-    const epsilon = { epsilon: float(floatOf(norm, 'epsilon', 1e-5)) };
+    const epsilon = { epsilon: float(floatOf(norm, 'epsilon', 1e-5)), spatial_axes: int(spatialAxes) };
     const options = { outputs: 4, domain: HEADGATE_DOMAIN };
     const [y, mean, variance, divided] = this.emitAll('BatchNormTrainDivided', operands, epsilon, options) as [
       string,
@@ -208,20 +205,22 @@ export class ForwardEmitter {
 
   /** @returns the value of the layer's linear part. */
   private qatLayer(unit: LayerUnit, scope: TrainState): string {
-    const format = this.parts.placement.weights.get(unit.weight)?.format;
-    if (format === undefined) throw new Error(`no quantiser for weight "${unit.weight}"`);
+    const format = this.parts.placement.weights.get(unit.quantiser)?.format;
+    if (format === undefined) throw new Error(`no quantiser for weight "${unit.quantiser}"`);
     const shape = this.parts.network.graph.initializers.get(unit.weight)?.shape as readonly number[];
     const layout = weightLayout(unit.node, shape);
-    const column = (value: string): string =>
-      this.reshape(value, channelColumn(unit.node, shape.length, layout.outputs));
+    const column = (value: string, channels = layout.outputs): string =>
+      this.reshape(value, channelColumn(unit.node, shape.length, channels));
+    const biasSize = this.parts.network.graph.initializers.get(unit.bias ?? '')?.data.length;
     const weight = this.parameter(unit.weight);
     const bias = unit.bias === undefined ? undefined : this.parameter(unit.bias);
     const { norm } = unit;
     const moves = norm !== undefined && movesStatistics(scope);
-    const whole = norm === undefined || scope.batchNorm === 'folded' || (moves && scope.batchNorm === 'kept');
+    const away = scope.batchNorm === 'folded' && this.foldable.has(unit);
+    const whole = norm === undefined || away || (moves && scope.batchNorm === 'kept');
     const factor = whole ? undefined : this.foldFactor(norm, moves);
     const scaled = factor === undefined ? weight : scaleWeight(this, weight, factor, shape, layout);
-    const learned = this.parts.trained.get(weightScaleSlot(unit.weight));
+    const learned = this.parts.trained.get(weightScaleSlot(unit.quantiser));
     const quantised =
       learned === undefined
         ? fakeQuant(this, scaled, weightScale(this, scaled, shape, layout, format), format, this.parts.straightThrough)
@@ -229,13 +228,14 @@ export class ForwardEmitter {
     const value = this.emit(unit.node.op, [this.actual(unit.input), quantised], unit.node.attributes);
     if (moves) {
       if (factor !== undefined && bias === undefined && this.parts.batchNormFrozen === undefined)
-        return this.dividedBatchNorm(norm, value, factor);
+        return this.dividedBatchNorm(norm, value, factor, shape.length - 2);
       const unscaled = factor === undefined ? value : this.emit('Div', [value, column(factor)]);
-      const shifted = bias === undefined ? unscaled : this.emit('Add', [unscaled, column(bias)]);
+      const shifted = bias === undefined ? unscaled : this.emit('Add', [unscaled, column(bias, biasSize)]);
       return this.batchNorm(norm, shifted, true);
     }
     const folded = norm === undefined ? bias : this.foldedBias(norm, factor, bias);
-    return folded === undefined ? value : this.emit('Add', [value, column(folded)]);
+    const foldedSize = norm === undefined ? biasSize : layout.outputs;
+    return folded === undefined ? value : this.emit('Add', [value, column(folded, foldedSize)]);
   }
 
   /**
@@ -292,8 +292,4 @@ export class ForwardEmitter {
     this.frozenInitializers.set(name, initializer);
     return initializer;
   }
-}
-
-function movesStatistics({ trained, batchNorm }: TrainState): boolean {
-  return trained && (batchNorm === 'train' || batchNorm === 'kept');
 }

@@ -3,6 +3,7 @@
 import type { GraphBuilder } from '../onnx/builder.ts';
 import type { ValueInfo } from '../onnx/ir.ts';
 import type { Network, ParameterRole } from '../network/network.ts';
+import { foldableLayers } from '../network/shared-weights.ts';
 import { scaleShape, weightLayout } from '../network/weight-layout.ts';
 import type { Placement } from '../quantize/placement.ts';
 import { elementCount } from '../../support/tensor.ts';
@@ -67,17 +68,20 @@ function weightScaleSlots(
   placement: Placement,
   trained: (scope: string) => boolean,
 ): readonly Slot[] {
-  return network.units.flatMap((unit) => {
-    if (unit.kind !== 'layer' || !trained(unit.scope) || !placement.weights.has(unit.weight)) return [];
+  const slots = new Map<string, Slot>();
+  for (const unit of network.units) {
+    if (unit.kind !== 'layer' || !trained(unit.scope) || !placement.weights.has(unit.quantiser)) continue;
     const shape = network.graph.initializers.get(unit.weight)?.shape ?? [];
-    return [{ name: weightScaleSlot(unit.weight), shape: scaleShape(weightLayout(unit.node, shape), shape.length) }];
-  });
+    const name = weightScaleSlot(unit.quantiser);
+    slots.set(name, { name, shape: scaleShape(weightLayout(unit.node, shape), shape.length) });
+  }
+  return [...slots.values()];
 }
 
 /** Where batch norm is folded at prepare, the layer has a weight and β left; the rest stands at the identity. */
 function foldedAway(network: Network, scopes: ReadonlyMap<string, TrainState>): ReadonlySet<string> {
   const gone = new Set<string>();
-  for (const unit of network.units) {
+  for (const unit of foldableLayers(network.graph, network.units)) {
     if (unit.kind !== 'layer' || unit.norm === undefined || scopes.get(unit.scope)?.batchNorm !== 'folded') continue;
     const [, gamma, , mean, variance] = unit.norm.inputs as [string, string, string, string, string];
     for (const name of [unit.bias, gamma, mean, variance]) if (name !== undefined) gone.add(name);
@@ -150,12 +154,28 @@ export function emitStatistics(
 ): string {
   const seen = new Map<string, string>();
   const shares = new Map<string, number>();
+  const uses = new Map<string, number>();
   for (const { norm, mean, variance, observedValue } of batches) {
     const [n, , ...rest] = shapes.get(observedValue) as readonly [number, number, ...number[]];
     const count = rest.reduce((product, size) => product * size, n);
     const [, , , meanName, varianceName] = norm.inputs as [string, string, string, string, string];
-    seen.set(meanName, mean).set(varianceName, variance);
-    shares.set(meanName, momentum).set(varianceName, momentum * (count / Math.max(count - 1, 1)));
+    for (const [name, value, share] of [
+      [meanName, mean, momentum],
+      [varianceName, variance, momentum * (count / Math.max(count - 1, 1))],
+    ] as const) {
+      const [earlier, earlierShare = 1] = [seen.get(name), shares.get(name)];
+      // One batch norm after several values moves once for each, the later from where the earlier left it.
+      const joined =
+        earlier === undefined
+          ? value
+          : b.emit('Add', [
+              b.emit('Mul', [earlier, b.scalar(share === 0 ? 0 : ((1 - momentum) * earlierShare) / share)]),
+              value,
+            ]);
+      seen.set(name, joined);
+      shares.set(name, share);
+      uses.set(name, (uses.get(name) ?? 0) + 1);
+    }
   }
   if (seen.size === 0) return 'statistics';
   // All at once: a graph with three nodes for each layer's mean and variance takes that much longer to load.
@@ -163,7 +183,11 @@ export function emitStatistics(
   const batch = emitPack(b, layout, ({ name }) => seen.get(name) ?? (running.get(name) as string));
   const vector = (data: Float32Array): string => b.constant({ dtype: 'float32', shape: [layout.length], data });
   const taken = b.emit('Mul', [batch, vector(perSlot(layout, ({ name }) => shares.get(name) ?? 0))]);
-  const moved = b.emit('Add', [b.emit('Mul', [before, b.scalar(1 - momentum)]), taken]);
+  const isShared = [...uses.values()].some((count) => count > 1);
+  const stays = isShared
+    ? vector(perSlot(layout, ({ name }) => (1 - momentum) ** (uses.get(name) ?? 1)))
+    : b.scalar(1 - momentum);
+  const moved = b.emit('Add', [b.emit('Mul', [before, stays]), taken]);
   const held = frozen === undefined ? moved : where(b, b.emit('Greater', [frozen, b.scalar(0.5)]), before, moved);
   if (seen.size === layout.slots.length) return held;
   const still = Uint8Array.from(perSlot(layout, ({ name }) => (seen.has(name) ? 0 : 1)));

@@ -42,11 +42,13 @@ export function correctCheckpoint(
   return { ...found, checkpoint: declared({ ...checkpoint, parameters: after }, 'bias-correction') };
 }
 
-/** Layers whose mean inputs a bias correction needs. */
+/** Layers whose mean inputs a bias correction needs: kept by quantiser, which tells those apart that have one of their own. */
 export function correctableLayers(network: Network, scope: string): readonly LayerUnit[] {
-  return network.units.filter(
-    (unit): unit is LayerUnit =>
-      unit.kind === 'layer' && unit.scope === scope && InputMeans.canRead(unit, kernelOf(network, unit)),
+  const layers = network.units.filter((unit): unit is LayerUnit => unit.kind === 'layer' && unit.scope === scope);
+  return layers.filter(
+    (unit) =>
+      layers.every((other) => other === unit || other.quantiser !== unit.quantiser) &&
+      InputMeans.canRead(unit, kernelOf(network, unit)),
   );
 }
 

@@ -39,18 +39,23 @@ export function correctBiases(
   const targets = network.units.flatMap((unit) => (unit.kind === 'layer' ? [biasOf(unit)] : []));
   for (const unit of network.units) {
     if (unit.kind !== 'layer' || unit.scope !== scope) continue;
-    const format = placement.weights.get(unit.weight)?.format;
-    const [means, scale, target] = [inputMeans.get(unit.weight), scales.get(unit.weight), biasOf(unit)];
+    const format = placement.weights.get(unit.quantiser)?.format;
+    const [means, scale, target] = [inputMeans.get(unit.quantiser), scales.get(unit.quantiser), biasOf(unit)];
     const isShared = targets.filter((other) => other === target).length > 1;
     if (format === undefined || means === undefined || scale === undefined || target === undefined || isShared) {
-      skipped.push(unit.weight);
+      skipped.push(unit.quantiser);
       continue;
     }
     const shift = outputShift(unit, parameters, format, scale, means);
     const { shape, data } = parameterOf(current, target);
+    // One value for all channels cannot take back what each of them is off by.
+    if (data.length !== shift.length) {
+      skipped.push(unit.quantiser);
+      continue;
+    }
     const taken = data.map((value, channel) => value - (shift[channel] as number));
     current.set(target, floatTensor(shape, taken));
-    corrected.push(unit.weight);
+    corrected.push(unit.quantiser);
     touched.add(target);
   }
   return { parameters: current, corrected, touched, skipped };

@@ -59,11 +59,18 @@ function pairsOf(network: Network, scope: string): readonly Pair[] {
   const own = (parameter: string): boolean => readers.get(parameter) === 1;
   return layers.flatMap((first) => {
     if (kept.has(first.output) || readers.get(first.output) !== 1 || !outputScaleOf(first).every(own)) return [];
+    if (first.norm === undefined && hasOneBias(network, first)) return [];
     if (first.activation !== undefined && !homogeneous.has(first.activation.op)) return [];
     const second = layers.find((unit) => unit.input === first.output);
     if (second === undefined || !own(second.weight)) return [];
     return outputChannelAxis(first.node) === outputChannelAxis(second.node) ? [{ first, second }] : [];
   });
+}
+
+/** Whether one value is the bias of several channels, which then cannot be scaled apart. */
+function hasOneBias({ graph }: Network, { node, weight, bias }: LayerUnit): boolean {
+  const [size, shape] = [bias ?? '', weight].map((name) => graph.initializers.get(name)?.shape);
+  return size?.[0] === 1 && weightLayout(node, shape ?? []).outputs > 1;
 }
 
 /** @returns the largest |s_i − 1|. */

@@ -69,6 +69,7 @@ describe('a weight with dead and with tiny channels', () => {
     scope: 'backbone',
     node: { op: 'Conv', domain: '', name: 'c', inputs: ['x', 'w'], outputs: ['y'], attributes: {} },
     weight: 'w',
+    quantiser: 'w',
     input: 'x',
     linear: 'y',
     output: 'y',
@@ -216,7 +217,7 @@ describe('a network with dead channels and a ReLU that gives nothing but zeros',
       const network = deadNetwork();
       const calibrated = [...(await calibrate(network, profile)).values()];
       const start = new Map(calibrated.flatMap((checkpoint) => [...checkpoint.parameters]));
-      const parameters = form === 'folded' ? foldIntoWeights(network.units, start) : start;
+      const parameters = form === 'folded' ? foldIntoWeights(network, start) : start;
       const ranges = new Map(calibrated.flatMap(({ quant }) => [...(quant?.activations ?? [])]));
       expect(ranges.get('detection.hidden.relu')).toEqual({ min: 0, max: 0, scale: EPSILON });
       const weightScales = new Map(calibrated.flatMap(({ quant }) => [...(quant?.weights ?? [])]));

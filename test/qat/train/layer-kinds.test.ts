@@ -46,7 +46,7 @@ async function prepare(
   const image = randomBatch(1);
   const taught = await runReference(network, { scopes: floatScopes(network), outputs: OUTPUTS }, image);
   const start = new Map(all.flatMap(({ parameters }) => [...parameters]));
-  const parameters = batchNorm === 'folded' ? foldIntoWeights(network.units, start) : start;
+  const parameters = batchNorm === 'folded' ? foldIntoWeights(network, start) : start;
   const ranges = new Map(all.flatMap(({ quant }) => [...(quant?.activations ?? [])]));
   const request: ProgramRequest = {
     network,
@@ -139,7 +139,7 @@ describe('batch norm that is folded before training', () => {
     const folded = new Map(
       [...calibrated].map(([scope, checkpoint]): [string, ScopeCheckpoint] => [
         scope,
-        { ...checkpoint, parameters: foldIntoWeights(network.units, checkpoint.parameters) },
+        { ...checkpoint, parameters: foldIntoWeights(network, checkpoint.parameters) },
       ]),
     );
     const image = randomBatch(9);

@@ -125,7 +125,7 @@ async function takeStep(test: NetworkCase): Promise<Step> {
       }))
     : [];
   const used = targets.filter(({ name }) => losses.some(({ target }) => target === name));
-  const start = test.batchNorm === 'folded' ? foldIntoWeights(network.units, parameters) : parameters;
+  const start = test.batchNorm === 'folded' ? foldIntoWeights(network, parameters) : parameters;
   const weightScales = new Map(
     [...placement.weights.keys()].flatMap((weight) =>
       test.learned === true ? [[weight, golden.floats(`${test.name}/weight-scale:${weight}`)] as const] : [],

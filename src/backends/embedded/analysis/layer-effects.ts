@@ -83,18 +83,18 @@ async function weightsEffect(
   { layer, activations }: LayerSite,
   alone: Effect,
 ): Promise<PartEffect | undefined> {
-  const format = layer === undefined ? undefined : placement.weights.get(layer.weight)?.format;
+  const format = layer === undefined ? undefined : placement.weights.get(layer.quantiser)?.format;
   if (layer === undefined || format === undefined) return undefined;
   const { scope, scopes } = subject.settings;
   const { parameters } = (scopes.get(scope) as ScopeForward).checkpoint;
   const { weight } = foldLayer(layer, parameters);
-  const scales = quant.weights.get(layer.weight) ?? new Float32Array();
+  const scales = quant.weights.get(layer.quantiser) ?? new Float32Array();
   const here = new Distortion();
   here.add(weight.data, deployLayer(layer, parameters, scales, format, undefined).weights);
   const layout = weightLayout(layer.node, weight.shape);
   const channels = emptyRanges(layout.scales);
   widen(channels, weight.data, layout.scaleOf);
-  const effect = activations.length === 0 ? alone : await subject.effectOf(quant, [layer.weight]);
+  const effect = activations.length === 0 ? alone : await subject.effectOf(quant, [layer.quantiser]);
   return { effect, bits: format.bits, channels, spread: spreadOf(channels), here };
 }
 

@@ -79,12 +79,12 @@ export class Scales {
       if (owner === scope) activations.set(value, this.activation(value, format));
     const weights = new Map<string, Float32Array>();
     for (const unit of network.units) {
-      const format = unit.kind === 'layer' ? placement.weights.get(unit.weight)?.format : undefined;
+      const format = unit.kind === 'layer' ? placement.weights.get(unit.quantiser)?.format : undefined;
       if (unit.kind !== 'layer' || unit.scope !== scope || format === undefined) continue;
-      const key = keyOf(unit.weight, format);
+      const key = keyOf(unit.quantiser, format);
       const scales = this.weights.get(key) ?? weightScalesOf(unit, parameters, format);
       this.weights.set(key, scales);
-      weights.set(unit.weight, scales);
+      weights.set(unit.quantiser, scales);
     }
     return { profile, activations, weights };
   }

@@ -92,7 +92,7 @@ function optionsOf(
   placement: Placement,
   { weights, activations }: RecommendSettings,
 ): readonly LayerFormat[] {
-  const ownWeights = placement.weights.get(site.layer?.weight ?? '')?.format.bits;
+  const ownWeights = placement.weights.get(site.layer?.quantiser ?? '')?.format.bits;
   const ownActivations = Math.min(
     ...site.activations.map((value) => placement.activations.get(value)?.format.bits ?? 0),
   );

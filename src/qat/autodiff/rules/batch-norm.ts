@@ -2,8 +2,9 @@
 // `headgate.BatchNormTrain(x, gamma, beta) → y, mean, variance` with the batch's own (biased) variance, and
 // `headgate.BatchNormSwitch(x, gamma, beta, mean, variance, frozen) → y, batch mean, batch variance, used mean, used variance`,
 // which normalises with the given statistics where the scalar `frozen` is 1, and as BatchNormTrain where it is 0, and
-// `headgate.BatchNormTrainDivided(x, gamma, beta, factor) → y, mean, variance, u` of u = x / factor, per channel: the division
-// has no gradient pass of its own, it goes into that of the normalisation.
+// `headgate.BatchNormTrainDivided(x, gamma, beta, factor) → y, mean, variance, u` of u = x / factor, per channel, where
+// `spatial_axes` (by default 2) follow the channels: the division has no gradient pass of its own, it goes into that of the
+// normalisation.
 // dx = γ·invstd/M · (M·dy − Σdy − x̂·Σ(dy·x̂)) with M = N·H·W (Ioffe and Szegedy 2015).
 import { float, floatOf, int, intOf } from '../../onnx/ir.ts';
 import type { IrNode } from '../../onnx/ir.ts';
@@ -29,7 +30,7 @@ export const batchNormTrainDivided: GradientRule = {
     const [x, gamma, , factor] = node.inputs as [string, string, string, string];
     const [y, mean, variance, divided] = node.outputs as [string, string, string, string];
     const [channels = 0] = shapeOf(gamma);
-    const column = b.reshape(factor, [channels, 1, 1]);
+    const column = b.reshape(factor, [channels, ...Array.from({ length: intOf(node, 'spatial_axes', 2) }, () => 1)]);
     b.emit('Div', [x, column], {}, { outputs: [divided] });
     emitBatchStatistics(b, { ...node, inputs: [divided, ...node.inputs.slice(1)] }, [y, mean, variance]);
   },
