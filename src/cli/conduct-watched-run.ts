@@ -20,7 +20,7 @@ export interface WatchedRunSettings extends Installation {
   readonly options: RunOptions;
   readonly store: Store;
   /** How to run, with the tokens that all runs of the watch share. */
-  readonly manner: Pick<RunSettings, 'tokens' | 'keepGoing' | 'defaultTimeoutMs'>;
+  readonly manner: Pick<RunSettings, 'tokens' | 'keepGoing' | 'keepFailed' | 'defaultTimeoutMs'>;
   readonly sink: Sink;
   readonly colours: Colours;
 }

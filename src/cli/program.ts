@@ -192,6 +192,7 @@ function tokenOptions(command: Command): Command {
 function mannerOptions(command: Command): Command {
   return tokenOptions(command)
     .option('-k, --keep-going', 'after a failure, run everything that does not depend on it')
+    .option('--keep-failed', 'keep what attempts that failed have written, in their job folders')
     .option('--timeout <time>', 'for jobs whose stage has none, for example 30m')
     .addOption(new Option('--log-format <format>', 'progress').choices(['pretty', 'plain', 'jsonl']));
 }

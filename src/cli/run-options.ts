@@ -11,13 +11,14 @@ export interface RunManner {
   readonly resources?: readonly string[];
   readonly keepGoing?: boolean;
   readonly timeout?: string;
+  readonly keepFailed?: boolean;
   readonly fault?: readonly string[];
 }
 
-type Settings = Pick<RunSettings, 'jobs' | 'resources' | 'keepGoing' | 'defaultTimeoutMs' | 'faults'>;
+type Settings = Pick<RunSettings, 'jobs' | 'resources' | 'keepGoing' | 'keepFailed' | 'defaultTimeoutMs' | 'faults'>;
 
 export function runSettings(manner: RunManner): Result<Settings, { readonly message: string; readonly help?: string }> {
-  const { jobs, keepGoing, timeout } = manner;
+  const { jobs, keepGoing, keepFailed, timeout } = manner;
   const resources = parseResources(manner.resources ?? []);
   if (!resources.ok) return err({ message: resources.error, help: 'for example --resources gpu=1' });
   const faults = parseFaults(manner.fault ?? []);
@@ -31,25 +32,31 @@ export function runSettings(manner: RunManner): Result<Settings, { readonly mess
     faults: faults.value,
     ...(jobs === undefined ? {} : { jobs }),
     ...(keepGoing === undefined ? {} : { keepGoing }),
+    ...(keepFailed === undefined ? {} : { keepFailed }),
     ...(defaultTimeoutMs === undefined ? {} : { defaultTimeoutMs }),
   });
 }
 
-export function journaledManner({ jobs, resources, keepGoing, timeout }: RunManner): JsonObject {
+export function journaledManner({ jobs, resources, keepGoing, keepFailed, timeout }: RunManner): JsonObject {
   return {
     ...(jobs === undefined ? {} : { jobs }),
     ...(resources === undefined ? {} : { resources: [...resources] }),
     ...(keepGoing === undefined ? {} : { keepGoing }),
+    ...(keepFailed === undefined ? {} : { keepFailed }),
     ...(timeout === undefined ? {} : { timeout }),
   };
 }
 
 /** As a run was started, with what was said anew. */
-export function mannerAgain({ jobs, resources, keepGoing, timeout }: JsonObject, anew: RunManner): RunManner {
+export function mannerAgain(
+  { jobs, resources, keepGoing, keepFailed, timeout }: JsonObject,
+  anew: RunManner,
+): RunManner {
   return {
     ...(typeof jobs === 'number' ? { jobs } : {}),
     ...(Array.isArray(resources) ? { resources: resources.map(String) } : {}),
     ...(typeof keepGoing === 'boolean' ? { keepGoing } : {}),
+    ...(typeof keepFailed === 'boolean' ? { keepFailed } : {}),
     ...(typeof timeout === 'string' ? { timeout } : {}),
     ...anew,
   };

@@ -1,5 +1,6 @@
 // What a store holds, what of it is wrong and what of it goes, in words.
 import type { Leaving } from '../store/collect.ts';
+import type { Left } from '../store/leavings.ts';
 import type { Verified, Wrong } from '../store/verify.ts';
 import { unreachable } from '../support/result.ts';
 import type { Colours } from './colours.ts';
@@ -36,16 +37,40 @@ export function sizesText({ objects, records, runs, leftovers, groups }: StoreSi
 }
 
 export function verifiedText(
-  { objects, bytes, records, wrong }: Verified,
+  { objects, bytes, records, wrong, leavings }: Verified,
   repaired: boolean,
   colours: Colours,
 ): string {
   const looked = `${count(objects, 'object')} (${byteSize(bytes)}) and ${count(records, 'record')} read`;
-  if (wrong.length === 0) return `${looked}: ${colours.green('all sound')}\n`;
+  if (wrong.length === 0) return `${looked}: ${colours.green('all sound')}\n${leftText(leavings, colours)}`;
   const help = repaired
     ? 'what is gone is made again by the next run that needs it'
     : 'what is in quarantine is not used; --repair also removes what referred to it';
-  return `${wrong.map((one) => `${colours.red('wrong')} ${wrongWords(one)}\n`).join('')}${looked}: ${count(wrong.length, 'problem')}\n  help: ${help}\n`;
+  return `${wrong.map((one) => `${colours.red('wrong')} ${wrongWords(one)}\n`).join('')}${looked}: ${count(wrong.length, 'problem')}\n  help: ${help}\n${leftText(leavings, colours)}`;
+}
+
+function leftText(leavings: Verified['leavings'], { dim }: Colours): string {
+  if (leavings.length === 0) return '';
+  const parts = Object.entries(LEFT).flatMap(([what, name]) => {
+    const many = leavings.filter((left) => left.what === what).length;
+    return many === 0 ? [] : [count(many, name, plural(name))];
+  });
+  return `${dim(`left by engines that were killed, no damage: ${parts.join(', ')}`)}\n  help: the next run and cache gc clear up\n`;
+}
+
+const LEFT: { readonly [what in Left['what']]: string } = {
+  draft: 'half-written file',
+  claim: 'claim',
+  lock: 'lock',
+  heartbeat: 'heartbeat',
+  'attempt-output': 'output of an attempt',
+  'torn-journal': 'journal with a torn end',
+  'resume-state': 'resume state',
+};
+
+/** "output of an attempt" → "outputs of an attempt". */
+function plural(name: string): string {
+  return / (of|made|with) /.test(name) ? name.replace(/^\w+/, '$&s') : `${name}s`;
 }
 
 function wrongWords(wrong: Wrong): string {
@@ -70,29 +95,44 @@ const NAMES: { readonly [what in Leaving['what']]: string } = {
   object: 'object',
   tree: 'folder made of objects',
   'resume-state': 'resume state',
+  'attempt-output': 'output of an attempt that failed',
   'job-folder': 'job folder',
   quarantined: 'quarantined file',
 };
 
-/** `limited`: an age, a size or a number of runs was given. */
+export interface Collected {
+  readonly dryRun: boolean;
+  /** An age, a size or a number of runs was given. */
+  readonly limited: boolean;
+  /** Runs of which nobody knows yet whether they go on. */
+  readonly unsure: readonly string[];
+}
+
 export function collectedText(
   leaving: readonly Leaving[],
-  { dryRun, limited }: { readonly dryRun: boolean; readonly limited: boolean },
+  { dryRun, limited, unsure }: Collected,
   { bold, dim }: Colours,
 ): string {
+  const waits = unsure.map(
+    (run) => `run ${run} may still be running on another machine or in another container: what it uses stays\n`,
+  );
+  const again =
+    unsure.length === 0
+      ? ''
+      : '  help: ask again in half a minute; without a sign of life until then it counts as dead\n';
+  const left = `${waits.join('')}${again}`;
   const verb = dryRun ? 'would be removed' : 'removed';
   if (leaving.length === 0) {
     const help = '  help: what is less than an hour old stays, and so does what runs that go on use\n';
-    return `nothing ${verb}\n${limited ? help : ''}`;
+    return `nothing ${verb}\n${limited ? help : ''}${left}`;
   }
   const lines = Object.entries(NAMES).flatMap(([what, name]) => {
     const pieces = leaving.filter((piece) => piece.what === what);
     if (pieces.length === 0) return [];
-    const many = name.startsWith('folder') ? 'folders made of objects' : `${name}s`;
-    return [`  ${count(pieces.length, name, many)}, ${byteSize(sum(pieces))}`];
+    return [`  ${count(pieces.length, name, plural(name))}, ${byteSize(sum(pieces))}`];
   });
   const paths = dryRun ? leaving.map(({ path }) => dim(`    ${path}`)) : [];
-  return `${[`${bold(byteSize(sum(leaving)))} ${verb}:`, ...lines, ...paths].join('\n')}\n`;
+  return `${[`${bold(byteSize(sum(leaving)))} ${verb}:`, ...lines, ...paths].join('\n')}\n${left}`;
 }
 
 function sum(pieces: readonly { readonly bytes: number }[]): number {

@@ -33,6 +33,8 @@ export interface AttemptContext {
   readonly runFolder: string;
   readonly graceMs: number;
   readonly defaultTimeoutMs?: number;
+  /** Keeps what failed attempts have written, for whoever looks for the cause. */
+  readonly keepFailed?: boolean;
   /** Asks running jobs to write a resume state and end. */
   readonly checkpoint: AbortSignal;
   readonly kill: AbortSignal;
@@ -97,6 +99,7 @@ export async function runAttempt(
   const resumedMs = resumed?.workMs ?? 0;
   const made = { folder, token, attempt, resumedMs, command: launch.value.outputs, inputs: resolved, redactor };
   const end = withoutSecrets(await endOf(context, stage, made, job), redactor);
+  if (end.end === 'succeeded' || context.keepFailed !== true) await giveBack(folder);
   await cleanFolder(folder, redactor);
   if (end.end === 'succeeded') return end;
   if (context.fault !== undefined) return end;
@@ -107,6 +110,11 @@ export async function runAttempt(
   }
   const kept = await keepStateOfJob(store.layout, key, folder);
   return end.end === 'cancelled' ? { end: 'cancelled', checkpointed: kept || resumed !== undefined } : end;
+}
+
+/** What the job wrote: the store has what it takes of it, and kept twice, or for nothing, data sets would fill the disk. */
+async function giveBack(folder: string): Promise<void> {
+  await rm(join(folder, 'out'), { recursive: true, force: true });
 }
 
 /** A program that knows nothing of headgate has no resume state to write. */
@@ -238,8 +246,6 @@ async function endOf(
   }
   const collected = await collectOutputs(context.store, stage, join(job.folder, 'out'), paths, job.redactor);
   if (!collected.ok) return failed(collected.error);
-  // The store has them now; kept twice, data sets would fill the disk.
-  await rm(join(job.folder, 'out'), { recursive: true, force: true });
   return { end: 'succeeded', ...collected.value, attempt: job.attempt, resumedMs: job.resumedMs, summary, proofs };
 }
 

@@ -35,6 +35,8 @@ export interface RunSettings {
   readonly jobs?: number;
   /** After a failure, runs everything that does not depend on it; by default nothing new starts. */
   readonly keepGoing?: boolean;
+  /** Keeps what attempts that failed have written in their job folders; by default it is given back at once. */
+  readonly keepFailed?: boolean;
   /** Puts final outputs under names that people know before the run counts as finished: `resume` then knows what is left. */
   readonly deliver?: boolean;
   /** For jobs whose stage names no `timeout`. */
@@ -115,6 +117,7 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
       faults: settings.faults ?? new Map(),
       clock: settings.clock ?? systemClock,
       ...(settings.defaultTimeoutMs === undefined ? {} : { defaultTimeoutMs: settings.defaultTimeoutMs }),
+      ...(settings.keepFailed === undefined ? {} : { keepFailed: settings.keepFailed }),
     },
   });
 

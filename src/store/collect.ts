@@ -2,7 +2,7 @@
 // thin act. What goes is a miss afterwards, never a wrong answer, so a run that goes on meanwhile comes to no harm: but what
 // runs that go on have used, have claimed or used last time is kept, and whatever is new.
 import { rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Digest } from '../support/digest.ts';
 import { isDigest } from '../support/digest.ts';
 import { LatestKeys } from './actions.ts';
@@ -20,10 +20,10 @@ export interface CollectOptions {
 }
 
 export type Leaving = Piece & {
-  readonly what: 'record' | 'object' | 'tree' | 'resume-state' | 'job-folder' | 'quarantined';
+  readonly what: 'record' | 'object' | 'tree' | 'resume-state' | 'attempt-output' | 'job-folder' | 'quarantined';
 };
 
-/** Whatever came here so short ago may belong to work whose record is not written yet. */
+/** Whatever came here so short ago may belong to work whose record is not written yet, unless nobody is at work. */
 export const GRACE_MS = 60 * 60 * 1000;
 /** How long leftovers of runs (job folders, resume states, quarantine) stay unless told otherwise. */
 export const LEFTOVERS_MS = 30 * 24 * 60 * 60 * 1000;
@@ -68,7 +68,7 @@ async function keysInUse({ layout }: Store, { runs, claimed }: Survey): Promise<
 
 /** Which records and objects go. */
 export function decideCollection(
-  { objects, records, runs }: Pick<Survey, 'objects' | 'records' | 'runs'>,
+  { objects, records, runs, quiet }: Pick<Survey, 'objects' | 'records' | 'runs' | 'quiet'>,
   inUse: ReadonlySet<Digest>,
   { olderThanMs, maxBytes, keepRuns }: CollectOptions,
   now: number,
@@ -106,7 +106,10 @@ export function decideCollection(
       if (left === 0) bytes -= objects.get(digest)?.bytes ?? 0;
     }
   }
-  const unused = [...objects].filter(([digest, piece]) => (users.get(digest) ?? 0) === 0 && !isNew(piece));
+  // Whatever came since the first of those at work began may be theirs.
+  const firstLockMs = Math.min(...runs.map(({ lockedMs }) => lockedMs ?? Infinity));
+  const mayBeNeeded = (piece: Piece): boolean => !quiet && (isNew(piece) || piece.changedMs >= firstLockMs);
+  const unused = [...objects].filter(([digest, piece]) => (users.get(digest) ?? 0) === 0 && !mayBeNeeded(piece));
   return { records: [...going], objects: unused.map(([digest]) => digest) };
 }
 
@@ -120,8 +123,7 @@ function newestRuns(runs: readonly KnownRun[], count: number): readonly KnownRun
 }
 
 /** Folders made of objects: those of objects that go (a second name would keep the bytes), and, when nothing runs, all. */
-function* treesLeaving(store: Store, { runs }: Survey, going: ReadonlySet<Digest>): Generator<Piece | undefined> {
-  const quiet = !runs.some(({ live }) => live);
+function* treesLeaving(store: Store, { quiet }: Survey, going: ReadonlySet<Digest>): Generator<Piece | undefined> {
   for (const shard of namesIn(store.layout.trees)) {
     for (const name of namesIn(join(store.layout.trees, shard))) {
       if (isDigest(name) && (quiet || going.has(name))) {
@@ -142,15 +144,30 @@ function leftovers(store: Store, survey: Survey, { olderThanMs }: CollectOptions
       return piece !== undefined && isOld(piece) ? [{ ...piece, what }] : [];
     });
   const resume = namesIn(layout.resume).filter((key) => !isDigest(key) || !survey.claimed.has(key));
-  const jobs = survey.runs
-    .filter(({ live, folder }) => !live && !survey.claimedFolders.some((claimed) => claimed.startsWith(folder)))
-    .map(({ folder }) => join(folder, 'jobs'));
+  const ended = survey.runs.filter(
+    ({ live, folder }) => !live && !survey.claimedFolders.some((claimed) => claimed.startsWith(folder)),
+  );
+  const jobs = old(
+    'job-folder',
+    ended.map(({ folder }) => join(folder, 'jobs')),
+  );
+  // Large, and of no use to anybody: they go at once. What a job printed and was asked stays as long as other leftovers.
+  const outputs = ended
+    .filter(({ folder }) => !jobs.some(({ path }) => path === join(folder, 'jobs')))
+    .flatMap(({ attemptOutputs }) => attemptOutputs.flatMap((path) => pieceAt(path) ?? []))
+    // What was laid out to be read are the store's own bytes under a second name.
+    .map((piece) => ({
+      ...piece,
+      ...(basename(piece.path) === 'in' ? { bytes: 0 } : {}),
+      what: 'attempt-output' as const,
+    }));
   return [
     ...old(
       'resume-state',
       resume.map((name) => join(layout.resume, name)),
     ),
-    ...old('job-folder', jobs),
+    ...outputs,
+    ...jobs,
     ...old(
       'quarantined',
       namesIn(layout.quarantine).map((name) => join(layout.quarantine, name)),

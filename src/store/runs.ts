@@ -46,6 +46,13 @@ export async function listRuns(layout: StoreLayout): Promise<readonly RunId[]> {
     .map(runId);
 }
 
+/** Runs that an engine elsewhere may still be at: nobody has watched it for long enough to know. */
+export async function unsureRuns(layout: StoreLayout): Promise<readonly RunId[]> {
+  const runs = await listRuns(layout);
+  const owners = await Promise.all(runs.map((run) => ownerOfRun(runFolder(layout, run))));
+  return runs.filter((_, index) => owners[index]?.standing === 'unsure');
+}
+
 /** Kills in a row after which an old lock would be left lying: it stops nobody. */
 const RECENT = 64;
 

@@ -9,6 +9,7 @@ import type { ActionRecord } from './action-record.ts';
 import { readClaim } from './claims.ts';
 import { readJournal } from './journal.ts';
 import { sharded } from './layout.ts';
+import { attemptOutputs, isAnyoneAtWork } from './leavings.ts';
 import { ownerOfRun } from './run-lock.ts';
 import { listRuns, runFolder } from './runs.ts';
 import type { Store } from './store.ts';
@@ -31,7 +32,12 @@ export interface KnownRun {
   readonly folder: string;
   readonly workflow: string;
   readonly startedMs: number;
+  /** Whether an engine runs it, or may run it elsewhere. */
   readonly live: boolean;
+  /** When the engine that runs it locked it, by the store's own clock. */
+  readonly lockedMs?: number;
+  /** Of attempts that ended without success, or not at all. */
+  readonly attemptOutputs: readonly string[];
   /** Of the stages that ended or were restored in it. */
   readonly keys: ReadonlySet<Digest>;
 }
@@ -45,6 +51,8 @@ export interface Survey {
   readonly claimed: ReadonlySet<Digest>;
   /** Job folders that a claim names. */
   readonly claimedFolders: readonly string[];
+  /** Nobody works on this store, here or elsewhere. */
+  readonly quiet: boolean;
 }
 
 export async function surveyStore(store: Store): Promise<Survey> {
@@ -61,7 +69,8 @@ export async function surveyStore(store: Store): Promise<Survey> {
   // Runs before records before objects: what a run adds meanwhile is then newer than anything that could be missed.
   const runs = await knownRuns(store);
   const records = await knownRecords(store);
-  return { objects: knownObjects(store), records, runs, claimed, claimedFolders };
+  const quiet = !runs.some(({ live }) => live) && !(await isAnyoneAtWork(layout));
+  return { objects: knownObjects(store), records, runs, claimed, claimedFolders, quiet };
 }
 
 function knownObjects({ layout }: Store): ReadonlyMap<Digest, Piece> {
@@ -102,6 +111,7 @@ async function knownRuns({ layout }: Store): Promise<readonly KnownRun[]> {
   for (const run of await listRuns(layout)) {
     const folder = runFolder(layout, run);
     const live = (await ownerOfRun(folder)) !== undefined;
+    const lock = live ? pieceAt(join(folder, 'lock.json')) : undefined;
     const { events } = await readJournal(folder);
     const [first] = events;
     const keys = new Set<Digest>();
@@ -111,7 +121,16 @@ async function knownRuns({ layout }: Store): Promise<readonly KnownRun[]> {
       if (ended && isDigest(event.key)) keys.add(event.key);
     }
     const workflow = first?.type === 'run-started' ? first.workflow : '';
-    runs.push({ run, folder, workflow, startedMs: Date.parse(first?.time ?? '') || 0, live, keys });
+    runs.push({
+      run,
+      folder,
+      workflow,
+      startedMs: Date.parse(first?.time ?? '') || 0,
+      live,
+      keys,
+      attemptOutputs: live ? [] : await attemptOutputs(folder),
+      ...(lock === undefined ? {} : { lockedMs: lock.changedMs }),
+    });
   }
   return runs;
 }

@@ -1,12 +1,16 @@
 // The whole store looked at once: every object hashed, every record and list of files read. What is wrong goes into
-// quarantine, where nothing uses it.
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
+// quarantine, where nothing uses it. What killed engines leave is told beside it: that is no damage. Others may be at work
+// meanwhile, here or elsewhere: what they are writing is passed over, and what they remove is not missed.
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { isDigest } from '../support/digest.ts';
 import { stampOf } from '../support/file-stamp.ts';
-import { materialisedIsSound } from './materialise.ts';
+import { isMissing } from '../support/missing-files.ts';
+import { isDraft } from './abandoned-drafts.ts';
 import type { StoreLayout } from './layout.ts';
+import { leavingsIn, type Left } from './leavings.ts';
+import { materialisedIsSound } from './materialise.ts';
 import { namesIn, treeFolder } from './survey.ts';
 import type { Store } from './store.ts';
 
@@ -22,61 +26,89 @@ export interface Verified {
   readonly bytes: number;
   readonly records: number;
   readonly wrong: readonly Wrong[];
+  readonly leavings: readonly Left[];
 }
 
 /** With `repair`, records that lost an output and altered folders are removed: the next run makes them again. */
 export async function verifyStore(store: Store, repair: boolean): Promise<Verified> {
-  const { layout } = store;
   const wrong: Wrong[] = [];
   const deafen = store.onQuarantine(({ digest, movedTo }) =>
     wrong.push({ what: 'object-damaged', name: digest, movedTo }),
   );
-  let [objects, bytes, records] = [0, 0, 0];
+  const { objects, bytes } = await verifyObjects(store, wrong);
+  const records = await verifyRecords(store, wrong, repair);
+  await verifyTrees(store, wrong, repair);
+  deafen();
+  await store.stats.save();
+  return { objects, bytes, records, wrong, leavings: await leavingsIn(store) };
+}
+
+async function verifyObjects({ layout, objects: store }: Store, wrong: Wrong[]) {
+  let [objects, bytes] = [0, 0];
   for (const shard of namesIn(layout.objects)) {
-    for (const name of namesIn(join(layout.objects, shard))) {
+    for (const name of namesIn(join(layout.objects, shard)).filter((each) => !isDraft(each))) {
       const path = join(layout.objects, shard, name);
       const stamp = stampOf(path);
-      objects++;
-      bytes += stamp?.bytes ?? 0;
-      if (!isDigest(name) || stamp === undefined || store.objects.pathOf(name) !== path) {
-        wrong.push({ what: 'not-an-object', name, movedTo: putAside(layout, path) });
-      } else await store.objects.verify({ digest: name, tree: false });
+      if (isDigest(name) && stamp !== undefined && store.pathOf(name) === path) {
+        objects++;
+        bytes += stamp.bytes;
+        await store.verify({ digest: name, tree: false });
+        continue;
+      }
+      const movedTo = putAside(layout, path);
+      if (movedTo !== undefined) wrong.push({ what: 'not-an-object', name, movedTo });
     }
   }
+  return { objects, bytes };
+}
+
+async function verifyRecords(store: Store, wrong: Wrong[], repair: boolean): Promise<number> {
+  const { layout } = store;
+  let records = 0;
   for (const shard of namesIn(layout.actions)) {
-    for (const name of namesIn(join(layout.actions, shard))) {
+    for (const name of namesIn(join(layout.actions, shard)).filter((each) => !isDraft(each))) {
       records++;
       const path = join(layout.actions, shard, name);
       const key = name.replace(/\.json$/, '');
       const record = isDigest(key) && store.actions.pathOf(key) === path ? await store.actions.read(key) : undefined;
       if (record === undefined) {
-        wrong.push({ what: 'record-damaged', name, movedTo: putAside(layout, path) });
+        const movedTo = putAside(layout, path);
+        if (movedTo !== undefined) wrong.push({ what: 'record-damaged', name, movedTo });
         continue;
       }
       for (const [port, { digest, tree }] of Object.entries(record.outputs)) {
         const sound = isDigest(digest) && (await store.objects.check({ digest, tree: tree === true })) === 'intact';
-        if (sound) continue;
+        if (sound || !existsSync(path)) continue; // it was collected meanwhile, and its outputs with it
         wrong.push({ what: 'output-lost', name: key, stage: record.madeBy.stage, port });
         if (repair) rmSync(path, { force: true });
       }
     }
   }
-  for (const shard of namesIn(layout.trees)) {
-    for (const name of namesIn(join(layout.trees, shard))) {
-      if (isDigest(name) && (await materialisedIsSound(layout, store.objects, name))) continue;
-      wrong.push({ what: 'tree-altered', name });
-      if (repair)
-        rmSync(isDigest(name) ? treeFolder(store, name) : join(layout.trees, shard, name), { recursive: true });
-    }
-  }
-  deafen();
-  await store.stats.save();
-  return { objects, bytes, records, wrong };
+  return records;
 }
 
-function putAside({ quarantine }: StoreLayout, path: string): string {
+async function verifyTrees(store: Store, wrong: Wrong[], repair: boolean): Promise<void> {
+  const { layout } = store;
+  for (const shard of namesIn(layout.trees)) {
+    for (const name of namesIn(join(layout.trees, shard))) {
+      const path = isDigest(name) ? treeFolder(store, name) : join(layout.trees, shard, name);
+      if (isDigest(name) && (await materialisedIsSound(layout, store.objects, name))) continue;
+      if (!existsSync(path)) continue;
+      wrong.push({ what: 'tree-altered', name });
+      if (repair) rmSync(path, { recursive: true, force: true });
+    }
+  }
+}
+
+/** Undefined for what is gone by now. */
+function putAside({ quarantine }: StoreLayout, path: string): string | undefined {
   const movedTo = join(quarantine, `${basename(path)}-${randomBytes(4).toString('hex')}`);
   mkdirSync(quarantine, { recursive: true });
-  renameSync(path, movedTo);
+  try {
+    renameSync(path, movedTo);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
   return movedTo;
 }

@@ -31,12 +31,18 @@ const RECORD: KnownRecord['record'] = {
   madeBy: { run: '', stage: '', attempt: 1, milliseconds: 0, time: '', host: {} },
 };
 
+interface Circumstances {
+  readonly inUse?: readonly Digest[];
+  readonly runs?: readonly KnownRun[];
+  readonly quiet?: boolean;
+}
+
 describe('what goes', () => {
   /** Records a, b and c, used `hours` ago, each with one object of 100 bytes of its own name. */
   function decided(
     ages: { readonly [key: string]: number },
     options: CollectOptions,
-    { inUse = [], runs = [] }: { inUse?: readonly Digest[]; runs?: readonly KnownRun[] } = {},
+    { inUse = [], runs = [], quiet = false }: Circumstances = {},
   ): readonly Digest[] {
     const piece = (hours: number) => ({ path: '', bytes: 100, changedMs: NOW - hours * HOUR });
     const entries = Object.entries(ages).map(([key, hours]) => [key as Digest, piece(hours)] as const);
@@ -44,7 +50,7 @@ describe('what goes', () => {
       entries.map(([key, found]) => [key, { ...found, objects: [key], record: RECORD }] as const),
     );
     const { records: going, objects } = decideCollection(
-      { objects: new Map(entries), records, runs },
+      { objects: new Map(entries), records, runs, quiet },
       new Set(inUse),
       options,
       NOW,
@@ -59,6 +65,7 @@ describe('what goes', () => {
     startedMs: NOW - hoursAgo * HOUR,
     live: false,
     keys: new Set(keys),
+    attemptOutputs: [],
   });
 
   test('without a limit no record goes', () => {
@@ -130,11 +137,14 @@ describe('in a store', () => {
     expect([...(await LatestKeys.open(store.layout, 'test.json')).all()]).toContain(key);
   });
 
-  test('an object that nothing refers to goes once it is not new any more', async () => {
+  test('an object that nothing refers to goes as soon as nobody is at work', async () => {
     const store = openStore(engine.root);
     const { digest } = await store.objects.putBytes('of a run that was killed');
+    const folder = runFolder(store.layout, runId('20261201-000000000-abcd'));
+    await lockRun(folder);
     expect(await planCollection(store, {}, Date.now())).toEqual([]);
-    await collect(store, await planCollection(store, {}, later()));
+    unlockRun(folder);
+    await collect(store, await planCollection(store, {}, Date.now()));
     expect(await store.objects.check({ digest, tree: false })).toBe('missing');
   });
 

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { collectedText, sizesText, verifiedText, type StoreSizes } from '../../console/cache-text.ts';
 import { coloursFor } from '../../console/colours.ts';
 import { collect, planCollection, type CollectOptions } from '../../store/collect.ts';
+import { unsureRuns } from '../../store/runs.ts';
 import { openStore, type Store } from '../../store/store.ts';
+import { storeTimeMs } from '../../store/store-time.ts';
 import { namesIn, pieceAt, surveyStore, type Survey } from '../../store/survey.ts';
 import { verifyStore } from '../../store/verify.ts';
 import { jsonText } from '../../support/json.ts';
@@ -60,12 +62,15 @@ export async function collectCache(terminal: Terminal, options: GcOptions): Prom
   };
   const store = openStore(options.root ?? '.');
   const dryRun = options.dryRun === true;
-  const leaving = await planCollection(store, limits, Date.now());
+  const leaving = await planCollection(store, limits, storeTimeMs(store.layout));
   if (!dryRun) await collect(store, leaving);
-  if (options.json === true) printJson(terminal, { dryRun, leaving });
+  const unsure = await unsureRuns(store.layout);
+  if (options.json === true) printJson(terminal, { dryRun, leaving, unsure });
   else {
     const limited = Object.keys(limits).length > 0;
-    terminal.stdout.write(collectedText(leaving, { dryRun, limited }, coloursFor(terminal.stdout, terminal.env)));
+    terminal.stdout.write(
+      collectedText(leaving, { dryRun, limited, unsure }, coloursFor(terminal.stdout, terminal.env)),
+    );
   }
   return 0;
 }
