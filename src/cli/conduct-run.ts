@@ -1,6 +1,6 @@
 // A run from the command line: the right sinks, Ctrl-C, the summary at the end. Used by run and resume.
 import type { RunEvent } from '../events/run-events.ts';
-import type { Delivered } from '../execute/deliver-outputs.ts';
+import type { Delivery } from '../execute/deliver-outputs.ts';
 import { startRun, type RunOutcome, type RunSettings } from '../execute/run-plan.ts';
 import { localExecutor } from '../executors/local.ts';
 import { foldRun } from '../report/run-report.ts';
@@ -16,7 +16,7 @@ interface Conduct extends Pick<RunSettings, 'continues'> {
   /** Of the run that is gone on with. */
   readonly earlier?: readonly RunEvent[];
   /** After everything was delivered and told. */
-  readonly onEnd?: (events: readonly RunEvent[], files: readonly Delivered[]) => Promise<void>;
+  readonly onEnd?: (events: readonly RunEvent[], delivery: Delivery) => Promise<void>;
 }
 
 export async function conductRun(
@@ -55,7 +55,9 @@ export async function conductRun(
   }
   const report = foldRun(events);
   if (report === undefined) throw new Error('the journal has no beginning');
-  await printEnd(terminal, options, report, outcome.files);
-  await onEnd?.(events, outcome.files);
+  const { files, notDelivered, removed, kept } = outcome;
+  const delivery = { files, notDelivered, removed, kept };
+  await printEnd(terminal, options, report, delivery);
+  await onEnd?.(events, delivery);
   return outcome.exitCode;
 }

@@ -47,7 +47,7 @@ export async function startWatchedRun(settings: WatchedRunSettings, plan: Plan, 
 function tellEnd(
   { options, sink, colours }: WatchedRunSettings,
   events: readonly RunEvent[],
-  { outcome, files }: RunOutcome,
+  { outcome, ...delivery }: RunOutcome,
 ): void {
   if (outcome === 'superseded') return;
   const report = foldRun(events);
@@ -55,5 +55,5 @@ function tellEnd(
   if (options.logFormat === 'jsonl') return;
   // A plan whose every stage was done before deserves no tables.
   const quiet = outcome === 'succeeded' && report.stages.every(({ state }) => state !== 'succeeded');
-  sink.say(quiet ? countsLine(report, colours) : `\n${runSummary(report, files, colours)}`);
+  sink.say(quiet ? countsLine(report, colours) : `\n${runSummary(report, delivery, colours)}`);
 }

@@ -33,10 +33,8 @@ export async function runAnew(
     );
   }
   return conductRun(terminal, prepared, options, call.options, {
-    onEnd: (events, files) =>
-      mayRepeat
-        ? rememberCall(call, { plan: prepared.plan, store, events, files: files.map((one) => ({ ...one })) })
-        : Promise.resolve(),
+    onEnd: (events, delivery) =>
+      mayRepeat ? rememberCall(call, { plan: prepared.plan, store, events, delivery }) : Promise.resolve(),
   });
 }
 

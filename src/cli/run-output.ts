@@ -1,7 +1,7 @@
 // How a run is shown: the sink that fits the terminal and the options, and what is printed at its end.
 import { coloursFor } from '../console/colours.ts';
 import { jsonlSink, plainSink, silentSink, type Sink } from '../console/plain-sink.ts';
-import type { Delivered } from '../execute/deliver-outputs.ts';
+import type { Delivery } from '../execute/deliver-outputs.ts';
 import type { RunReport } from '../report/run-report.ts';
 import { printJson, type Terminal } from './terminal.ts';
 
@@ -26,10 +26,10 @@ export async function printEnd(
   terminal: Terminal,
   { json, logFormat }: OutputOptions,
   report: RunReport,
-  files: readonly Delivered[],
+  delivery: Delivery,
 ): Promise<void> {
-  if (json === true) return printJson(terminal, { ...report, files });
+  if (json === true) return printJson(terminal, { ...report, ...delivery });
   if (logFormat === 'jsonl') return;
   const { runSummary } = await import('../console/run-summary.ts');
-  terminal.stdout.write(`\n${runSummary(report, files, coloursFor(terminal.stdout, terminal.env))}`);
+  terminal.stdout.write(`\n${runSummary(report, delivery, coloursFor(terminal.stdout, terminal.env))}`);
 }

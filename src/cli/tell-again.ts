@@ -3,7 +3,7 @@ import type { RunEvent } from '../events/run-events.ts';
 import { repeatRun } from '../execute/repeat-run.ts';
 import { localExecutor } from '../executors/local.ts';
 import { foldRun } from '../report/run-report.ts';
-import type { Delivered } from '../execute/deliver-outputs.ts';
+import type { Delivery } from '../execute/deliver-outputs.ts';
 import type { SettledRun } from '../store/settled-run.ts';
 import type { Store } from '../store/store.ts';
 import { printEnd, sinkFor, type OutputOptions } from './run-output.ts';
@@ -26,7 +26,7 @@ export async function tellAgain(
   const report = foldRun(events);
   if (report === undefined) throw new Error('the journal has no beginning');
   // As `rememberCall` was given them.
-  const files: unknown = settled.files;
-  await printEnd(terminal, options, report, files as readonly Delivered[]);
+  const delivery: unknown = settled.delivery;
+  await printEnd(terminal, options, report, delivery as Delivery);
   return 0;
 }

@@ -3,6 +3,7 @@
 import { join, relative } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { RunEvent, RunEventBody } from '../events/run-events.ts';
+import type { Delivery } from '../execute/deliver-outputs.ts';
 import { readsEnvironment } from '../execute/job-environment.ts';
 import type { Plan } from '../plan/plan.ts';
 import { recallSettled, rememberSettled, type SettledRun } from '../store/settled-run.ts';
@@ -29,7 +30,7 @@ export interface EndedRun {
   readonly store: Store;
   readonly events: readonly RunEvent[];
   /** What was told at the end beside the events. */
-  readonly files: readonly JsonObject[];
+  readonly delivery: Delivery;
 }
 
 /** Before a run: what it looks at beside what the workflow names. */
@@ -39,7 +40,7 @@ export function noteProgram(store: Store, installFolder: string): void {
 }
 
 /** Remembers a run after which an equal one would restore everything, when all that it looks at can be told from its stamp. */
-export async function rememberCall(call: Call, { plan, store, events, files }: EndedRun): Promise<void> {
+export async function rememberCall(call: Call, { plan, store, events, delivery }: EndedRun): Promise<void> {
   const end = events.at(-1);
   if (end?.type !== 'run-finished' || end.outcome !== 'succeeded') return;
   const told = toldAgain(events.slice(0, -1));
@@ -57,8 +58,18 @@ export async function rememberCall(call: Call, { plan, store, events, files }: E
     objects: store.stats.vouchedObjects(),
     events: told,
     counts: countsOf(told),
-    files,
+    delivery: deliveredAgain(delivery),
   });
+}
+
+/** What an equal run finds: removed and moved aside was this time. */
+function deliveredAgain({ files, notDelivered }: Delivery): JsonObject {
+  return {
+    files: files.map((one) => ({ ...one })),
+    notDelivered: notDelivered.map((one) => ({ ...one })),
+    removed: [],
+    kept: [],
+  };
 }
 
 /**

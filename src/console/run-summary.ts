@@ -1,24 +1,18 @@
 // What a run came to, at its end or looked up later: a table per head, what the gates chose, proofs, where the files are.
 import type { ProofSummary } from '../events/job-protocol.ts';
+import type { Delivery } from '../execute/deliver-outputs.ts';
 import { headTables, type HeadTable } from '../report/head-tables.ts';
 import { mergedProfiles, type MergedProfile } from '../report/merged-profiles.ts';
 import type { RunReport, StageReport } from '../report/run-report.ts';
 import type { Colours } from './colours.ts';
+import { changeLines, fileLines, notDeliveredLines } from './delivery-text.ts';
 import { attemptsWords, failureWords } from './failure-words.ts';
 import { chosenWords, decidingLines, evidenceWords, lapsedWords } from './gate-words.ts';
 import { outcomeWords } from './outcome-words.ts';
-import { byteSize, count, duration, metricValue } from './quantities.ts';
+import { count, duration, metricValue } from './quantities.ts';
 import { renderTable } from './tables.ts';
 
-export interface DeliveredFile {
-  readonly stage: string;
-  readonly port: string;
-  /** As people may type it. */
-  readonly path: string;
-  readonly bytes: number;
-}
-
-export function runSummary(report: RunReport, files: readonly DeliveredFile[], colours: Colours): string {
+export function runSummary(report: RunReport, delivery: Delivery, colours: Colours): string {
   const sections = [
     ...headTables(report).map((table) => headSection(table, colours)),
     section('Profiles', profileLines(report, colours), colours),
@@ -26,11 +20,9 @@ export function runSummary(report: RunReport, files: readonly DeliveredFile[], c
     section('Proofs', proofLines(report, colours), colours),
     section('Warnings', warningLines(report, colours), colours),
     section('Failed', [...failureLines(report, colours), ...notStartedLines(report, colours)], colours),
-    section(
-      'Files',
-      files.map(({ stage, port, path, bytes }) => `${stage}.${port}  ${path}  ${colours.dim(byteSize(bytes))}`),
-      colours,
-    ),
+    section('Files', fileLines(delivery, colours), colours),
+    section('Not delivered', notDeliveredLines(delivery), colours),
+    section('Put right', changeLines(delivery), colours),
     countsLine(report, colours),
     stopSection(report, colours),
   ];

@@ -1,14 +1,16 @@
-// Final outputs under names that people know: `.headgate/out/<workflow>/export.onnx`. Copies, so that an editor cannot
-// reach into the store; written only when they differ.
-import { chmod, copyFile, constants, mkdir, rename } from 'node:fs/promises';
-import { dirname, extname, join, relative } from 'node:path';
-import type { OutputRecord } from '../events/run-events.ts';
+// Puts a run's results where people find them: `.headgate/out/<workflow>/export.onnx`. What is to be delivered is decided in
+// `deliverables.ts`; here it is put in place, what the workflow no longer delivers goes, and what was not delivered is told.
+import { rm } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import type { StageId } from '../events/ids.ts';
+import type { OutputRecord, StageState } from '../events/run-events.ts';
 import type { Plan } from '../plan/plan.ts';
+import { readDelivered, writeDelivered, type DeliveredEntry } from '../store/delivered-list.ts';
+import { keepBeside, lookAt, openOutFolder, replaceInOut, type Kept } from '../store/out-folder.ts';
 import type { Store } from '../store/store.ts';
-import { isDigest, type Digest } from '../support/digest.ts';
-import { draftName } from '../support/atomic-file.ts';
-import { stampOf } from '../support/file-stamp.ts';
-import { fileNameOf } from '../support/file-name.ts';
+import { isDigest } from '../support/digest.ts';
+import { draftCopy, liesAt, noteCopy } from './artifact-copy.ts';
+import { deliverablesOf, deliveredName, deliveryFolderName, type Deliverable } from './deliverables.ts';
 
 export interface Delivered {
   readonly stage: string;
@@ -18,93 +20,148 @@ export interface Delivered {
   readonly bytes: number;
 }
 
-/** What a person takes away from a run; everything else stays where `inspect` finds it. */
-const FINAL_KINDS = new Set(['export', 'merge', 'command']);
-const FINAL_TYPES = new Set(['file', 'merged', 'model', 'checkpoint']);
-const EXTENSIONS: { readonly [type: string]: string } = { merged: '.onnx', model: '.onnx', checkpoint: '.safetensors' };
+export interface NotDelivered {
+  readonly stage: string;
+  readonly port: string;
+  /** The stage's state; or that the object is gone, or that the run was cut short before it came to this one. */
+  readonly why: Exclude<StageState, 'succeeded' | 'cached'> | 'damaged' | 'interrupted';
+  /** What an earlier run delivered of it and what still lies there, relative to the root. */
+  readonly earlier?: string;
+}
 
-/** @param outputs what each stage that has ended gave. @param stop what is not delivered by then is left out. */
-export async function deliverOutputs(
+export interface Delivery {
+  readonly files: readonly Delivered[];
+  readonly notDelivered: readonly NotDelivered[];
+  /** Of an earlier run, and delivered no longer. Relative to the root, like all paths here. */
+  readonly removed: readonly string[];
+  /** What was no delivery of headgate's and lay where one was to lie, or was one and has been changed since. */
+  readonly kept: readonly Kept[];
+}
+
+export const NOTHING_DELIVERED: Delivery = { files: [], notDelivered: [], removed: [], kept: [] };
+
+export interface Ended {
+  /** What each stage that has ended well gave. */
+  readonly outputs: ReadonlyMap<StageId, { readonly [port: string]: OutputRecord }>;
+  readonly states: ReadonlyMap<StageId, StageState>;
+  /** Whether the run came to its end, so that what it did not give is no result of the workflow any more. */
+  readonly whole: boolean;
+}
+
+/** @param stop what is not delivered by then is left out. */
+export async function deliverOutputs(store: Store, plan: Plan, ended: Ended, stop?: AbortSignal): Promise<Delivery> {
+  const { layout } = store;
+  const name = deliveryFolderName(plan.name);
+  const before = readDelivered(layout, name);
+  const wanted = deliverablesOf(plan);
+  const results = wanted.flatMap((deliverable) => resultOf(ended, deliverable, plan.workflow));
+  const fates = new Map(wanted.map(({ stage, port }) => [`${stage}.${port}`, fateOf(ended, stage)]));
+  const inRoot = (path: string): string => relative(layout.root, path);
+  if (results.length === 0 && (before ?? []).length === 0) {
+    return { ...NOTHING_DELIVERED, notDelivered: missing(wanted, fates) };
+  }
+
+  const { folder, kept: inTheWay } = await openOutFolder(layout, name);
+  const kept = [...inTheWay];
+  const names = new Set(results.map((result) => result.name));
+  const others = (before ?? []).filter((entry) => !names.has(entry.name));
+  // First what is about to be headgate's: killed in between, it would not know its own afterwards.
+  await writeDelivered(layout, name, [...others, ...results], before);
+  const files: Delivered[] = [];
+  for (const result of results) {
+    const { stage, port, bytes } = result;
+    const path = join(folder, result.name);
+    const fate = stop?.aborted === true ? 'interrupted' : await put(store, result, path, before, kept);
+    fates.set(`${stage}.${port}`, fate);
+    if (fate === 'delivered') files.push({ stage, port, path: inRoot(path), bytes });
+  }
+
+  const whole = ended.whole && plan.partial !== true && stop?.aborted !== true;
+  const isGone = ({ workflow, stage, port }: DeliveredEntry): boolean =>
+    workflow === plan.workflow && (whole || fates.get(`${stage}.${port}`) === 'delivered');
+  const removed = await removeStale(store, folder, others.filter(isGone), kept);
+  const left = others.filter((entry) => !isGone(entry));
+  await writeDelivered(layout, name, [...left, ...results], [...others, ...results]);
+  for (const path of [layout.out, folder]) store.stats.looks.noteOwn(path);
+  const earlier = [...left, ...(before ?? []).filter((entry) => names.has(entry.name))];
+  return {
+    files,
+    notDelivered: missing(wanted, fates, earlier, (entry) => inRoot(join(folder, entry.name))),
+    removed: removed.map(inRoot),
+    kept: kept.map(({ path, as }) => ({ path: inRoot(path), ...(as === undefined ? {} : { as: inRoot(as) }) })),
+  };
+}
+
+interface Result extends DeliveredEntry {
+  readonly bytes: number;
+}
+
+type Fate = NotDelivered['why'] | 'delivered';
+
+function fateOf({ states }: Ended, stage: StageId): Fate {
+  const state = states.get(stage) ?? 'pending';
+  return state === 'succeeded' || state === 'cached' ? 'damaged' : state;
+}
+
+function resultOf({ outputs }: Ended, wanted: Deliverable, workflow: string): readonly Result[] {
+  const { stage, port } = wanted;
+  const output = outputs.get(stage)?.[port];
+  if (output === undefined || !isDigest(output.digest)) return [];
+  const { digest, bytes, tree = false } = output;
+  return [{ name: deliveredName(wanted, output), digest, tree, workflow, stage, port, bytes }];
+}
+
+/** A folder is the artifact and nothing else: whatever was at its name before is replaced as a whole. */
+async function put(
   store: Store,
-  plan: Plan,
-  outputs: ReadonlyMap<string, { readonly [port: string]: OutputRecord }>,
-  stop?: AbortSignal,
-): Promise<readonly Delivered[]> {
-  const used = usedPorts(plan);
-  const folder = join(store.layout.out, folderName(plan.name));
-  const shown = relative(store.layout.root, folder);
-  const delivered: Delivered[] = [];
-  for (const stage of plan.stages) {
-    if (!FINAL_KINDS.has(stage.kind) && stage.runsOn !== 'program') continue;
-    for (const [port, output] of Object.entries(outputs.get(stage.id) ?? {})) {
-      const intermediate = (stage.kind === 'command' || stage.runsOn === 'program') && used.has(`${stage.id}.${port}`);
-      if (stop?.aborted === true) return delivered;
-      if (intermediate || !FINAL_TYPES.has(output.type) || !isDigest(output.digest)) continue;
-      const name = fileName(stage.id, port, output);
-      const path = `${folder}/${name}`;
-      const there =
-        output.tree === true
-          ? await deliverTree(store, output.digest, path)
-          : await deliverFile(store, output.digest, path);
-      if (there) delivered.push({ stage: stage.id, port, path: `${shown}/${name}`, bytes: output.bytes });
-    }
+  result: DeliveredEntry,
+  path: string,
+  before: readonly DeliveredEntry[] | undefined,
+  kept: Kept[],
+): Promise<'delivered' | 'damaged'> {
+  if (await liesAt(store, result, path)) return 'delivered';
+  const draft = await draftCopy(store, result);
+  if (draft === undefined) return 'damaged';
+  try {
+    const isOwn = before === undefined || before.some(({ name }) => name === result.name);
+    if (!isOwn && (await lookAt(path)) !== undefined) kept.push(await keepBeside(path));
+    await replaceInOut(store.layout, draft, path);
+  } catch (error) {
+    await rm(draft, { recursive: true, force: true });
+    throw error;
   }
-  return delivered;
+  await noteCopy(store, result, path);
+  return 'delivered';
 }
 
-/** Of a file, on every file system in use. */
-const LONGEST_NAME_BYTES = 255;
-
-/** Never empty, `.` or `..`, and not too long for a file system. Letters of every script stay, or their names would be one. */
-function folderName(workflow: string): string {
-  const written = workflow.normalize('NFC').replace(/[^\p{L}\p{M}\p{N}._-]+/gu, '-');
-  let name = written.slice(0, 100);
-  while (Buffer.byteLength(name) > LONGEST_NAME_BYTES) name = [...name].slice(0, -1).join('');
-  return /^\.*$/.test(name) ? 'workflow' : name;
-}
-
-function fileName(stage: string, port: string, { name, type, tree }: OutputRecord): string {
-  const extension = tree === true ? '' : extname(name ?? '') || (EXTENSIONS[type] ?? '');
-  const text = extension === `.${port}` ? `${stage}${extension}` : `${stage}.${port}${extension}`;
-  return fileNameOf(text);
-}
-
-async function deliverTree(store: Store, digest: Digest, folder: string): Promise<boolean> {
-  for (const entry of (await store.objects.entriesOf(digest)) ?? []) {
-    if (!(await deliverFile(store, entry.digest, join(folder, entry.path)))) return false;
+/** Removes what is still as headgate put it there; what a person has changed is theirs. */
+async function removeStale(
+  store: Store,
+  folder: string,
+  gone: readonly DeliveredEntry[],
+  kept: Kept[],
+): Promise<readonly string[]> {
+  const removed: string[] = [];
+  for (const entry of gone) {
+    const path = join(folder, entry.name);
+    if (await liesAt(store, entry, path)) {
+      await rm(path, { recursive: true });
+      removed.push(path);
+    } else if ((await lookAt(path)) !== undefined) kept.push({ path });
   }
-  return true;
+  return removed;
 }
 
-/** False when the object is missing or damaged: the next run makes it again. */
-async function deliverFile(store: Store, digest: Digest, path: string): Promise<boolean> {
-  if ((await store.stats.digestOf(path)) === digest) return true;
-  if ((await store.objects.verify({ digest, tree: false })) !== 'intact') return false;
-  await mkdir(dirname(path), { recursive: true });
-  // Not beside the file: what a kill leaves there, nobody would ever sweep.
-  const { drafts } = store.layout;
-  await mkdir(drafts, { recursive: true });
-  const draft = join(drafts, draftName('delivered'));
-  await copyFile(store.objects.pathOf(digest), draft, constants.COPYFILE_FICLONE);
-  await chmod(draft, 0o644);
-  await rename(draft, path);
-  store.stats.remember(path, stampOf(path), digest);
-  store.stats.looks.noteOwn(path);
-  return true;
-}
-
-function usedPorts(plan: Plan): ReadonlySet<string> {
-  const used = new Set<string>();
-  for (const stage of plan.stages) {
-    for (const binding of Object.values(stage.inputs)) {
-      const sources =
-        binding.shape === 'one'
-          ? [binding.from]
-          : binding.shape === 'collect'
-            ? binding.items.map(({ from }) => from)
-            : binding.alternatives.map(({ from }) => from);
-      for (const { stage: producer, port } of sources) used.add(`${producer}.${port}`);
-    }
-  }
-  return used;
+function missing(
+  wanted: readonly Deliverable[],
+  fates: ReadonlyMap<string, Fate>,
+  earlier: readonly DeliveredEntry[] = [],
+  shown: (entry: DeliveredEntry) => string = ({ name }) => name,
+): readonly NotDelivered[] {
+  return wanted.flatMap(({ stage, port }) => {
+    const why = fates.get(`${stage}.${port}`) ?? 'pending';
+    if (why === 'delivered') return [];
+    const there = earlier.find((entry) => entry.stage === stage && entry.port === port);
+    return [{ stage, port, why, ...(there === undefined ? {} : { earlier: shown(there) }) }];
+  });
 }

@@ -90,7 +90,8 @@ export class RunLoop {
   /** What there is of it so far. */
   results(): LoopResults {
     const { state, atWork } = this;
-    return { counts: state.counts(), outputs: state.outputs(), short: state.short(), programs: atWork.programs };
+    const [counts, outputs, states, short] = [state.counts(), state.outputs(), state.states(), state.short()];
+    return { counts, outputs, states, short, programs: atWork.programs };
   }
 
   private end(why: Ending): void {

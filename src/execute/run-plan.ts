@@ -4,13 +4,14 @@ import type { RunId, StageId } from '../events/ids.ts';
 import type { RunEventBody, StageOutline } from '../events/run-events.ts';
 import type { Plan, PlannedStage } from '../plan/plan.ts';
 import { LatestKeys } from '../store/actions.ts';
+import { repairOut } from '../store/out-folder.ts';
 import { overridesOf } from '../store/overrides.ts';
 import type { Store } from '../store/store.ts';
 import { Stopwatch, systemClock, type Clock } from '../support/clock.ts';
 import type { Digest } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
 import { clearUp } from './clear-up.ts';
-import { deliverOutputs, type Delivered } from './deliver-outputs.ts';
+import { deliverOutputs, NOTHING_DELIVERED, type Delivery } from './deliver-outputs.ts';
 import type { EmbeddedBackend, Executor } from './ports.ts';
 import { keysInFlightIn } from './keys-in-flight.ts';
 import { openRun } from './open-run.ts';
@@ -60,14 +61,13 @@ export interface RunSettings {
   readonly orphanGraceMs?: number;
 }
 
-export interface RunOutcome {
+/** With what was copied to `.headgate/out/` and what was not; with `deliver`. */
+export interface RunOutcome extends Delivery {
   readonly run: RunId;
   readonly outcome: 'succeeded' | 'failed' | 'stopped' | 'interrupted' | 'superseded';
   readonly exitCode: 0 | 1 | 3 | 130;
   /** What gates found to be below what was asked, by task or key; also of a run that succeeded, which is then short. */
   readonly short: readonly string[];
-  /** Final outputs, copied to `.headgate/out/`; with `deliver`. */
-  readonly files: readonly Delivered[];
 }
 
 export interface RunHandle {
@@ -93,6 +93,7 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
   const deafen = store.onQuarantine(({ digest, found, movedTo }) =>
     recorder.emit({ type: 'object-quarantined', digest, found, movedTo }),
   );
+  if (settings.deliver === true) await repairOut(store.layout);
   const pool = new ResourcePool(settings.tokens ?? tokenSupply(settings));
   const latest = await LatestKeys.open(store.layout, plan.workflow);
   store.actions.openIndex(plan.workflow);
@@ -134,12 +135,13 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
   };
   const finished = loop.run().then(async (end): Promise<RunOutcome> => {
     delivering = true;
-    const { counts, outputs, short, programs } = loop.results();
+    const { counts, outputs, states, short, programs } = loop.results();
     if (end === 'done' || end === 'failed' || end === 'stopped') {
       for (const stray of await findStrayWrites(store.layout.root, programs)) tellStray(recorder, stray);
     }
     const delivers = settings.deliver === true && end !== 'superseded';
-    const files = delivers ? await deliverOutputs(store, plan, outputs, delivery.signal) : [];
+    const ended = { outputs, states, whole: end === 'done' };
+    const delivered = delivers ? await deliverOutputs(store, plan, ended, delivery.signal) : NOTHING_DELIVERED;
     over = true;
     const result = OUTCOMES[cutShort ?? end];
     const { milliseconds } = running;
@@ -153,7 +155,7 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
     await store.actions.saveIndex();
     await clearUp(store, settings.executor, continues !== undefined);
     unlock();
-    return { run, ...result, short, files };
+    return { run, ...result, short, ...delivered };
   });
   let [interrupts, supersedes] = [0, 0];
   return {

@@ -44,6 +44,7 @@ export interface LoopResults {
   readonly outputs: ReadonlyMap<StageId, Outputs>;
   /** What gates found to be below what was asked, by task or key. */
   readonly short: readonly string[];
+  readonly states: ReadonlyMap<StageId, StageState>;
   /** When which programs ran. */
   readonly programs: readonly Stint[];
 }
@@ -156,6 +157,10 @@ export class RunState {
       if (name !== undefined) names.add(name);
     }
     return [...names];
+  }
+
+  states(): ReadonlyMap<StageId, StageState> {
+    return new Map([...this.entries].map(([id, { state }]) => [id, state]));
   }
 
   counts(): { readonly [state: string]: number } {

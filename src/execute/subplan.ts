@@ -44,5 +44,6 @@ export function planUntil(plan: Plan, targets: readonly PlannedStage[]): Plan {
     const hangsOn = stage.after.flatMap((after) => (after.kind === 'case' ? [after.ref.gate] : []));
     if (stage.kind === 'stop' && hangsOn.length > 0 && hangsOn.every((gate) => gates.has(gate))) keep([stage]);
   }
-  return { ...plan, stages: plan.stages.filter(({ id }) => kept.has(id)) };
+  const stages = plan.stages.filter(({ id }) => kept.has(id));
+  return stages.length === plan.stages.length ? plan : { ...plan, stages, partial: true };
 }

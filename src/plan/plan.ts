@@ -87,8 +87,17 @@ export interface Plan {
   readonly params: JsonObject;
   /** In an order that respects every edge; ties by place in the file. */
   readonly stages: readonly PlannedStage[];
+  /** What the workflow says people take away, under which names; undefined where it leaves that to the rule. */
+  readonly outputs?: readonly NamedOutput[];
+  /** There where stages were left out on request: what is not in it may still be wanted. */
+  readonly partial?: true;
   /** For the run's final table: task name → its primary metric. */
   readonly tasks: readonly { readonly name: string; readonly primaryMetric: string }[];
+}
+
+export interface NamedOutput {
+  readonly name: string;
+  readonly from: PortRef;
 }
 
 /** Settings of a gate after parameters were filled in; cases whose `if` is false are already dropped. */

@@ -18,6 +18,9 @@ export interface StoreLayout {
   readonly latest: string;
   /** Copies of final outputs under names that people know. */
   readonly out: string;
+  /** What headgate itself has put there, by folder of `out`; and what it is about to replace there, for as long as that takes. */
+  readonly delivered: string;
+  readonly aside: string;
   /** What people decided in place of gates. */
   readonly overrides: string;
   /** What is known of files by their stamps; and of records by all of their key but the inputs. Both are caches. */
@@ -46,6 +49,8 @@ export function layoutOfHome(home: string): StoreLayout {
     runs: join(home, 'runs'),
     latest: join(home, 'latest'),
     out: join(home, 'out'),
+    delivered: join(home, 'delivered'),
+    aside: join(home, 'aside'),
     overrides: join(home, 'overrides'),
     statCache: join(home, 'stat-cache'),
     statics: join(home, 'statics'),

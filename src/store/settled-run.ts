@@ -23,11 +23,11 @@ export interface SettledRun {
   readonly events: readonly RunEventBody[];
   readonly counts: { readonly [state: string]: number };
   /** What the caller tells at the end, its own business. */
-  readonly files: Json;
+  readonly delivery: Json;
 }
 
 const FORMAT = 'headgate-settled';
-const VERSION = 1;
+const VERSION = 2;
 
 export async function rememberSettled(layout: StoreLayout, workflow: string, run: SettledRun): Promise<void> {
   const document = { format: FORMAT, version: VERSION, ...run };

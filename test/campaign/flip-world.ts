@@ -160,7 +160,12 @@ export class FlipWorld {
     const store = openStore(this.engine.root);
     const { outcome, events } = await this.engine.run(planned, { executor: pureJobs().executor, store });
     const report = foldRun(events);
-    await deliverOutputs(store, planned, new Map(report?.stages.map(({ id, outputs }) => [String(id), outputs])));
+    const stages = report?.stages ?? [];
+    await deliverOutputs(store, planned, {
+      outputs: new Map(stages.map(({ id, outputs }) => [id, outputs])),
+      states: new Map(stages.map(({ id, state }) => [id, state])),
+      whole: true,
+    });
     await store.stats.save();
     const faults = outcome.exitCode === 0 ? [] : [`the run ended with exit code ${outcome.exitCode}`];
     for (const [id, ports] of truth(this.salt)) {

@@ -220,13 +220,38 @@ test('the summary has tables, gates, proofs, files and counts, and a stop’s re
   if (report === undefined) throw new Error('no report');
   const text = runSummary(
     report,
-    [{ stage: 'export', port: 'onnx', path: '.headgate/out/demo/export.onnx', bytes: 30_000 }],
+    {
+      files: [{ stage: 'export', port: 'onnx', path: '.headgate/out/demo/export.onnx', bytes: 30_000 }],
+      notDelivered: [
+        { stage: 'wider', port: 'onnx', why: 'not-taken', earlier: '.headgate/out/demo/wider.onnx' },
+        { stage: 'wider', port: 'report', why: 'not-taken' },
+        { stage: 'table', port: 'csv', why: 'failed' },
+      ],
+      removed: ['.headgate/out/demo/old.csv'],
+      kept: [
+        { path: '.headgate/out/demo/a.csv', as: '.headgate/out/demo/a.csv.aside-1' },
+        { path: '.headgate/out/demo/b' },
+      ],
+    },
     noColours,
   );
   expect(text).toContain(' QAT ');
   expect(text).toContain('74.44 %');
   expect(text).toContain('freeze: 1 of 1 held');
   expect(text).toContain('export.onnx  .headgate/out/demo/export.onnx  30.0 kB');
+  expect(text).toContain(
+    [
+      'Not delivered',
+      '  wider.onnx, wider.report: a gate chose otherwise',
+      '  table.csv: failed',
+      '  .headgate/out/demo/wider.onnx is of an earlier run',
+      '',
+      'Put right',
+      '  removed .headgate/out/demo/old.csv, which an earlier run delivered and this workflow no longer gives',
+      '  moved what lay at .headgate/out/demo/a.csv to .headgate/out/demo/a.csv.aside-1: it was not delivered by headgate',
+      '  left .headgate/out/demo/b: it is no longer delivered, but was changed since',
+    ].join('\n'),
+  );
   expect(text).toContain('Stopped: 0 ran, 1 cached, 0 not taken, 1 not started in 1 min 05 s (run r)');
   expect(text.trimEnd().split('\n').slice(-2)).toEqual([
     '  detection mAP 70.00 % is 87.50 % of 80.00 %, pass asks 99 %: falls short (−11.5)',

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { coloursFor } from '../../src/console/colours.ts';
 import { runSummary } from '../../src/console/run-summary.ts';
 import type { RunEvent } from '../../src/events/run-events.ts';
+import { NOTHING_DELIVERED } from '../../src/execute/deliver-outputs.ts';
 import { foldRun } from '../../src/report/run-report.ts';
 import { Conductor } from '../support/conductor.ts';
 import { Engine, ofType } from '../support/engine.ts';
@@ -41,7 +42,9 @@ const states = (events: readonly RunEvent[]) =>
   Object.fromEntries((foldRun(events)?.stages ?? []).map(({ id, state }) => [id, state]));
 const summary = (events: readonly RunEvent[]): string => {
   const report = foldRun(events);
-  return report === undefined ? '' : runSummary(report, [], coloursFor(process.stdout, { NO_COLOR: '1' }));
+  return report === undefined
+    ? ''
+    : runSummary(report, NOTHING_DELIVERED, coloursFor(process.stdout, { NO_COLOR: '1' }));
 };
 
 test('by default what runs goes on to its end, and nothing new starts', async () => {

@@ -3,6 +3,7 @@ import { coloursFor } from '../../console/colours.ts';
 import { outcomeWords } from '../../console/outcome-words.ts';
 import { runSummary } from '../../console/run-summary.ts';
 import { stageTable } from '../../console/stage-table.ts';
+import { NOTHING_DELIVERED } from '../../execute/deliver-outputs.ts';
 import { foldRun } from '../../report/run-report.ts';
 import { ownerOfRun } from '../../store/run-lock.ts';
 import { openStore } from '../../store/store.ts';
@@ -33,6 +34,6 @@ export async function status(
         ? `superseded by run ${report.supersededBy}`
         : (outcomeWords(report) ?? 'ended without a last word; headgate resume goes on');
   terminal.stdout.write(`${colours.bold(report.name)} run ${report.run}, started ${report.startedAt}: ${state}\n\n`);
-  terminal.stdout.write(`${stageTable(report, colours)}\n\n${runSummary(report, [], colours)}`);
+  terminal.stdout.write(`${stageTable(report, colours)}\n\n${runSummary(report, NOTHING_DELIVERED, colours)}`);
   return 0;
 }
