@@ -149,6 +149,10 @@ export function failureWords(failure: StageFailure): FailureWords {
       };
     case 'settings-invalid':
       return { message: failure.problem };
+    case 'machine-problem':
+      return { message: `the system refused: ${failure.problem}`, help: failure.help };
+    case 'internal':
+      return { message: failure.problem, help: remedy, output: failure.stack };
     default:
       return unreachable(failure);
   }

@@ -104,6 +104,14 @@ export const stageReasons: { readonly [reason in StageFailure['reason']]: Reason
     'look at the disk under .headgate/ (smartctl, fsck)',
   ),
   'settings-invalid': lasting('The settings of the stage cannot be carried out.', 'change the setting that is named'),
+  'machine-problem': passing(
+    'The system refused something that the engine did for the stage: a full disk, a permission, a limit.',
+    'see what the system said; what the stage had not finished was not kept',
+  ),
+  internal: lasting(
+    'The engine itself failed while it worked on the stage.',
+    'this is a bug in headgate; please report it with the lines above',
+  ),
 };
 
 const stageWords = Object.keys(stageReasons);

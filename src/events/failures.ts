@@ -58,4 +58,8 @@ export type StageFailure =
   | { readonly reason: 'secret-too-short'; readonly name: string; readonly shortest: number }
   | { readonly reason: 'secret-in-output'; readonly port: string; readonly path: string; readonly secret: string }
   | { readonly reason: 'object-damaged'; readonly port: string; readonly digest: string; readonly times: number }
-  | { readonly reason: 'settings-invalid'; readonly problem: string };
+  | { readonly reason: 'settings-invalid'; readonly problem: string }
+  /** The system refused something that the engine did for this stage: its code (ENOSPC), its words, and what helps. */
+  | { readonly reason: 'machine-problem'; readonly code: string; readonly problem: string; readonly help: string }
+  /** Something was thrown that nobody expected while the engine worked on this stage. */
+  | { readonly reason: 'internal'; readonly problem: string; readonly stack: string };

@@ -23,7 +23,7 @@ import { environmentOf, type JobEnvironment } from './job-environment.ts';
 import { modifiedInput, openFiles, openInputs } from './job-inputs.ts';
 import { cleanFolder, redactEvent, redactFailure, redactFields } from './keep-secrets.ts';
 import { keepStateOfJob, newAttemptFolder, newToken, readResult, writeRequest } from './job-directory.ts';
-import type { EmbeddedBackend, Executor, JobLaunch } from './ports.ts';
+import type { EmbeddedBackend, Executor, JobLaunch, RunningJob } from './ports.ts';
 
 export interface AttemptContext {
   readonly store: Store;
@@ -171,9 +171,23 @@ async function runJob(context: AttemptContext, key: Digest, launch: Launch, reda
   const claim = { engine: ownEngine(), run: context.run, jobFolder: launch.jobFolder };
   await updateClaim(context.store.layout, key, claim);
   const job = await context.executor.start(launch);
-  if (job.identity !== undefined) {
-    await updateClaim(context.store.layout, key, { ...claim, job: job.identity });
+  try {
+    if (job.identity !== undefined) await updateClaim(context.store.layout, key, { ...claim, job: job.identity });
+    return await superviseJob(context, launch, job, redactor);
+  } catch (error) {
+    // A job that nobody looks after any more must not work on.
+    job.kill();
+    await job.ended;
+    throw error;
   }
+}
+
+async function superviseJob(
+  context: AttemptContext,
+  launch: Launch,
+  job: RunningJob,
+  redactor: Redactor,
+): Promise<JobEnd> {
   const unsubscribe = [onAbort(context.checkpoint, () => job.cancel()), onAbort(context.kill, () => job.kill())];
   const proofs: ProofSummary[] = [];
   const following = followJobEvents(launch.jobFolder, (told) => {

@@ -70,6 +70,7 @@ export function followJobEvents(jobFolder: string, onEvent: (event: JobEvent) =>
   let reading = Promise.resolve();
   const timer = setInterval(() => {
     reading = reading.then(readOn);
+    reading.catch(() => undefined); // `finish` tells
   }, POLL_MS);
   return {
     finish: async () => {

@@ -15,11 +15,13 @@ import { stopReason } from './engine-stages.ts';
 import { gatherEvidence } from './gather-evidence.ts';
 import { readOutside, stageKey, staticPreImage } from './key.ts';
 import type { KeysInFlight } from './keys-in-flight.ts';
+import { OpenWork } from './open-work.ts';
 import { decisionKey } from './override-key.ts';
 import type { Recorder } from './recorder.ts';
 import { needsOf, type Hold, type ResourcePool } from './resources.ts';
 import { RunState, type LoopResults } from './run-state.ts';
 import { runStage, type StageRunContext } from './run-stage.ts';
+import { thrownFailure } from './thrown-failure.ts';
 import { StagesAtWork, type StopSignals, type Superseded } from './stages-at-work.ts';
 
 export type LoopEnd = 'done' | 'failed' | Ending;
@@ -52,7 +54,11 @@ export class RunLoop {
   private readonly atWork = new StagesAtWork();
   private readonly finished = deferred<LoopEnd>();
   private readonly ended = deferred<undefined>();
-  private active = 0;
+  private readonly open = new OpenWork({
+    // Nothing can be told any more: jobs are asked to end, and with the last one the run does.
+    onBroken: () => this.interrupt(),
+    onIdle: (broken) => this.settle(broken),
+  });
   private ending: Ending | undefined;
   /** A stage failed and the run is not to keep going. */
   private windingUp = false;
@@ -64,7 +70,7 @@ export class RunLoop {
   }
 
   run(): Promise<LoopEnd> {
-    this.track(() => {
+    this.open.track(() => {
       for (const stage of this.state.all()) this.consider(stage.id);
       return Promise.resolve();
     });
@@ -105,19 +111,9 @@ export class RunLoop {
     return this.windingUp || this.ending !== undefined;
   }
 
-  private track(work: () => Promise<void>): void {
-    this.active++;
-    work().then(
-      () => {
-        this.active--;
-        if (this.active === 0) this.settle();
-      },
-      (error: unknown) => this.finished.reject(error),
-    );
-  }
-
-  private settle(): void {
-    if (this.ending !== undefined) this.finished.resolve(this.ending);
+  private settle(broken: { readonly error: unknown } | undefined): void {
+    if (broken !== undefined) this.finished.reject(broken.error);
+    else if (this.ending !== undefined) this.finished.resolve(this.ending);
     else if (this.state.some('failed', 'timed-out', 'cancelled')) this.finished.resolve('failed');
     else if (this.state.some('pending')) this.finished.reject(new Error('stages are left that nothing can start'));
     else this.finished.resolve('done');
@@ -153,7 +149,7 @@ export class RunLoop {
           entry.busy = true;
           this.settings.pool.expect(entry.order);
           const { stage } = entry;
-          this.track(() => this.advance(stage, readiness.inputs));
+          this.open.track(() => this.advance(stage, readiness.inputs));
           break;
         }
         default:
@@ -164,7 +160,7 @@ export class RunLoop {
 
   private async advance(stage: PlannedStage, inputs: StageInputs): Promise<void> {
     if (stage.kind === 'stop') this.stop(stage);
-    else await this.restoreOrRun(stage, inputs);
+    else await this.restoreOrRun(stage, inputs).catch((error: unknown) => this.failThrown(stage, error));
     const entry = this.state.entry(stage.id);
     this.settings.pool.dismiss(entry.order);
     entry.busy = false;
@@ -242,8 +238,7 @@ export class RunLoop {
   ): Promise<StageFailure | undefined> {
     this.state.move(stage.id, 'running');
     const context = { ...this.settings.context, ...this.atWork.begin(stage, key.key) };
-    const end = await runStage(context, stage, key, inputs, cause, hold);
-    this.atWork.end(stage.id);
+    const end = await runStage(context, stage, key, inputs, cause, hold).finally(() => this.atWork.end(stage.id));
     switch (end.end) {
       case 'succeeded':
         this.forced.delete(stage.id);
@@ -269,6 +264,13 @@ export class RunLoop {
         return unreachable(end);
     }
     return undefined;
+  }
+
+  /** Trouble with one stage is that stage's; trouble with the journal, which throws again here, is the whole run's. */
+  private failThrown(stage: PlannedStage, error: unknown): void {
+    const { state } = this.state.entry(stage.id);
+    if (state !== 'pending' && state !== 'running') throw error;
+    this.fail(stage, thrownFailure(error));
   }
 
   private fail(stage: PlannedStage, failure: StageFailure): void {

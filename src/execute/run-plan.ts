@@ -133,7 +133,18 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
     cutShort ??= how;
     delivery.abort();
   };
-  const finished = loop.run().then(async (end): Promise<RunOutcome> => {
+  /** After an error that ends the run: nobody has to remove a lock by hand. */
+  const abandon = (): void => {
+    over = true;
+    for (const step of [deafen, () => pool.close(), closeJournal, unlock]) {
+      try {
+        step();
+      } catch {
+        // The error that ended the run is the one to tell.
+      }
+    }
+  };
+  const working = loop.run().then(async (end): Promise<RunOutcome> => {
     delivering = true;
     const { counts, outputs, states, short, programs } = loop.results();
     if (end === 'done' || end === 'failed' || end === 'stopped') {
@@ -156,6 +167,10 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
     await clearUp(store, settings.executor, continues !== undefined);
     unlock();
     return { run, ...result, short, ...delivered };
+  });
+  const finished = working.catch((error: unknown) => {
+    abandon();
+    throw error;
   });
   let [interrupts, supersedes] = [0, 0];
   return {

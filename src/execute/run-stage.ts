@@ -19,6 +19,7 @@ import type { DecisionKey } from './override-key.ts';
 import type { Recorder } from './recorder.ts';
 import type { Hold } from './resources.ts';
 import { delayBefore, isTriedAgain } from './retry.ts';
+import { thrownFailure } from './thrown-failure.ts';
 import { shortField } from './short.ts';
 
 export type StageRunContext = Omit<AttemptContext, 'onStarted' | 'onEvent' | 'fault'> & {
@@ -50,10 +51,11 @@ export async function runStage(
   cause: RunCause,
   hold: Hold,
 ): Promise<StageEnd> {
-  const end =
+  const working =
     stage.runsOn === 'engine'
-      ? await decideStage(context, stage, key, inputs, cause)
-      : await runJobs(context, stage, key, inputs.artifacts, cause, hold);
+      ? decideStage(context, stage, key, inputs, cause)
+      : runJobs(context, stage, key, inputs.artifacts, cause, hold);
+  const end = await working.catch((error: unknown): StageEnd => ({ end: 'failed', failure: thrownFailure(error) }));
   if (end.end === 'failed') {
     const { failure, attempts, firstFailure } = end;
     context.recorder.emit({
@@ -147,7 +149,7 @@ async function attemptUntilDone(
       stage,
       key.key,
       inputs,
-    );
+    ).catch((error: unknown): AttemptEnd => ({ end: 'failed', failure: thrownFailure(error) }));
     switch (end.end) {
       case 'succeeded':
         return accept(context, stage, key, end, working);
