@@ -7,7 +7,7 @@ import { isOfThisPlace, isOwnEngine, tokenParts, type EngineIdentity } from '../
 import { isProcessAlive } from '../process/process-identity.ts';
 import { draftName } from '../support/atomic-file.ts';
 import { isJsonObject, type JsonObject } from '../support/json.ts';
-import { ownProcess, placeId } from '../support/own-process.ts';
+import { ownProcess } from '../support/own-process.ts';
 import { HEARTBEAT_MS, heartbeatOf } from './heartbeats.ts';
 import type { StoreLayout } from './layout.ts';
 
@@ -99,7 +99,7 @@ export function ownersOf(layout: Engines): Owners {
   return known;
 }
 
-/** Counted from the boot, alike in all processes of a place. */
+/** Counted from the boot, alike in all containers of a machine (unless one has a time namespace of its own). */
 function monotonicMs(): number {
   return Number(process.hrtime.bigint() / 1_000_000n);
 }
@@ -113,7 +113,7 @@ function stampOfAny(path: string): string {
   return info === undefined ? '-' : `${info.ino}:${info.mtimeNs}:${info.size}`;
 }
 
-/** What was seen of others from this place, kept in the store: a command seldom lives for as long as it has to watch. */
+/** What was seen of others by one clock, kept in the store: a command seldom lives for as long as it has to watch. */
 class SeenFile {
   private readonly path: string;
 
@@ -123,9 +123,8 @@ class SeenFile {
 
   /** None where the clock cannot be told to be the same: it begins anew with every boot. */
   static of({ engines }: Engines): SeenFile | undefined {
-    const { place } = ownProcess();
-    if (place.boot === null || place.namespaces === null) return undefined;
-    return new SeenFile(join(engines, `seen-by-${placeId(place)}.json`));
+    const { clock } = ownProcess();
+    return clock === null ? undefined : new SeenFile(join(engines, `seen-by-${clock}.json`));
   }
 
   get(whose: string): Seen | undefined {

@@ -18,6 +18,8 @@ export interface OwnProcess {
   readonly pid: number;
   /** Clock ticks after boot, as /proc tells; null where it does not. */
   readonly startTime: string | null;
+  /** Names the monotonic clock, which all processes of a boot and time namespace share; null where nothing tells. */
+  readonly clock: string | null;
   /** Fit for file names: the place (shortened), pid, start and a random part, so that nobody else has the same. */
   readonly token: string;
 }
@@ -30,10 +32,11 @@ export function ownProcess(): OwnProcess {
 
 /** Short and fit for file names; equal for equal places. */
 export function placeId({ host, boot, namespaces }: Place): string {
-  return createHash('sha256')
-    .update(JSON.stringify([host, boot, namespaces]))
-    .digest('hex')
-    .slice(0, 10);
+  return shortHash([host, boot, namespaces]);
+}
+
+function shortHash(value: readonly (string | null)[]): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 10);
 }
 
 /** Whether pids of both mean the same processes. Where nothing tells namespaces apart on a system that has them: no. */
@@ -64,7 +67,17 @@ function lookAtOneself(): OwnProcess {
   };
   const startTime = stat === null ? null : startTimeIn(stat);
   const token = [placeId(place), process.pid, startTime ?? 'x', randomBytes(4).toString('hex')].join('-');
-  return { place, pid: process.pid, startTime, token };
+  return {
+    place,
+    pid: process.pid,
+    startTime,
+    token,
+    clock: place.boot === null ? null : shortHash(clockOf(place.boot)),
+  };
+}
+
+function clockOf(boot: string): readonly (string | null)[] {
+  return [boot, orNull(() => readlinkSync('/proc/self/ns/time'))];
 }
 
 /** Start times are counted per time namespace, where a kernel has them. */

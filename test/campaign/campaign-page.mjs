@@ -3,7 +3,7 @@ export function campaignPage(results) {
   const parts = Object.entries(SECTIONS).flatMap(([name, section]) =>
     results[name] === undefined ? [] : [section(results[name]), remarks(results[name]), `${madeBy(results[name])}\n`],
   );
-  return `# Campaigns: crashes, bit flips, edits, frozen scopes\n\n${parts.join('\n')}`;
+  return `# Campaigns: crashes, bit flips, edits, containers, frozen scopes\n\n${parts.join('\n')}`;
 }
 
 const MOST_CHARACTERS = 240;
@@ -54,6 +54,13 @@ ${list('edit', edits)}`,
 ${rounds} rounds of ${engines} engines at once, ${kills} of them killed, ${Math.round(seconds)} s. ${keys} keys were computed by ${computed} jobs.
 Keys that more than one engine computed: ${doubles}. Wrong outputs, engines that did not end well, leftovers: **${faults.length}**.
 `,
+  namespaces: ({ rounds, commands, kills, seconds, meetings, faults }) => `## Engines in two containers
+
+${rounds} rounds, ${Math.round(seconds)} s. One engine works in pid, mount and UTS namespaces of its own; ${commands} commands in others meet it on its
+store, and ${kills} of the first engines are killed with their container. Wrong outputs, keys computed twice, engines that did
+not end well, leftovers: **${faults.length}**.
+
+${table('what the others did', meetings)}`,
   freeze: ({ mutations, clean, seconds, caught, faults }) => `## What moves in a frozen scope
 
 ${mutations} mutations of a backbone, head or merged model that has to stay as it was (profiles w8a8, w8a16, w4a4), each before

@@ -14,6 +14,7 @@ const SIZES = {
   flips: { damages: 1000 },
   mutations: { mutations: 10_000 },
   concurrency: { rounds: 60 },
+  namespaces: { rounds: 120 },
   freeze: { mutations: 200, clean: 20 },
 };
 const { values, positionals } = parseArgs({

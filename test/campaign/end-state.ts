@@ -100,12 +100,12 @@ function leftovers(root: string): readonly string[] {
   const states = existsSync(resume) ? readdirSync(resume) : [];
   // What a killed job left in the folder of its attempt is for whoever looks for the cause.
   const others = filesBelow(home).filter(
-    (path) => !path.includes('/jobs/') && /\.draft-|\/drafts\/|\/lock\.json$/.test(path),
+    (path) => !path.includes('/jobs/') && /\.draft-|\/drafts\/|\/lock\.json$|\/engines\/[0-9a-f]{10}-/.test(path),
   );
   return [
     ...inClaims.map((name) => `a claim is left: ${name}`),
     ...states.map((name) => `a resume state is left: ${name}`),
-    ...others.map((path) => `a draft or lock is left: ${relative(home, path)}`),
+    ...others.map((path) => `a draft, lock or heartbeat is left: ${relative(home, path)}`),
   ];
 }
 
