@@ -23,7 +23,7 @@ export function errorPage(root: string): string {
   return `${[
     '# Reference: errors in workflows',
     generatedNote('npm run reference'),
-    'Every problem is told with its place, its cause and what to do about it. Nothing has run when one of these is printed; the exit code is 2. `…` stands for what depends on the workflow.',
+    'Every problem is told with its place, its cause and what to do about it. Nothing has run when one of these is printed; the exit code is 2. A warning is printed beside a plan that can run, and changes no exit code. `…` stands for what depends on the workflow.',
     ...sections.flatMap(({ head, problems }) => [
       `## ${head}`,
       ...problems.flatMap((problem) => described(problem, examples.get(problem.code))),
@@ -55,7 +55,7 @@ export function problemsIn(file: string, text: string): readonly Problem[] {
     if (!ts.isFunctionDeclaration(statement) || statement.name === undefined) continue;
     const { name } = statement;
     const visit = (node: ts.Node): void => {
-      if (ts.isCallExpression(node) && ['errorAt', 'errorInFile'].includes(node.expression.getText(source))) {
+      if (ts.isCallExpression(node) && ['errorAt', 'errorInFile', 'warningAt', 'warningInFile'].includes(node.expression.getText(source))) {
         const [codeNode] = node.arguments;
         const words = node.arguments.at(-1);
         if (codeNode !== undefined && ts.isStringLiteral(codeNode) && words !== undefined) {

@@ -27,12 +27,15 @@ export async function loadPlan(
     ...(options.params === undefined ? {} : { params: options.params }),
     ...(options.set === undefined ? {} : { set: options.set }),
   });
+  const { red, yellow, dim, bold, cyan } = coloursFor(terminal.stderr, terminal.env);
   if (!loaded.ok) {
     if (options.json === true) printJson(terminal, { valid: false, diagnostics: loaded.error });
-    const { red, dim, bold, cyan } = coloursFor(terminal.stderr, terminal.env);
     terminal.stderr.write(renderDiagnostics(loaded.error, { place: bold, code: red, squiggle: red, help: cyan }));
     terminal.stderr.write(dim(`${loaded.error.length === 1 ? '1 problem' : `${loaded.error.length} problems`}\n`));
     return undefined;
   }
+  const { warnings = [] } = loaded.value;
+  if (warnings.length > 0)
+    terminal.stderr.write(renderDiagnostics(warnings, { place: bold, code: yellow, squiggle: yellow, help: cyan }));
   return loaded.value;
 }

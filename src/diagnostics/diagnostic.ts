@@ -37,6 +37,20 @@ export interface Words {
 }
 
 export function errorAt(code: Diagnostic['code'], place: Place, words: Words): Diagnostic {
+  return diagnosticAt('error', code, place, words);
+}
+
+/** Told beside a plan that can run: what is hardly meant, and has a use. */
+export function warningAt(code: Diagnostic['code'], place: Place, words: Words): Diagnostic {
+  return diagnosticAt('warning', code, place, words);
+}
+
+function diagnosticAt(
+  severity: Diagnostic['severity'],
+  code: Diagnostic['code'],
+  place: Place,
+  words: Words,
+): Diagnostic {
   const { line, column } = positionOf(place.source, place.offset);
   const whole = lineText(place.source, line);
   const rest = Math.max(1, whole.length - (column - 1));
@@ -44,7 +58,7 @@ export function errorAt(code: Diagnostic['code'], place: Place, words: Words): D
   const lineOffset = whole.length > LONGEST_LINE ? Math.max(0, column - 1 - LONGEST_LINE / 2) : 0;
   return {
     code,
-    severity: 'error',
+    severity,
     ...clipped(words),
     file: place.source.file,
     line,
@@ -79,9 +93,23 @@ function clip(text: string): string {
 
 /** A problem with a file as a whole. */
 export function errorInFile(code: Diagnostic['code'], file: string, words: Words): Diagnostic {
+  return diagnosticInFile('error', code, file, words);
+}
+
+/** Of a file as a whole, beside a plan that can run. */
+export function warningInFile(code: Diagnostic['code'], file: string, words: Words): Diagnostic {
+  return diagnosticInFile('warning', code, file, words);
+}
+
+function diagnosticInFile(
+  severity: Diagnostic['severity'],
+  code: Diagnostic['code'],
+  file: string,
+  words: Words,
+): Diagnostic {
   return {
     code,
-    severity: 'error',
+    severity,
     ...clipped(words),
     file,
     line: 0,

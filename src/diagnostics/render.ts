@@ -20,9 +20,11 @@ export function renderDiagnostics(diagnostics: readonly Diagnostic[], painter: P
 }
 
 export function renderDiagnostic(diagnostic: Diagnostic, painter: Painter = plain): string {
-  const { file, line, column, code, message, help } = diagnostic;
+  const { file, line, column, code, severity, message, help } = diagnostic;
   const place = line === 0 ? file : `${file}:${line}:${column}`;
-  const lines = [`${painter.place(place)} ${painter.code(code)} ${message}`];
+  const lines = [
+    `${painter.place(place)} ${painter.code(severity === 'warning' ? `${code} warning:` : code)} ${message}`,
+  ];
   // At the end of a file that breaks off there is nothing to show.
   if (line > 0 && diagnostic.lineText.trim() !== '') {
     const frame = codeFrame(diagnostic);

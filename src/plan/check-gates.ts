@@ -12,14 +12,27 @@ import type { Place } from '../diagnostics/source.ts';
 import type { Condition, Conditions } from './conditions.ts';
 import type { Problems, StageInstance } from './instance.ts';
 import { checkCases } from './check-cases.ts';
+import { checkCriteria } from './check-criteria.ts';
 import { isDisabled } from './linked-stage.ts';
 import type { Alternative, LinkedStage } from './linked-stage.ts';
+import { ProducerTrace } from './trace-producers.ts';
 
-export function checkGates(order: readonly LinkedStage[], conditions: Conditions, problems: Problems): void {
+/** @param warnings of criteria that are hardly meant, and have a use. */
+export function checkGates(
+  order: readonly LinkedStage[],
+  conditions: Conditions,
+  problems: Problems,
+  warnings: Problems,
+): void {
   const checker = new GateChecker(order, conditions, problems);
+  const trace = new ProducerTrace(order, conditions);
   const stages = new Map(order.map((stage) => [stage.instance, stage]));
   for (const stage of order) {
-    if (stage.instance.kind.role === 'gate') checkCases(stage, stages, problems);
+    if (stage.instance.kind.role === 'gate') {
+      checkCases(stage, stages, problems);
+      if (!conditions.pruned.has(stage.instance))
+        checkCriteria(stage, trace.producersOf(stage.instance), problems, warnings);
+    }
     if (stage.instance.kind.role === 'stop') checkStop(stage, problems);
     for (const { binding } of stage.inputs.values()) {
       if (binding.shape === 'oneOf') checker.checkJoin(stage, binding.alternatives, binding.at);

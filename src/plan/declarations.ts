@@ -2,18 +2,23 @@
 import profileSchema from '../../schemas/profile.schema.json' with { type: 'json' };
 import taskSchema from '../../schemas/task.schema.json' with { type: 'json' };
 import { splitSharedWithReport, unknownProfile, wrongShape } from '../diagnostics/catalogue/parameters.ts';
-import { innerPlace, memberOf } from '../diagnostics/located-json.ts';
+import { formatNotInTarget } from '../diagnostics/catalogue/tasks.ts';
+import { innerPlace, memberOf, nodeAt } from '../diagnostics/located-json.ts';
 import type { Located, LocatedString } from '../diagnostics/located-json.ts';
 import type { Place } from '../diagnostics/source.ts';
 import { substitute } from '../expression/substitution.ts';
 import { checkSchema } from '../spec/schema-check.ts';
 import type { NamedNode, WorkflowSpec } from '../spec/workflow-spec.ts';
 import { isJsonObject, jsonText } from '../support/json.ts';
-import type { Json, JsonObject } from '../support/json.ts';
+import type { JsonObject } from '../support/json.ts';
 import { jsonModule } from '../support/json-module.ts';
+import { classProblems, idleWeights } from '../stages/class-counts.ts';
 import type { StageKind } from '../stages/stage-kind.ts';
+import { formatProblems } from '../stages/target-formats.ts';
+import { metricsOf, primaryOf } from '../stages/task-metrics.ts';
 import type { PlannedTask, Problems, ResolvedProfile } from './instance.ts';
 import type { Params } from './params.ts';
+import { refusals } from './task-places.ts';
 
 export interface Declarations {
   readonly spec: WorkflowSpec;
@@ -29,15 +34,6 @@ export interface Declarations {
 }
 
 const schemas = { profile: jsonModule(profileSchema), task: jsonModule(taskSchema) };
-/** Where the task names none. */
-const primaryMetrics: { readonly [kind: string]: string } = {
-  'centre-map': 'mAP',
-  miou: 'mIoU',
-  classification: 'accuracy',
-  regression: 'rmse',
-  sqnr: 'sqnr',
-};
-
 export function resolveDeclarations(
   spec: WorkflowSpec,
   params: Params,
@@ -47,7 +43,10 @@ export function resolveDeclarations(
   const profiles = new Map<string, ResolvedProfile>();
   for (const declared of spec.profiles.values()) {
     const checked = resolve(declared, schemas.profile, `profile "${declared.name}"`, params, problems);
-    if (checked !== undefined) profiles.set(declared.name, { name: declared.name, ...checked });
+    if (checked === undefined) continue;
+    profiles.set(declared.name, { name: declared.name, ...checked });
+    for (const { path, message, help } of formatProblems(checked.fields))
+      problems.push(formatNotInTarget(innerPlace(nodeAt(checked.node, path)), declared.name, message, help));
   }
   const tasks = new Map<string, PlannedTask>();
   for (const declared of spec.tasks.values()) {
@@ -87,7 +86,11 @@ function plannedTask({ name, nameAt }: NamedNode, node: Located, fields: JsonObj
     if (report !== undefined && split !== 'report' && value === report.value)
       problems.push(splitSharedWithReport(innerPlace(report), name, split));
   }
-  return { name, nameAt, node, settings, data, primaryMetric: primaryMetricOf(nameAt, node, settings, problems) };
+  const task = { name, nameAt, node, settings, data, primaryMetric: primaryMetricOf(nameAt, node, settings, problems) };
+  const { classes } = settings;
+  const counted = typeof classes === 'number' ? classProblems(settings, classes, 'the task') : [];
+  problems.push(...refusals(task, [...idleWeights(settings), ...counted]));
+  return task;
 }
 
 /** Adds to `problems` where the task cannot be measured as it says. */
@@ -96,26 +99,13 @@ function primaryMetricOf(nameAt: Place, node: Located, settings: JsonObject, pro
   const kind = jsonText(metric['kind']);
   if (settings['target'] === undefined && (kind !== 'sqnr' || settings['loss'] !== undefined))
     problems.push(wrongShape(nameAt, 'target', 'the target of the data set that the loss and the metric compare with'));
-  const primary = typeof metric['primary'] === 'string' ? metric['primary'] : (primaryMetrics[kind] ?? kind);
-  const measured = measuredBy(metric);
+  const primary = primaryOf(settings);
+  const measured = metricsOf(settings)?.map(({ name }) => name);
   if (measured !== undefined && !measured.includes(primary)) {
     const written = memberOf(memberOf(node, 'metric') ?? node, 'primary') ?? node;
     problems.push(wrongShape(innerPlace(written), 'primary', `one of ${measured.join(', ')}`));
   }
   return primary;
-}
-
-/** The values of a metric whose settings decide which there are; undefined for others. */
-function measuredBy({ kind, distance, score, topK }: JsonObject): readonly string[] | undefined {
-  const rates = ['precision', 'recall', 'f1'];
-  if (kind === 'classification') {
-    const top: readonly Json[] = Array.isArray(topK) ? topK : [5];
-    return ['accuracy', ...top.map((k) => `top${jsonText(k)}`), ...rates];
-  }
-  if (kind !== 'centre-map') return undefined;
-  const distances: readonly Json[] = Array.isArray(distance) && distance.length > 1 ? distance : [];
-  const at = distances.map((one) => `mAP@${jsonText(one)}`);
-  return ['mAP', ...at, ...(score === undefined ? [] : rates)];
 }
 
 function activeProfile(

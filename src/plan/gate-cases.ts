@@ -10,6 +10,7 @@ import {
   elseMissing,
   elseWithCriteria,
 } from '../diagnostics/catalogue/gate-cases.ts';
+import { percentRefused } from '../diagnostics/catalogue/criteria.ts';
 import { wrongShape } from '../diagnostics/catalogue/parameters.ts';
 import { innerPlace, memberOf, toJson } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
@@ -24,7 +25,8 @@ import { isJsonObject, jsonText } from '../support/json.ts';
 import type { JsonObject } from '../support/json.ts';
 import { jsonModule } from '../support/json-module.ts';
 import type { Problems, ResolvedCase, ResolvedVerdicts } from './instance.ts';
-import { rules } from './criteria.ts';
+import { boundOf, rules } from './criteria.ts';
+import { doubtAbout } from './percent-bounds.ts';
 import type { Criterion } from './plan.ts';
 
 const schema = jsonModule(casesSchema);
@@ -118,6 +120,9 @@ function resolveCriterion(node: Located, problems: Problems): readonly Criterion
     problems.push(criterionForm(opening(node), found, rules));
     return [];
   }
+  const doubt = doubtAbout(boundOf(value as Criterion & JsonObject));
+  if (doubt?.weight === 'refused')
+    problems.push(percentRefused(innerPlace(memberOf(node, rule) ?? node), rule, doubt.why, doubt.help));
   // What says nothing must not enter the key.
   const { strict, worstClass, ...others } = value;
   const said = { ...(strict === true ? { strict } : {}), ...(worstClass === true ? { worstClass } : {}) };

@@ -9,6 +9,7 @@ import { stageKinds } from '../stages/registry.ts';
 import type { StageKind } from '../stages/stage-kind.ts';
 import { err, ok } from '../support/result.ts';
 import type { Result } from '../support/result.ts';
+import { checkDescriptions } from './check-descriptions.ts';
 import { withPackagedKinds } from './kind-packages.ts';
 import { MOST_FILES } from '../imports/imported-files.ts';
 import { makePlan } from './make-plan.ts';
@@ -63,8 +64,14 @@ export async function loadWithOrigins(
   if (!made.ok) return made;
   const missing = await missingFiles(made.value.files, options);
   if (missing.length > 0) return err(sortDiagnostics(missing));
+  const warnings: Diagnostic[] = [...(made.value.plan.warnings ?? [])];
+  await checkDescriptions(made.value.described, options.root ?? '.', problems, warnings);
+  if (problems.length > 0) return err(sortDiagnostics(problems));
   const { plan, tooMany } = await withUserCode(made.value.plan, options.root ?? '.', options);
-  if (tooMany.length === 0) return ok({ plan, originOf: made.value.originOf });
+  if (tooMany.length === 0) {
+    const warned = warnings.length === 0 ? {} : { warnings: sortDiagnostics(warnings) };
+    return ok({ plan: { ...plan, ...warned }, originOf: made.value.originOf });
+  }
   const at = { source: spec.value.source, offset: 0, length: 1 };
   return err(tooMany.map(({ id }) => tooManyImports(at, id, MOST_FILES)));
 }

@@ -16,6 +16,7 @@ import type { Result } from '../support/result.ts';
 import { checkGates } from './check-gates.ts';
 import { checkOrders } from './check-orders.ts';
 import { checkPorts } from './check-ports.ts';
+import { checkTasks, type DescribedUse } from './check-tasks.ts';
 import { findConditions } from './conditions.ts';
 import type { Conditions } from './conditions.ts';
 import { resolveDeclarations, type Declarations } from './declarations.ts';
@@ -49,12 +50,15 @@ export interface FileUse {
 export interface MadePlan {
   readonly plan: Plan;
   readonly files: readonly FileUse[];
+  /** Tasks whose data a file describes, for whoever can read it. */
+  readonly described: readonly DescribedUse[];
   /** Where a setting of a stage was written; `steps` lead there from its settings. */
   originOf(stage: string, steps: readonly string[]): SettingOrigin | undefined;
 }
 
 export function makePlan(spec: WorkflowSpec, options: PlanOptions = {}): Result<MadePlan, readonly Diagnostic[]> {
   const problems: Problems = [];
+  const warnings: Problems = [];
   const params = mergeParams(spec.params, options.params ?? [], options.set ?? [], problems);
   if (problems.length === 0) checkParams(params, spec.paramsSchemas, problems);
   if (problems.length > 0) return err(sortDiagnostics(problems));
@@ -70,9 +74,11 @@ export function makePlan(spec: WorkflowSpec, options: PlanOptions = {}): Result<
   if (!order.ok) return err([order.error]);
   const outputs = checkPorts(order.value, problems);
   const conditions = findConditions(order.value, problems);
+  let described: readonly DescribedUse[] = [];
   if (problems.length === 0) {
-    checkGates(order.value, conditions, problems);
+    checkGates(order.value, conditions, problems, warnings);
     checkOrders(order.value, conditions, problems);
+    described = checkTasks(order.value, conditions, declarations.tasks, problems);
   }
   if (problems.length > 0) return err(sortDiagnostics(problems));
 
@@ -83,12 +89,13 @@ export function makePlan(spec: WorkflowSpec, options: PlanOptions = {}): Result<
     params: params.values,
     stages: kept.map((stage) => plannedStage(stage, conditions, outputs.get(stage.instance) ?? [])),
     tasks: [...declarations.tasks.values()].map(({ name, primaryMetric }) => ({ name, primaryMetric })),
+    ...(warnings.length === 0 ? {} : { warnings: sortDiagnostics(warnings) }),
   };
   const originOf: MadePlan['originOf'] = (id, steps) => {
     const found = kept.find(({ instance }) => instance.id === id)?.instance;
     return found === undefined ? undefined : settingOrigin(writtenFor(found, declarations), steps);
   };
-  return ok({ plan, files: kept.flatMap(fileUses), originOf });
+  return ok({ plan, files: kept.flatMap(fileUses), described, originOf });
 }
 
 function plannedStage(stage: LinkedStage, conditions: Conditions, outputs: readonly OutputPort[]): PlannedStage {

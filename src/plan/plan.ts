@@ -1,4 +1,5 @@
 // The plan: every stage instance with its typed links, in an order that can run. Pure data; made by `link.ts`, read by everyone below.
+import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import type { StageId } from '../events/ids.ts';
 import type { ReasonWords } from '../events/job-reasons.ts';
 import type { InputPort, KindProgram, OutputPort, RunsOn } from '../stages/stage-kind.ts';
@@ -93,6 +94,8 @@ export interface Plan {
   readonly partial?: true;
   /** For the run's final table: task name → its primary metric. */
   readonly tasks: readonly { readonly name: string; readonly primaryMetric: string }[];
+  /** What is hardly meant but can run; shown by every command that reads the workflow, and part of no key. */
+  readonly warnings?: readonly Diagnostic[];
 }
 
 export interface NamedOutput {

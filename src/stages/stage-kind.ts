@@ -2,7 +2,8 @@
 // One file per kind under `kinds/`; nothing else in the engine knows a kind by name.
 import type { ArtifactType } from '../events/job-protocol.ts';
 import type { ReasonWords } from '../events/job-reasons.ts';
-import type { JsonObject } from '../support/json.ts';
+import type { Json, JsonObject } from '../support/json.ts';
+import type { DataOutline } from './data-outline.ts';
 
 export type CheckpointState = 'float' | 'calibrated' | 'qat';
 
@@ -37,7 +38,22 @@ export interface OutputPort {
   readonly help: string;
   /** For checkpoints. */
   readonly holds?: Holding;
+  /** For models: the heads that the stage gives it, beside those of its own input `model`; unknown where it is left out. */
+  readonly heads?: readonly HeadOutline[];
+  /** For data sets. */
+  readonly data?: KnownData;
 }
+
+export interface HeadOutline {
+  readonly name: string;
+  /** Where the settings say how many. */
+  readonly classes?: number;
+}
+
+/** Targets of a data set: known from the settings, or described in a file at hand. */
+export type KnownData =
+  | { readonly targets: DataOutline }
+  | { readonly folder: string; readonly description: string; readonly split: string; readonly derive: Json };
 
 /** What is known of a checkpoint before anything runs, and must fit where it is loaded. */
 export interface Holding {
@@ -142,6 +158,16 @@ export interface ArrivalFinding extends Finding {
   readonly arriving: Producer;
 }
 
+/** What a stage measures, as far as it is known before anything runs. */
+export interface Measurement {
+  readonly task: ResolvedTask;
+  readonly split: string;
+  /** Replicates drawn; 0 for none. */
+  readonly count: number;
+  readonly seed: number;
+  readonly block: number;
+}
+
 export interface StageKind {
   readonly kind: string;
   readonly summary: string;
@@ -160,6 +186,8 @@ export interface StageKind {
   readonly reasons?: { readonly [word: string]: ReasonWords };
   /** Problems that the schema cannot say. */
   check?(context: StageContext): readonly Finding[];
+  /** Of a kind that measures a task: what gates on its numbers may count on. Undefined where only its job knows. */
+  measures?(context: StageContext): Measurement | undefined;
   /** Wrong orders: what shows, before anything runs, in the stages that make its inputs. */
   checkInputs?(context: StageContext, producers: Producers): readonly ArrivalFinding[];
   ports(context: StageContext): Ports;

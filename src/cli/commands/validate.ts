@@ -11,7 +11,8 @@ export async function validate(
   const plan = await loadPlan(terminal, file, options);
   if (plan === undefined) return 2;
   const stages = plan.stages.map(({ id, kind, task }) => ({ id, kind, ...(task === undefined ? {} : { task }) }));
-  if (options.json === true) printJson(terminal, { workflow: plan.workflow, name: plan.name, valid: true, stages });
+  const { workflow, name, warnings = [] } = plan;
+  if (options.json === true) printJson(terminal, { workflow, name, valid: true, stages, diagnostics: warnings });
   else terminal.stdout.write(`${file} is valid: ${plan.name}, ${count(stages.length, 'stage')}\n`);
   return 0;
 }

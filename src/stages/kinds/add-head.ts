@@ -21,7 +21,12 @@ export const addHead: StageKind = {
   ports: (context) => ({
     inputs: [{ ...modelPort, help: 'the network that the heads are added to' }],
     outputs: [
-      { name: 'model', type: { artifact: 'model' }, help: 'the network with the new heads' },
+      {
+        name: 'model',
+        type: { artifact: 'model' },
+        help: 'the network with the new heads',
+        heads: headsOf(context).map(([name]) => ({ name })),
+      },
       ...added(context).map((task): OutputPort => ({
         name: `head[${task.name}]`,
         type: checkpoint('head', ['float']),

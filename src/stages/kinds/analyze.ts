@@ -1,6 +1,7 @@
 // `analyze`: which layers quantisation hurts, for people; and where asked for, a profile with exceptions for them within a
 // budget, for the stages that quantise.
 import schema from '../../../schemas/stages/analyze.schema.json' with { type: 'json' };
+import { isJsonObject, jsonText, type Json } from '../../support/json.ts';
 import { jsonModule } from '../../support/json-module.ts';
 import {
   checkpoint,
@@ -12,7 +13,8 @@ import {
   reportPort,
   taskSettings,
 } from '../port-types.ts';
-import type { StageKind } from '../stage-kind.ts';
+import type { Finding, StageContext, StageKind } from '../stage-kind.ts';
+import { targetFormats, targetOf } from '../target-formats.ts';
 import { HEAD, otherHead } from '../wrong-orders.ts';
 
 export const analyze: StageKind = {
@@ -20,7 +22,7 @@ export const analyze: StageKind = {
   summary: 'finds the layers that quantisation hurts',
   settingsSchema: jsonModule(schema),
   runsOn: 'embedded',
-  check: (context) => [...needsTask(context, 'analyze'), ...needsProfile(context, 'analyze')],
+  check: (context) => [...needsTask(context, 'analyze'), ...needsProfile(context, 'analyze'), ...checkFormats(context)],
   checkInputs: ({ task }, producers) => otherHead(producers, HEAD, task),
   ports: ({ settings, task }) => {
     const split = settings['split'] === 'calibration' || settings['split'] === 'train' ? settings['split'] : 'gate';
@@ -55,3 +57,25 @@ export const analyze: StageKind = {
     };
   },
 };
+
+/** Formats that the search may choose must be the target's. */
+function checkFormats({ settings, profile }: StageContext): readonly Finding[] {
+  const { recommend } = settings;
+  const target = targetOf(profile ?? {});
+  const formats = targetFormats[target];
+  if (!isJsonObject(recommend) || formats === undefined) return [];
+  return (['weights', 'activations'] as const).flatMap((part) => {
+    const asked = recommend[part] ?? [16];
+    const other = Array.isArray(asked)
+      ? (asked as readonly Json[]).find((bits) => !formats[part].includes(Number(bits)))
+      : undefined;
+    if (other === undefined) return [];
+    return [
+      {
+        path: recommend[part] === undefined ? ['recommend'] : ['recommend', part],
+        message: `target ${target} has no ${jsonText(other)}-bit ${part}`,
+        help: `write "${part}": []; a layer may have ${formats[part].join(', ')} bits`,
+      },
+    ];
+  });
+}

@@ -2,8 +2,10 @@
 import schema from '../../../schemas/stages/export.schema.json' with { type: 'json' };
 import { jsonModule } from '../../support/json-module.ts';
 import { input, reportPort, taskSettings } from '../port-types.ts';
-import type { JsonObject } from '../../support/json.ts';
-import type { OutputPort, StageKind } from '../stage-kind.ts';
+import { isJsonObject, jsonText, type JsonObject } from '../../support/json.ts';
+import type { ArrivalFinding, Finding, OutputPort, Producers, StageContext, StageKind } from '../stage-kind.ts';
+import { targetOf } from '../target-formats.ts';
+import { BACKBONE } from '../wrong-orders.ts';
 
 const formHelp = {
   csv: 'the table of scales as CSV',
@@ -17,6 +19,7 @@ export const exportKind: StageKind = {
   summary: 'writes the merged model as QDQ ONNX',
   settingsSchema: jsonModule(schema),
   runsOn: 'embedded',
+  checkInputs: exportsOf,
   ports: ({ settings, tasks }) => ({
     inputs: [input('merged', { artifact: 'merged' }, 'the merged model')],
     outputs: [
@@ -36,6 +39,43 @@ export const exportKind: StageKind = {
     tasks: tasks.map(taskSettings),
   }),
 };
+
+/** What a form or an opset cannot express of the formats that the merged scopes were calibrated in. */
+function exportsOf({ settings }: StageContext, producers: Producers): readonly ArrivalFinding[] {
+  for (const arriving of producers.of({ port: 'merged' })) {
+    for (const { context, inputs } of arriving.inputs.of(BACKBONE)) {
+      // A profile that an analysis makes is known when it has run.
+      if (context.profile === undefined || inputs.of({ port: 'profile' }).length > 0) continue;
+      const found = exportProblem(settings, context.profile);
+      if (found !== undefined) return [{ arriving, ...found }];
+    }
+  }
+  return [];
+}
+
+function exportProblem(settings: JsonObject, profile: JsonObject): Finding | undefined {
+  const target = targetOf(profile);
+  if (formsOf(settings).includes('tensorrt') && target !== 'tensorrt')
+    return {
+      path: ['forms'],
+      message: `the form "tensorrt" needs quantisers where TensorRT expects them, and the model is quantised for ${target}`,
+      help: 'use a profile with "target": "tensorrt", or leave the form out',
+    };
+  if (profile['rounding'] === 'inverse-multiply')
+    return {
+      path: [],
+      message: 'the model is quantised with "rounding": "inverse-multiply", which QuantizeLinear cannot express',
+      help: 'leave "rounding" out of the profile; it is for comparison with a PyTorch model',
+    };
+  const bits = ['weights', 'activations'].map((part) => (isJsonObject(profile[part]) ? profile[part]['bits'] : 8));
+  if (settings['opset'] === 20 && bits.some((one) => one !== 8))
+    return {
+      path: ['opset'],
+      message: `types of ${jsonText(bits.find((one) => one !== 8) ?? 8)} bits need opset 21`,
+      help: 'leave "opset" out',
+    };
+  return undefined;
+}
 
 function formsOf(settings: JsonObject): readonly (keyof typeof formHelp)[] {
   const forms = settings['forms'];

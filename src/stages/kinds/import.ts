@@ -21,7 +21,12 @@ export const importKind: StageKind = {
   ports: (context) => ({
     inputs: [],
     outputs: [
-      { name: 'model', type: { artifact: 'model' }, help: 'the network with its scopes named' },
+      {
+        name: 'model',
+        type: { artifact: 'model' },
+        help: 'the network with its scopes named',
+        heads: headNames(context).map((name) => ({ name })),
+      },
       { name: 'backbone', type: checkpoint('backbone', ['float']), help: 'the trained backbone' },
       ...context.tasks.map((task): OutputPort => ({
         name: `head[${task.name}]`,

@@ -2,7 +2,7 @@
 import schema from '../../../schemas/stages/model.schema.json' with { type: 'json' };
 import { isJsonObject, jsonText } from '../../support/json.ts';
 import { jsonModule } from '../../support/json-module.ts';
-import type { Finding, StageContext, StageKind } from '../stage-kind.ts';
+import type { Finding, HeadOutline, StageContext, StageKind } from '../stage-kind.ts';
 
 const strides: { readonly [kind: string]: number } = { heatmap: 4, dense: 2 };
 /** Input pixels per cell of the backbone's coarsest level. */
@@ -15,12 +15,21 @@ export const model: StageKind = {
   runsOn: 'embedded',
   seeded: true,
   check: (context) => [...checkInput(context), ...checkStrides(context)],
-  ports: () => ({
+  ports: (context) => ({
     inputs: [],
-    outputs: [{ name: 'model', type: { artifact: 'model' }, help: 'the network with initial weights' }],
+    outputs: [
+      { name: 'model', type: { artifact: 'model' }, help: 'the network with initial weights', heads: headsOf(context) },
+    ],
   }),
   jobSettings: ({ settings }) => settings,
 };
+
+function headsOf({ settings }: StageContext): readonly HeadOutline[] {
+  return Object.entries(isJsonObject(settings['heads']) ? settings['heads'] : {}).map(([name, head]) => {
+    const classes = isJsonObject(head) ? head['classes'] : undefined;
+    return { name, ...(typeof classes === 'number' ? { classes } : {}) };
+  });
+}
 
 function checkInput({ settings }: StageContext): readonly Finding[] {
   const shape = Array.isArray(settings['input']) ? (settings['input'] as readonly number[]) : [];

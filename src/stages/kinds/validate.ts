@@ -51,6 +51,10 @@ export const validate: StageKind = {
     const quantised = scopesIn(context.settings, 'quantized').length === 2;
     return wrong.length > 0 || !quantised ? wrong : otherBackbone(producers, HEAD, 'measured');
   },
+  measures: ({ task, settings }) => {
+    const { count, seed, block } = bootstrapOf(settings);
+    return task === undefined ? undefined : { task, split: splitOf({ settings }), count, seed, block };
+  },
   ports: (context) => ({
     inputs: inputsOf(context),
     outputs: [
@@ -114,8 +118,17 @@ function floatInputs(context: StageContext): readonly InputPort[] {
 }
 
 /** Without replicates the other settings say nothing, and must not enter the key. */
-function bootstrapOf({ bootstrap }: JsonObject): JsonObject {
-  const { count = 500, seed = 0, block = 1 } = isJsonObject(bootstrap) ? bootstrap : {};
+function bootstrapOf({ bootstrap }: JsonObject): {
+  readonly count: number;
+  readonly seed: number;
+  readonly block: number;
+} {
+  const given = isJsonObject(bootstrap) ? bootstrap : {};
+  const [count, seed, block] = [given['count'] ?? 500, given['seed'] ?? 0, given['block'] ?? 1].map(Number) as [
+    number,
+    number,
+    number,
+  ];
   return count === 0 ? { count, seed: 0, block: 1 } : { count, seed, block };
 }
 
@@ -150,7 +163,7 @@ function wholeModel({ given }: StageContext): 'merged' | 'exported' | undefined 
   return given.includes('merged') ? 'merged' : given.includes('exported') ? 'exported' : undefined;
 }
 
-function splitOf({ settings }: StageContext): 'train' | 'gate' | 'report' | 'calibration' {
+function splitOf({ settings }: Pick<StageContext, 'settings'>): 'train' | 'gate' | 'report' | 'calibration' {
   const { split } = settings;
   return split === 'train' || split === 'report' || split === 'calibration' ? split : 'gate';
 }
