@@ -113,6 +113,14 @@ export const jobReasons = {
     'A setting does not fit the model, the data or another setting.',
     'Change the setting that the message names.',
   ),
+  'training-diverged': lasting(
+    'The training loss ended far above where it started.',
+    'Lower the learning rate, or give it a warm-up. `divergenceFactor` says how far above its start the loss may end; 0 is anywhere.',
+  ),
+  'training-stuck': lasting(
+    'The metric on the gate split never moved while the stage trained.',
+    'Change the learning rate; look at whether the task has ground truth in the gate split, and whether the loss falls.',
+  ),
   'unsupported-model': lasting(
     'The model has a node that headgate cannot work with.',
     'Import the float model up to this node, or replace the node.',

@@ -21,6 +21,16 @@ const EPOCHS = 5;
 const FULL = 'qat of a backbone, statistics and ranges following';
 const HEAD = 'qat of a head';
 const LAST = { training: training(EPOCHS, 0.01) };
+/** Rates at which the best epoch is not the last one. */
+const BEST = {
+  training: {
+    ...training(EPOCHS, 0.05),
+    schedule: { kind: 'constant' },
+    ema: { decay: 0.5 },
+    divergenceFactor: 100,
+    validation: { every: 1, keep: 'best', earlyStopping: { patience: 4, minDelta: 0 } },
+  },
+};
 
 const trainings: { readonly [name: string]: () => Promise<JobOrder> } = {
   'train of backbone and head': async () => train(['backbone', 'head'], 'detection', await world.base(), LAST),
@@ -38,6 +48,12 @@ const trainings: { readonly [name: string]: () => Promise<JobOrder> } = {
       },
       LAST,
     ),
+  'qat of a head whose best epoch is kept': async () => ({
+    ...(await orderOf(HEAD)),
+    settings: { ...(await orderOf(HEAD)).settings, ...BEST },
+  }),
+  'train of backbone and head whose best epoch is kept': async () =>
+    train(['backbone', 'head'], 'detection', await world.base(), BEST),
   'finetune with distillation': async () =>
     finetune(
       'segmentation',

@@ -61,7 +61,10 @@ test('a flipped bit or a cut in a training’s resume state is found, wherever i
     ranges: vector(),
     averages: vector(),
   };
-  const state = { trainer, lossSums: { focal: 0.5 }, epochs: [{ focal: 0.7 }] };
+  const { first: _first, second: _second, step: _step, ...kept } = trainer;
+  const history = { start: 1, recent: [0.7, 0.6], validations: [{ epoch: 0, value: 0.1 }] };
+  const watch = { history, best: { ...kept, recent: [0.9] } };
+  const state = { trainer, lossSums: { focal: 0.5 }, epochs: [{ focal: 0.7 }], watch };
   try {
     await saveResumeState(folder, state);
     const path = join(folder, 'state.safetensors');

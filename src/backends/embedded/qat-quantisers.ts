@@ -8,8 +8,7 @@ import { foldIntoWeights } from '../../qat/network/fold.ts';
 import type { Parameters } from '../../qat/network/fold.ts';
 import type { Network } from '../../qat/network/network.ts';
 import type { QatSettings } from './settings.ts';
-import type { TrainingResult } from './training-loop.ts';
-import type { Quantisers } from './training-request.ts';
+import type { Quantisers, TrainedValues } from './training-request.ts';
 
 export function qatQuantisers(settings: QatSettings, placement: Placement, starts: readonly QuantState[]): Quantisers {
   const { activationScales, averagingConstant, freezeObserversAfter, weightScales, scaleRate, straightThrough } =
@@ -38,7 +37,7 @@ export function trainedScope(
   placement: Placement,
   settings: QatSettings,
   start: ScopeCheckpoint,
-  result: TrainingResult,
+  result: TrainedValues,
 ): Required<Pick<ScopeCheckpoint, 'state' | 'parameters' | 'quant' | 'transformations'>> {
   const before = startingParameters(network, settings, start);
   const parameters = new Map([...before].map(([name, tensor]) => [name, result.parameters.get(name) ?? tensor]));

@@ -20,6 +20,7 @@ import { outputOf } from './tasks.ts';
 import { startModelTeacher } from './teachers.ts';
 import type { Teacher } from './teachers.ts';
 import { runTraining } from './training-loop.ts';
+import { validatedBy } from './training-request.ts';
 
 /** Outputs: `backbone`, and `head[<task>]` for every task of the objective, made for that backbone. */
 export async function qatTogether(
@@ -59,6 +60,10 @@ export async function qatTogether(
     dataset,
     training,
     ...(teacher === undefined ? {} : { teacher }),
+    ...validatedBy(training, tasks, (values) => {
+      const made = scopes.map((start) => ({ ...start, ...trainedScope(network, placement, settings, start, values) }));
+      return new Map(made.map((checkpoint) => [checkpoint.scope, { state: 'VALIDATION', checkpoint }]));
+    }),
   });
   if (result === undefined) return { status: 'interrupted' };
   const outputs: { [port: string]: string } = {};
@@ -77,8 +82,8 @@ export async function qatTogether(
     backbone ??= trained;
     outputs[port] = await writeCheckpoint(context.outDir, start.scope, trained);
   }
-  const { steps, loss, epochs } = result;
-  outputs['report'] = await writeReport(context, 'training', { steps, epochs, channels });
+  const { steps, loss, told } = result;
+  outputs['report'] = await writeReport(context, 'training', { ...told, channels });
   return { status: 'succeeded', outputs, summary: { scopes: scopes.map(({ scope }) => scope), steps, loss } };
 }
 

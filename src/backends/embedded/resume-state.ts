@@ -6,9 +6,11 @@ import { stateVectors } from '../../qat/train/trainer.ts';
 import type { TrainerState } from '../../qat/train/trainer.ts';
 import { writeFileAtomic } from '../../support/atomic-file.ts';
 import { digestBytes, digestJson } from '../../support/digest.ts';
-import { isJsonObject } from '../../support/json.ts';
+import { isJsonObject, type JsonObject } from '../../support/json.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../support/safetensors.ts';
 import { floatTensor, tensorBytes, type Tensor } from '../../support/tensor.ts';
+import { NO_HISTORY, type TrainingHistory } from './training-history.ts';
+import { keptVectors, type WatchState } from './training-watch.ts';
 
 export interface ResumeState {
   readonly trainer: TrainerState;
@@ -16,18 +18,24 @@ export interface ResumeState {
   readonly lossSums: { readonly [loss: string]: number };
   /** Mean losses of the epochs that are done. */
   readonly epochs: readonly { readonly [loss: string]: number }[];
+  /** What the training has seen of itself; of a state that knows no such thing, nothing. */
+  readonly watch: WatchState;
 }
 
 const FILE = 'state.safetensors';
 const FORMAT = 'headgate-resume';
 
 export async function saveResumeState(folder: string, state: ResumeState): Promise<void> {
-  const tensors = new Map(
+  const tensors = new Map<string, Tensor>(
     stateVectors.map((name) => [name, floatTensor([state.trainer[name].length], state.trainer[name])]),
   );
-  const { lossSums, epochs } = state;
-  const progress = JSON.stringify({ step: state.trainer.step, lossSums, epochs });
-  const metadata = { format: FORMAT, version: '3', progress, seal: sealOf(tensors, progress) };
+  const { lossSums, epochs, watch } = state;
+  const { best, history } = watch;
+  if (best !== undefined)
+    for (const name of keptVectors) tensors.set(`best.${name}`, floatTensor([best[name].length], best[name]));
+  const told = { history, ...(best === undefined ? {} : { bestRecent: best.recent }) };
+  const progress = JSON.stringify({ step: state.trainer.step, lossSums, epochs, watch: told });
+  const metadata = { format: FORMAT, version: '4', progress, seal: sealOf(tensors, progress) };
   await writeFileAtomic(join(folder, FILE), encodeSafetensors({ tensors, metadata }));
 }
 
@@ -53,10 +61,35 @@ export async function loadResumeState(
   });
   if (progress === undefined || !sound) return undefined;
   const vector = (name: (typeof stateVectors)[number]): Float32Array => tensors.get(name)?.data as Float32Array;
-  const { step, ...means } = progress;
+  const { step, watch, ...means } = progress;
+  const best = watch.bestRecent === undefined ? undefined : bestIn(tensors, like, watch.bestRecent);
+  if (best === 'damaged') return undefined;
   const [parameters, first, second] = [vector('parameters'), vector('first'), vector('second')];
   const [statistics, ranges, averages] = [vector('statistics'), vector('ranges'), vector('averages')];
-  return { trainer: { step, parameters, first, second, statistics, ranges, averages }, ...means };
+  return {
+    trainer: { step, parameters, first, second, statistics, ranges, averages },
+    ...means,
+    watch: { history: watch.history, ...(best === undefined ? {} : { best }) },
+  };
+}
+
+function bestIn(
+  tensors: ReadonlyMap<string, Tensor>,
+  like: TrainerState,
+  recent: readonly number[],
+): NonNullable<WatchState['best']> | 'damaged' {
+  const vectors = keptVectors.map((name) => tensors.get(`best.${name}`));
+  const sound = keptVectors.every((name, index) => vectors[index]?.data.length === like[name].length);
+  const [parameters, statistics, ranges, averages] = vectors.map((tensor) => tensor?.data);
+  if (
+    !sound ||
+    !(parameters instanceof Float32Array) ||
+    !(statistics instanceof Float32Array) ||
+    !(ranges instanceof Float32Array) ||
+    !(averages instanceof Float32Array)
+  )
+    return 'damaged';
+  return { parameters, statistics, ranges, averages, recent };
 }
 
 function sealOf(tensors: ReadonlyMap<string, Tensor>, progress = ''): string {
@@ -64,7 +97,9 @@ function sealOf(tensors: ReadonlyMap<string, Tensor>, progress = ''): string {
   return digestJson('headgate-resume-seal', 1, { progress, tensors: Object.fromEntries(digests) });
 }
 
-type Progress = { readonly step: number } & Pick<ResumeState, 'lossSums' | 'epochs'>;
+type Progress = { readonly step: number } & Pick<ResumeState, 'lossSums' | 'epochs'> & {
+    readonly watch: { readonly history: TrainingHistory; readonly bestRecent?: readonly number[] };
+  };
 
 function progressOf(text: string | undefined): Progress | undefined {
   const value = parsed(text);
@@ -72,7 +107,9 @@ function progressOf(text: string | undefined): Progress | undefined {
   const { step, lossSums, epochs } = value;
   if (typeof step !== 'number' || !Number.isInteger(step) || step < 0) return undefined;
   if (!isNumbers(lossSums) || !Array.isArray(epochs) || !epochs.every(isNumbers)) return undefined;
-  return { step, lossSums, epochs };
+  // The seal vouches for what is in it; an older state has no such field.
+  const watch = isJsonObject(value['watch']) ? (value['watch'] as JsonObject & Progress['watch']) : undefined;
+  return { step, lossSums, epochs, watch: watch ?? { history: NO_HISTORY } };
 }
 
 function parsed(text: string | undefined): unknown {

@@ -64,6 +64,19 @@ export interface TrainingSettings {
   readonly ema?: { readonly decay: number };
   readonly freezeBatchNormAfter?: FreezePoint;
   readonly augment?: Augmentation;
+  /** 0, or left out: the loss may end anywhere. */
+  readonly divergenceFactor?: number;
+  readonly validation?: ValidationSettings;
+}
+
+/** Of a training that measures while it trains. */
+export interface ValidationSettings {
+  /** Epochs. */
+  readonly every: number;
+  readonly keep: 'last' | 'best';
+  /** Whose metric decides; left out where there is one task. */
+  readonly task?: string;
+  readonly earlyStopping?: { readonly patience: number; readonly minDelta: number };
 }
 
 /** Distance to a teacher's outputs. */

@@ -13,7 +13,7 @@ import { writeCheckpoint, writeReport } from './outputs.ts';
 import { headOf } from './settings.ts';
 import type { TrainSettings } from './settings.ts';
 import { runTraining } from './training-loop.ts';
-import { noQuantisers } from './training-request.ts';
+import { float, noQuantisers, validatedBy, withTrained } from './training-request.ts';
 
 const TRAINED: TrainState = { state: 'FLOAT', trained: true, batchNorm: 'train' };
 
@@ -46,19 +46,20 @@ export async function trainTogether(
     dataset,
     training,
     ...(backbone === undefined ? {} : { backbone: backbone.runner }),
+    ...validatedBy(training, tasks, (values) => {
+      const held = backbone === undefined ? [] : [trunk];
+      return float([...held, ...[...trained.values()].map((before) => withTrained(before, values))]);
+    }),
   });
   if (result === undefined) return { status: 'interrupted' };
   const outputs: { [port: string]: string } = {};
   for (const [port, before] of trained) {
-    const parameters = new Map(
-      [...before.parameters].map(([name, tensor]) => [name, result.parameters.get(name) ?? tensor]),
-    );
-    outputs[port] = await writeCheckpoint(context.outDir, before.scope, { ...before, parameters });
+    outputs[port] = await writeCheckpoint(context.outDir, before.scope, withTrained(before, result));
   }
   if (backbone !== undefined)
     await proveFrozenBackbone({ request, context, network, dataset, backbone, ...result.program });
-  const { steps, loss, epochs } = result;
-  outputs['report'] = await writeReport(context, 'training', { steps, epochs });
+  const { steps, loss, told } = result;
+  outputs['report'] = await writeReport(context, 'training', told);
   return {
     status: 'succeeded',
     outputs,

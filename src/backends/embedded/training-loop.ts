@@ -1,13 +1,12 @@
 // The loop that `train`, `finetune` and `qat` share: epochs over seeded batches, a frozen backbone run as its own reference
 // graph, progress, resume state after every epoch and on interruption, a finite loss or a failure.
 import { trainingBatches } from '../../data/batches.ts';
-import type { Range } from '../../qat/quantize/checkpoint.ts';
 import { compileProgram } from '../../qat/train/program.ts';
 import type { ProgramRequest, TrainingProgram } from '../../qat/train/program.ts';
 import { isFrozenAt, learningRateAt } from '../../qat/train/schedule.ts';
 import type { FreezePoint } from '../../qat/train/schedule.ts';
 import { Trainer } from '../../qat/train/trainer.ts';
-import type { FloatTensor } from '../../support/tensor.ts';
+import type { JsonObject } from '../../support/json.ts';
 import { BatchFeeder } from './batch-feeder.ts';
 import { outputShapesOf } from './forward-runner.ts';
 import { JobError } from './job-error.ts';
@@ -15,18 +14,17 @@ import { loadResumeState, saveResumeState } from './resume-state.ts';
 import { headOf } from './settings.ts';
 import { checkOutputFits, outputOf } from './tasks.ts';
 import { TrainingProgress } from './training-progress.ts';
-import type { TrainingRequest } from './training-request.ts';
+import type { TrainedValues, TrainingRequest } from './training-request.ts';
+import { trainedBy, TrainingWatch } from './training-watch.ts';
 
-export interface TrainingResult {
-  readonly parameters: ReadonlyMap<string, FloatTensor>;
-  readonly ranges: ReadonlyMap<string, Range>;
-  /** Learned ones; empty where scales are derived from the weights. */
-  readonly weightScales: ReadonlyMap<string, Float32Array>;
+export interface TrainingResult extends TrainedValues {
   /** Mean losses per epoch. */
   readonly epochs: readonly { readonly [loss: string]: number }[];
   /** The last epoch's mean of the weighted sum of all losses. */
   readonly loss: number;
   readonly steps: number;
+  /** What the report says of the training. */
+  readonly told: JsonObject;
   /** The graph that ran: what it differentiated and what it held constant. */
   readonly program: TrainingProgram;
 }
@@ -66,25 +64,32 @@ export async function runTraining(given: TrainingRequest): Promise<TrainingResul
   });
   const stepsPerEpoch = trainingBatches(dataset.count, training.batch, seed, 0).length;
   const total = Math.round(stepsPerEpoch * training.epochs);
+  const watch = await TrainingWatch.start(request, stepsPerEpoch);
   const resumed = await loadResumeState(resumeFrom, trainer.state);
   const epochs = [...(resumed?.epochs ?? [])];
   let sums: { [loss: string]: number } = { ...resumed?.lossSums };
-  if (resumed !== undefined) trainer.restore(resumed.trainer);
+  if (resumed !== undefined) {
+    trainer.restore(resumed.trainer);
+    watch.restore(resumed.watch);
+  }
   const save = async (): Promise<void> => {
-    await saveResumeState(context.resumeDir, { trainer: trainer.state, lossSums: sums, epochs });
+    await saveResumeState(context.resumeDir, { trainer: trainer.state, lossSums: sums, epochs, watch: watch.state });
     context.emit({ type: 'resume-state', step: trainer.state.step });
   };
+  const leave = async (): Promise<undefined> => {
+    await save();
+    await trainer.release();
+    return undefined;
+  };
+  await watch.measureStart(trainer, feeder);
+  if (!(await watch.validate(epochs.length, trainer))) return leave();
   const progress = new TrainingProgress(context, total, stepsPerEpoch, training, trainer.state.step);
 
-  while (trainer.state.step < total) {
+  while (trainer.state.step < total && !watch.isSpent) {
     const epoch = Math.floor(trainer.state.step / stepsPerEpoch);
     const batches = trainingBatches(dataset.count, training.batch, seed, epoch);
     for (let index = trainer.state.step % stepsPerEpoch; index < stepsPerEpoch && trainer.state.step < total; index++) {
-      if (context.interrupted()) {
-        await save();
-        await trainer.release();
-        return undefined;
-      }
+      if (context.interrupted()) return leave();
       const learningRate = learningRateAt(
         training.schedule,
         training.learningRate,
@@ -103,20 +108,23 @@ export async function runTraining(given: TrainingRequest): Promise<TrainingResul
         if (!Number.isFinite(value)) throw lossNotFinite(name, value, trainer.state.step, epoch);
         sums[name] = (sums[name] ?? 0) + value;
       }
+      watch.sawLoss(losses.get('loss') as number);
       progress.step(trainer.state.step, losses.get('loss') as number, learningRate);
     }
     const steps = trainer.state.step - epochs.length * stepsPerEpoch;
     epochs.push(Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, sum / steps])));
     sums = {};
+    if (!(await watch.validate(epochs.length, trainer))) return leave();
     await save();
   }
+  const { step: steps } = trainer.state;
+  const told = watch.finish(trainer, epochs.length);
   const result = {
-    parameters: trainer.parameters(),
-    ranges: trainer.ranges(request.placement),
-    weightScales: trainer.weightScales(request.placement),
+    ...trainedBy(trainer, request),
     epochs,
     loss: epochs.at(-1)?.['loss'] ?? 0,
-    steps: total,
+    steps,
+    told: { steps, epochs, ...told },
     program,
   };
   await trainer.release();

@@ -14,6 +14,7 @@ import {
   taskSettings,
 } from '../port-types.ts';
 import type { StageKind } from '../stage-kind.ts';
+import { checkValidation, gateData } from '../training-validation.ts';
 import { HEAD, otherHead } from '../wrong-orders.ts';
 
 export const finetune: StageKind = {
@@ -24,10 +25,11 @@ export const finetune: StageKind = {
   seeded: true,
   check: (context) => [
     ...needsTask(context, 'finetune'),
+    ...checkValidation(context, context.task === undefined ? [] : [context.task]),
     ...(context.task === undefined || Number(context.settings['distill'] ?? 0) > 0 ? [] : needLosses([context.task])),
   ],
   checkInputs: ({ task }, producers) => otherHead(producers, HEAD, task),
-  ports: ({ task }) => ({
+  ports: ({ task, ...context }) => ({
     inputs: [
       modelPort,
       input('backbone', checkpoint('backbone', quantizedStates), 'the frozen backbone with its scales'),
@@ -37,7 +39,10 @@ export const finetune: StageKind = {
       { name: 'head', type: checkpoint('head', ['float']), help: 'the adapted float head', holds: headHeld(task) },
       reportPort,
     ],
-    data: [{ port: 'data[train]', task: task?.name ?? '', split: 'train' as const }],
+    data: [
+      { port: 'data[train]', task: task?.name ?? '', split: 'train' as const },
+      ...gateData(context, task === undefined ? [] : [task]),
+    ],
   }),
   files: ({ task }) => (task === undefined ? [] : lossFiles([task])),
   jobSettings: ({ settings, task }) => ({

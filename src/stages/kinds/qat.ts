@@ -22,6 +22,7 @@ import {
   taskSettings,
   trainData,
 } from '../port-types.ts';
+import { checkLearned } from '../learned-scales.ts';
 import type {
   ArrivalFinding,
   Finding,
@@ -34,6 +35,7 @@ import type {
   StageContext,
   StageKind,
 } from '../stage-kind.ts';
+import { checkValidation, gateData } from '../training-validation.ts';
 import { BACKBONE, foldedBefore, HEAD, otherBackbone, otherHead, otherProfile } from '../wrong-orders.ts';
 
 export const qat: StageKind = {
@@ -49,6 +51,7 @@ export const qat: StageKind = {
     ...checkLearned(context),
     ...checkObjective(context),
     ...checkLosses(context),
+    ...checkValidation(context, trainedTasks(context)),
   ],
   checkInputs: (context, producers) => startsOf(context).flatMap((start) => wrongStart(context, producers, start)),
   ports: (context) => {
@@ -81,10 +84,7 @@ export const qat: StageKind = {
       data: dataOf(context),
     };
   },
-  files: (context) =>
-    lossFiles(
-      scopeOf(context) === 'head' ? (context.task === undefined ? [] : [context.task]) : objectiveTasks(context),
-    ),
+  files: (context) => lossFiles(trainedTasks(context)),
   jobSettings: (context) => {
     const { training, activationScales, averagingConstant, bn, straightThrough, weightScales } = context.settings;
     const { scaleRate, freezeObserversAfter } = context.settings;
@@ -197,32 +197,6 @@ function freezesNothing({ settings }: StageContext): readonly Finding[] {
   return [{ path: ['freeze'], message: 'with scope "all" nothing is frozen', help: 'leave "freeze" out' }];
 }
 
-function checkLearned({ settings, profile }: StageContext): readonly Finding[] {
-  const learned = ['activationScales', 'weightScales'].find((name) => settings[name] === 'learned');
-  const powers = learned !== undefined && profile?.['powerOfTwoScales'] === true;
-  const unfolded = settings['weightScales'] === 'learned' && settings['bn'] === 'kept';
-  return [
-    ...(powers
-      ? [
-          {
-            path: [learned],
-            message: 'learned scales are no powers of two, which the profile asks for',
-            help: 'let scales follow, or leave "powerOfTwoScales" out of the profile',
-          },
-        ]
-      : []),
-    ...(unfolded
-      ? [
-          {
-            path: ['bn'],
-            message: 'learned weight scales are those of folded weights, which "kept" does not have',
-            help: 'choose train, folded or frozen',
-          },
-        ]
-      : []),
-  ];
-}
-
 function headInputs(context: StageContext): readonly InputPort[] {
   return [
     modelPort,
@@ -242,7 +216,7 @@ function dataOf(context: StageContext): NonNullable<Ports['data']> {
   const tasks = scopeOf(context) === 'head' ? [] : objectiveTasks(context);
   // With one task, or none (distillation alone), the stage's own data; the port then carries no task's name.
   const names = tasks.length > 1 ? tasks.map((task) => task.name) : [tasks[0]?.name ?? context.task?.name ?? ''];
-  return trainData(names, context);
+  return [...trainData(names, context), ...gateData(context, trainedTasks(context))];
 }
 
 function checkObjective(context: StageContext): readonly Finding[] {
@@ -267,7 +241,13 @@ function checkObjective(context: StageContext): readonly Finding[] {
 function checkLosses(context: StageContext): readonly Finding[] {
   const scope = scopeOf(context);
   if (scope !== 'backbone' && distillOf(context) > 0) return [];
-  return needLosses(scope === 'head' ? (context.task === undefined ? [] : [context.task]) : objectiveTasks(context));
+  return needLosses(trainedTasks(context));
+}
+
+/** Tasks whose loss is trained on: the stage's own for a head, else those of the objective. */
+function trainedTasks(context: StageContext): readonly ResolvedTask[] {
+  if (scopeOf(context) !== 'head') return objectiveTasks(context);
+  return context.task === undefined ? [] : [context.task];
 }
 
 function scopeOf({ settings }: StageContext): 'backbone' | 'head' | 'all' {

@@ -18,6 +18,7 @@ import {
   trainData,
 } from '../port-types.ts';
 import type { Finding, Ports, ResolvedTask, StageContext, StageKind } from '../stage-kind.ts';
+import { checkValidation, gateData } from '../training-validation.ts';
 import { HEAD, otherHead } from '../wrong-orders.ts';
 
 const scopes = ['backbone', 'head'] as const;
@@ -30,8 +31,8 @@ export const train: StageKind = {
   seeded: true,
   check: (context) =>
     together(context)
-      ? [...checkTogether(context), ...needLosses(tasksOf(context))]
-      : [...needsTask(context, 'train'), ...needLosses(context.task === undefined ? [] : [context.task])],
+      ? [...checkTogether(context), ...needLosses(tasksOf(context)), ...checkValidation(context, tasksOf(context))]
+      : [...needsTask(context, 'train'), ...needLosses(own(context)), ...checkValidation(context, own(context))],
   checkInputs: (context, producers) =>
     together(context)
       ? tasksOf(context).flatMap((task) => otherHead(producers, { port: 'heads', key: task.name }, task))
@@ -60,11 +61,13 @@ export const train: StageKind = {
           })),
         reportPort,
       ],
-      data: [{ port: 'data[train]', task: task?.name ?? '', split: 'train' as const }],
+      data: [
+        { port: 'data[train]', task: task?.name ?? '', split: 'train' as const },
+        ...gateData(context, own(context)),
+      ],
     };
   },
-  files: (context) =>
-    lossFiles(together(context) ? tasksOf(context) : context.task === undefined ? [] : [context.task]),
+  files: (context) => lossFiles(together(context) ? tasksOf(context) : own(context)),
   jobSettings: (context) => {
     const { settings, task } = context;
     return {
@@ -78,6 +81,11 @@ export const train: StageKind = {
     };
   },
 };
+
+/** The stage's task, where it trains one head. */
+function own({ task }: StageContext): readonly ResolvedTask[] {
+  return task === undefined ? [] : [task];
+}
 
 /** Whether all heads are trained in one step. */
 function together({ settings }: StageContext): boolean {
@@ -136,6 +144,6 @@ function portsTogether(context: StageContext): Ports {
       })),
       reportPort,
     ],
-    data: trainData(keys, context),
+    data: [...trainData(keys, context), ...gateData(context, tasks)],
   };
 }

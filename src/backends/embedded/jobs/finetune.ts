@@ -1,6 +1,7 @@
 // The `finetune` job: a float head adapts to the features of the frozen, fake-quantised backbone (in VALIDATION, run as its
 // own reference graph). Optionally it is also pulled towards the outputs of the head it started from.
 import type { JobRequest } from '../../../events/job-protocol.ts';
+import { BACKBONE } from '../../../qat/network/network.ts';
 import { proveFrozenBackbone } from '../freeze-proof.ts';
 import { holdBackbone, readQuantisedBackbone } from '../frozen-backbone.ts';
 import { readCheckpoint, readDataset, readNetwork } from '../inputs.ts';
@@ -11,7 +12,7 @@ import type { FinetuneSettings } from '../settings.ts';
 import { outputOf } from '../tasks.ts';
 import { startHeadTeacher } from '../teachers.ts';
 import { runTraining } from '../training-loop.ts';
-import { noQuantisers } from '../training-request.ts';
+import { float, noQuantisers, validatedBy, withTrained } from '../training-request.ts';
 
 export async function runFinetune(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const { task, training, distill = 0, distance } = settingsOf<FinetuneSettings>(request.settings);
@@ -35,12 +36,17 @@ export async function runFinetune(request: JobRequest, context: JobContext): Pro
     training,
     backbone: backbone.runner,
     ...(teacher === undefined ? {} : { teacher }),
+    ...validatedBy(
+      training,
+      [task],
+      (values) => new Map([[BACKBONE, backbone.used], ...float([withTrained(start, values)])]),
+    ),
   });
   if (result === undefined) return { status: 'interrupted' };
 
-  const { parameters, steps, loss, epochs, program } = result;
-  const tuned = await writeCheckpoint(context.outDir, 'head', { ...start, parameters });
+  const { steps, loss, told, program } = result;
+  const tuned = await writeCheckpoint(context.outDir, 'head', withTrained(start, result));
   await proveFrozenBackbone({ request, context, network, dataset, backbone, ...program });
-  const report = await writeReport(context, 'training', { steps, epochs });
+  const report = await writeReport(context, 'training', told);
   return { status: 'succeeded', outputs: { head: tuned, report }, summary: { steps, loss } };
 }

@@ -28,6 +28,7 @@ import { startBackboneTeacher, startHeadTeacher } from '../teachers.ts';
 import type { Lesson } from '../teachers.ts';
 import { runTraining } from '../training-loop.ts';
 import type { TrainingResult } from '../training-loop.ts';
+import { float, validatedBy } from '../training-request.ts';
 
 export async function runQat(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const settings = await withGivenProfile(request, settingsOf<QatSettings>(request.settings));
@@ -49,8 +50,8 @@ export async function runQat(request: JobRequest, context: JobContext): Promise<
     ...finished,
     ...(backbone === undefined ? {} : { backbone: scopeDigest(backbone) }),
   });
-  const { steps, loss, epochs } = result;
-  const report = await writeReport(context, 'training', { steps, epochs, channels });
+  const { steps, loss, told } = result;
+  const report = await writeReport(context, 'training', { ...told, channels });
   const { activationScales } = settings;
   return {
     status: 'succeeded',
@@ -110,6 +111,10 @@ async function trainBackbone(work: Work): Promise<Trained | undefined> {
     tasks: tasks.map((task) => ({ task, weight: weights[task.name] ?? 0 })),
     dataset,
     ...(teacher === undefined ? {} : { teacher }),
+    ...validatedBy(settings.training, tasks, (values) => {
+      const checkpoint = { ...start, ...trainedScope(network, placement, settings, start, values) };
+      return new Map([[BACKBONE, { state: 'VALIDATION', checkpoint }], ...float(heads.values())]);
+    }),
   });
   if (result === undefined) return undefined;
   for (const task of tasks) {
@@ -154,6 +159,13 @@ async function trainHead(work: Work): Promise<Trained | undefined> {
     dataset,
     backbone: backbone.runner,
     ...(teacher === undefined ? {} : { teacher }),
+    ...validatedBy(settings.training, [task], (values) => {
+      const head = { ...start, ...trainedScope(network, placement, settings, start, values) };
+      return new Map([
+        [BACKBONE, backbone.used],
+        [scope, { state: 'VALIDATION', checkpoint: { ...head, backbone: scopeDigest(checkpoint) } }],
+      ]);
+    }),
   });
   if (result === undefined) return undefined;
   await proveFrozenBackbone({ request, context, network, dataset, backbone, ...result.program });

@@ -16,7 +16,7 @@ import { headOf, settingsOf } from '../settings.ts';
 import type { TaskSettings, TrainSettings } from '../settings.ts';
 import { trainTogether } from '../train-together.ts';
 import { runTraining } from '../training-loop.ts';
-import { noQuantisers } from '../training-request.ts';
+import { float, noQuantisers, validatedBy, withTrained } from '../training-request.ts';
 
 export async function runTrain(request: JobRequest, context: JobContext): Promise<JobOutcome> {
   const settings = settingsOf<TrainSettings>(request.settings);
@@ -48,16 +48,16 @@ export async function runTrain(request: JobRequest, context: JobContext): Promis
     dataset,
     training,
     ...(backbone === undefined ? {} : { backbone: backbone.runner }),
+    ...validatedBy(training, [task], (values) =>
+      float([...start.values()].map((before) => withTrained(before, values))),
+    ),
   });
   if (result === undefined) return { status: 'interrupted' };
 
   const outputs: { [port: string]: string } = {};
   for (const port of train) {
     const before = start.get(port === 'head' ? head : port) as ScopeCheckpoint;
-    const parameters = new Map(
-      [...before.parameters].map(([name, tensor]) => [name, result.parameters.get(name) ?? tensor]),
-    );
-    outputs[port] = await writeCheckpoint(context.outDir, port, { ...before, parameters });
+    outputs[port] = await writeCheckpoint(context.outDir, port, withTrained(before, result));
   }
   if (backbone !== undefined)
     await proveFrozenBackbone({ request, context, network, dataset, backbone, ...result.program });
@@ -66,8 +66,8 @@ export async function runTrain(request: JobRequest, context: JobContext): Promis
     const proof = { request, context, network, dataset, batch: training.batch, port: 'head', used };
     await proveFrozenConstants({ ...proof, ...result.program });
   }
-  const { steps, loss, epochs } = result;
-  outputs['report'] = await writeReport(context, 'training', { steps, epochs });
+  const { steps, loss, told } = result;
+  outputs['report'] = await writeReport(context, 'training', told);
   return { status: 'succeeded', outputs, summary: { steps, loss, trained } };
 }
 
