@@ -142,6 +142,8 @@ export function failureWords(failure: StageFailure): FailureWords {
         message: `input "${failure.port}" was found damaged ${failure.times} times, even after it was made again`,
         help: remedy,
       };
+    case 'gate-implausible':
+      return { message: `what the gate compares is implausible: ${gateNumbers(failure.verdict)}`, help: remedy };
     case 'gate-failed':
       return {
         message: `the gate chose "${failure.case}", which counts as a failure: ${gateNumbers(failure.verdict)}`,

@@ -3,6 +3,7 @@ import type { GateOverride } from '../events/gate-override.ts';
 import type {
   CriterionEvidence,
   EvidenceLine,
+  ExpectationEvidence,
   ExpressionEvidence,
   TimeEvidence,
   VerdictEvidence,
@@ -54,6 +55,8 @@ export function evidenceWords(line: EvidenceLine): string {
   switch (line.rule) {
     case 'expression':
       return expressionWords(line);
+    case 'expectation':
+      return expectationWords(line);
     case 'verdicts':
       return verdictWords(line);
     case 'longerThan':
@@ -61,6 +64,21 @@ export function evidenceWords(line: EvidenceLine): string {
     default:
       return criterionWords(line);
   }
+}
+
+/** `detection mAP is 12.00 % better than its reference, at most 5 % are expected: implausible`. */
+function expectationWords(line: ExpectationEvidence): string {
+  const { head, set, what, metric = '', found, expected, tolerance, held } = line;
+  const where = `${head}${set === undefined ? '' : ` on ${set}`}`;
+  const end = held ? 'as expected' : 'implausible';
+  if (what === 'improvement') {
+    const better = found === null ? 'cannot be compared with' : `is ${Number(found).toFixed(2)} % better than`;
+    return `${where} ${metric} ${withMinus(better)} its reference, at most ${expected} % are expected: ${end}`;
+  }
+  const of = what === 'value' ? metric : `"${what}"`;
+  const range = tolerance === undefined ? '' : ` ± ${shortNumber(tolerance)}`;
+  const told = found === null ? 'is not told' : `is ${typeof found === 'number' ? shortNumber(found) : found}`;
+  return `the reference of ${where}: ${of} ${told}, ${expected}${range} is expected: ${end}`;
 }
 
 /** `detection → done, segmentation → exhausted; keep asks pass or done of every one: falls short`. */
@@ -103,18 +121,20 @@ function comparisonWords(line: CriterionEvidence): string {
   const threshold = metricValue(line.threshold, unit);
   switch (rule) {
     case 'percentOfReference':
-      return ` is ${percent(line.percent)} % of ${reference}, ${name} asks ${line.threshold} %`;
+      return isOfReciprocal(line)
+        ? ` against ${reference}: ${percent(line.percent)} % (reference / value, lower is better), ${name} asks ${line.threshold} %`
+        : ` is ${percent(line.percent)} % of ${reference}, ${name} asks ${line.threshold} %`;
     case 'atLeast':
       return `, ${name} asks at least ${threshold}`;
     case 'atMost':
       return `, ${name} asks at most ${threshold}`;
     case 'maxDegradation':
-      return ` against ${reference}, ${name} allows ${threshold} less`;
+      return ` against ${reference}, ${name} allows ${threshold} worse`;
     case 'maxDegradationPercent':
       return ` is ${percent(line.percent)} % worse than ${reference}, ${name} allows ${line.threshold} %`;
     case 'minImprovement':
       if (line.threshold === 0) return ` is ${orderWords(line)} ${reference}, ${name} asks ${betterWords(line)}`;
-      return ` against ${reference}, ${name} asks ${threshold} more`;
+      return ` against ${reference}, ${name} asks ${threshold} better`;
     case 'minImprovementPercent':
       return ` is ${percent(line.percent)} % better than ${reference}, ${name} asks ${line.threshold} %`;
     default:
@@ -130,6 +150,15 @@ function orderWords({ value, reference }: CriterionEvidence): string {
 
 function betterWords({ strict }: CriterionEvidence): string {
   return strict === true ? 'better' : 'as good';
+}
+
+/**
+ * Of an error, where lower is better, the percentage is reference / value. Verdicts do not say which it was, so their numbers do;
+ * where both are equal, so are the words.
+ */
+function isOfReciprocal({ value, reference, percent: told }: CriterionEvidence): boolean {
+  if (told === null || reference === null || value === 0 || reference === 0) return false;
+  return Math.abs(told - (100 * reference) / value) < Math.abs(told - (100 * value) / reference);
 }
 
 function marginWords({ margin, confidence, interval }: CriterionEvidence): string {
@@ -174,6 +203,8 @@ function isEvidence(value: unknown): value is EvidenceLine & JsonObject {
   switch (value['rule']) {
     case 'expression':
       return typeof value['expression'] === 'string' && isJsonObject(value['read']);
+    case 'expectation':
+      return typeof value['what'] === 'string' && typeof value['held'] === 'boolean';
     case 'verdicts':
       return isJsonObject(value['asked']) && isJsonObject(value['decided']);
     case 'longerThan':

@@ -57,11 +57,13 @@ function outcomeWord(report: RunReport): string {
 }
 
 function headSection({ task, metrics, rows }: HeadTable, { bold }: Colours): string {
+  // Of an error the ratio is turned round, so that 100 is as good as float either way.
+  const lower = rows.some(({ facts }) => facts.higherIsBetter[facts.primary] === false);
   const table = renderTable(
     [
       { title: bold(task), align: 'left' },
       ...metrics.map((title) => ({ title, align: 'right' as const })),
-      { title: '% of float', align: 'right' },
+      { title: lower ? 'float / own, %' : '% of float', align: 'right' },
     ],
     rows.map(({ role, facts, percentOfFloat }) => [
       roleWords(role),

@@ -73,6 +73,10 @@ export const stageReasons: { readonly [reason in StageFailure['reason']]: Reason
     'An expression could not be decided.',
     'has(metrics.name) asks whether a metric is there',
   ),
+  'gate-implausible': lasting(
+    'What the gate compares is not as it expects: another reference, or a candidate that is too good.',
+    'look for a wrong reference, data that was trained on, or an expectation that is out of date; a case with "implausible": true goes on from there',
+  ),
   'gate-failed': lasting(
     'The gate chose a case that counts as a failure.',
     'what was measured stays cached; more iterations or another threshold go on from there',

@@ -46,6 +46,8 @@ export type StageFailure =
       readonly count: number;
     }
   | { readonly reason: 'expression-failed'; readonly expression: string; readonly problem: string }
+  /** Something is not as the gate expects, and it has no case for that; the verdict holds what. */
+  | { readonly reason: 'gate-implausible'; readonly verdict: JsonObject }
   /** A case was chosen that its gate declares a failure; the verdict holds the numbers. */
   | { readonly reason: 'gate-failed'; readonly case: string; readonly verdict: JsonObject }
   | { readonly reason: 'file-missing'; readonly name: string; readonly path: string }

@@ -2,7 +2,7 @@
 import type { StageFailure } from '../events/failures.ts';
 import type { GateOverride } from '../events/gate-override.ts';
 import type { OutputRecord } from '../events/run-events.ts';
-import type { GateCase, GateSettings, PlannedStage } from '../plan/plan.ts';
+import type { Expectation, GateCase, GateSettings, PlannedStage } from '../plan/plan.ts';
 import type { Store } from '../store/store.ts';
 import { canonicalJson } from '../support/canonical-json.ts';
 import { digestBytes } from '../support/digest.ts';
@@ -94,12 +94,17 @@ async function evaluateGate(
   return ok({ outputs: { verdict: output }, verdict: verdict.value, content: [text] });
 }
 
-function gateSettings({ cases, policy, failOn }: JsonObject): GateSettings | undefined {
+function gateSettings({ cases, policy, failOn, expect }: JsonObject): GateSettings | undefined {
   if (!Array.isArray(cases) || cases.length === 0) return undefined;
   const read = (cases as readonly unknown[]).filter(isGateCase);
   if (read.length !== cases.length) return undefined;
   const fails = Array.isArray(failOn) ? { failOn: failOn.map(String) } : {};
-  return { cases: read, policy: policy === 'all' ? 'all' : 'own', ...fails };
+  return { cases: read, policy: policy === 'all' ? 'all' : 'own', ...fails, ...expected(expect) };
+}
+
+/** The schema has checked its members. */
+function expected(expect: JsonObject[string] | undefined): Pick<GateSettings, 'expect'> {
+  return isJsonObject(expect) ? { expect } : {};
 }
 
 /** The planner has checked the criteria themselves, with the places they were written at. */

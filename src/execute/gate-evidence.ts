@@ -64,4 +64,21 @@ export type TimeEvidence = {
   readonly held: boolean;
 };
 
-export type EvidenceLine = CriterionEvidence | ExpressionEvidence | VerdictEvidence | TimeEvidence;
+/** Of what the gate expects: held where it is as expected. */
+export type ExpectationEvidence = {
+  readonly case: string;
+  readonly head: string;
+  readonly set?: string;
+  readonly rule: 'expectation';
+  /** Of the reference its task, images, data or value; `improvement`: how many percent of it the candidate is better. */
+  readonly what: 'task' | 'images' | 'data' | 'value' | 'improvement';
+  readonly metric?: string;
+  /** null where nothing says it. */
+  readonly found: string | number | null;
+  readonly expected: string | number;
+  readonly tolerance?: number;
+  readonly held: boolean;
+};
+
+export type EvidenceLine =
+  ExpectationEvidence | CriterionEvidence | ExpressionEvidence | VerdictEvidence | TimeEvidence;

@@ -9,6 +9,7 @@ import type { Criterion, GateSettings, VerdictCondition } from '../plan/plan.ts'
 import type { JsonObject } from '../support/json.ts';
 import { err, ok, type Result } from '../support/result.ts';
 import type { CriterionEvidence, EvidenceLine, ExpressionEvidence, VerdictEvidence } from './gate-evidence.ts';
+import { expectationLines } from './gate-expectations.ts';
 import { measureCriterion, type Measured } from './gate-measure.ts';
 import type { MetricsDocument } from './metrics-document.ts';
 
@@ -80,7 +81,17 @@ export function decideGate(
 ): Result<Verdict, StageFailure> {
   const judged = settings.policy === 'all' ? subjects : subjects.slice(0, 1);
   const evidence: EvidenceLine[] = [];
-  for (const { name, criteria, expression, verdicts, longerThanMs } of settings.cases) {
+  const doubted = settings.cases.find(({ implausible }) => implausible === true);
+  const { expect } = settings;
+  if (expect !== undefined) {
+    const name = doubted?.name ?? 'implausible';
+    evidence.push(...judged.flatMap((subject) => expectationLines(expect, name, subject)));
+    const verdict = { format: 'headgate-verdict', version: 1, case: name, evidence } as const;
+    if (evidence.some(({ held }) => !held))
+      return doubted === undefined ? err({ reason: 'gate-implausible', verdict }) : ok(verdict);
+  }
+  for (const { name, implausible, criteria, expression, verdicts, longerThanMs } of settings.cases) {
+    if (implausible === true) continue;
     let held = true;
     if (longerThanMs !== undefined) {
       held = spentMs > longerThanMs;

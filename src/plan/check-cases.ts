@@ -12,7 +12,8 @@ import {
   setUnknown,
   timeNotKnown,
 } from '../diagnostics/catalogue/gate-cases.ts';
-import { innerPlace, memberOf, within } from '../diagnostics/located-json.ts';
+import { nothingExpected } from '../diagnostics/catalogue/criteria.ts';
+import { innerPlace, memberOf, nodeAt, within } from '../diagnostics/located-json.ts';
 import type { Located, LocatedString } from '../diagnostics/located-json.ts';
 import type { Place } from '../diagnostics/source.ts';
 import { checkCondition } from '../expression/condition.ts';
@@ -49,6 +50,7 @@ export function checkCases(stage: LinkedStage, stages: LinkedStages, problems: P
     all,
   };
   if (all && given.sets !== undefined) checkPeers(stage, given.sets, problems);
+  checkExpectation(stage, given, problems);
   const measured = all || stage.inputs.has('metrics');
   for (const { criteria, criterionNodes, expression, verdicts, longerThan, nameAt } of instance.cases) {
     if (longerThan !== undefined && instance.timed.length === 0)
@@ -64,6 +66,14 @@ export function checkCases(stage: LinkedStage, stages: LinkedStages, problems: P
     }
     if (expression !== undefined) checkExpression(expression, given, problems);
   }
+}
+
+function checkExpectation({ instance }: LinkedStage, { gate, reference }: GateInputs, problems: Problems): void {
+  const expects = instance.context.settings['expect'] !== undefined;
+  const written = nodeAt(instance.withNode, ['expect']);
+  if (expects && reference === undefined) problems.push(referenceNeeded(opening(written), gate, 'expect'));
+  for (const { implausible, name, nameAt } of instance.cases)
+    if (implausible && !expects) problems.push(nothingExpected(nameAt, gate, name));
 }
 
 /** Of a collection; undefined for a single artifact, and for none. */

@@ -10,7 +10,7 @@ import {
   elseMissing,
   elseWithCriteria,
 } from '../diagnostics/catalogue/gate-cases.ts';
-import { percentRefused } from '../diagnostics/catalogue/criteria.ts';
+import { implausibleWithCriteria, percentRefused } from '../diagnostics/catalogue/criteria.ts';
 import { wrongShape } from '../diagnostics/catalogue/parameters.ts';
 import { innerPlace, memberOf, toJson } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
@@ -63,7 +63,7 @@ function resolveCase(node: Located, written: Located | undefined, problems: Prob
   const nameNode = memberOf(node, 'name');
   const name = nameNode?.type === 'string' ? nameNode.value : '';
   const nameAt = nameNode === undefined ? node.at : innerPlace(nameNode);
-  const [condition, otherwise, criteria, text, decided, time, short] = [
+  const [condition, otherwise, criteria, text, decided, time, short, doubted] = [
     'if',
     'else',
     'criteria',
@@ -71,13 +71,15 @@ function resolveCase(node: Located, written: Located | undefined, problems: Prob
     'verdicts',
     'longerThan',
     'short',
+    'implausible',
   ].map((key) => memberOf(node, key));
   const expression = text?.type === 'string' ? text : undefined;
   const verdicts = decided === undefined ? undefined : resolveVerdicts(decided);
   const longerThan = time === undefined ? undefined : resolveTime(time, problems);
   const asks = condition ?? criteria ?? expression ?? verdicts ?? time;
+  if (doubted !== undefined && (otherwise ?? asks) !== undefined) problems.push(implausibleWithCriteria(nameAt, name));
   if (otherwise !== undefined && asks !== undefined) problems.push(elseWithCriteria(nameAt, name));
-  if ((otherwise ?? asks) === undefined) problems.push(caseWithoutCriteria(nameAt, name));
+  if ((otherwise ?? asks ?? doubted) === undefined) problems.push(caseWithoutCriteria(nameAt, name));
   const items = criteria?.type === 'array' ? criteria.items : [];
   const included = condition?.type !== 'boolean' || condition.value;
   const literal = memberOf(written, 'if');
@@ -89,10 +91,15 @@ function resolveCase(node: Located, written: Located | undefined, problems: Prob
     expression,
     verdicts,
     longerThan,
+    implausible: doubted !== undefined,
     short: short?.type === 'boolean' && short.value,
     included,
     neverAt: literal?.type === 'boolean' && !literal.value ? literal.at : undefined,
-    unconditional: included && items.length === 0 && [expression, verdicts, time].every((asked) => asked === undefined),
+    unconditional:
+      included &&
+      doubted === undefined &&
+      items.length === 0 &&
+      [expression, verdicts, time].every((asked) => asked === undefined),
   };
 }
 
@@ -150,11 +157,19 @@ function checkOrder(spec: StageSpec, node: Located, cases: readonly ResolvedCase
 export function remainingCases(cases: readonly ResolvedCase[]): readonly ResolvedCase[] {
   const included = cases.filter((item) => item.included);
   const last = included.findIndex((item) => item.unconditional);
-  return last === -1 ? included : included.slice(0, last + 1);
+  return last === -1 ? included : included.filter(({ implausible }, index) => implausible || index <= last);
 }
 
 /** What the gate itself needs of a case to decide. */
-export function caseSettings({ name, criteria, expression, verdicts, longerThan, short }: ResolvedCase): JsonObject {
+export function caseSettings({
+  name,
+  criteria,
+  expression,
+  verdicts,
+  longerThan,
+  short,
+  implausible,
+}: ResolvedCase): JsonObject {
   return {
     name,
     criteria,
@@ -162,6 +177,7 @@ export function caseSettings({ name, criteria, expression, verdicts, longerThan,
     ...(verdicts === undefined ? {} : { verdicts: verdicts.condition }),
     ...(longerThan === undefined ? {} : { longerThanMs: longerThan.milliseconds }),
     ...(short ? { short } : {}),
+    ...(implausible ? { implausible } : {}),
   };
 }
 

@@ -115,6 +115,8 @@ export interface ResolvedCase {
   readonly longerThan: { readonly milliseconds: number; readonly at: Place } | undefined;
   /** What goes on from here is below what was asked. */
   readonly short: boolean;
+  /** Chosen where something is not as the gate expects. */
+  readonly implausible: boolean;
   /** False: parameters leave this case out. */
   readonly included: boolean;
   /** Where a literal `"if": false` stands: no parameter can bring the case back. */

@@ -109,6 +109,17 @@ export interface GateSettings {
   readonly policy: 'own' | 'all';
   /** Cases at which the gate's stage fails. */
   readonly failOn?: readonly string[];
+  readonly expect?: Expectation;
+}
+
+/** What the gate expects of its reference, and of how much better than it a candidate can be. */
+export interface Expectation {
+  readonly task?: string;
+  readonly images?: number;
+  /** Digest of the reference's data, or its beginning. */
+  readonly data?: string;
+  readonly reference?: { readonly metric?: string; readonly value: number; readonly tolerance: number };
+  readonly betterByAtMostPercent?: number;
 }
 
 export interface GateCase {
@@ -123,6 +134,8 @@ export interface GateCase {
   readonly longerThanMs?: number;
   /** What goes on from this case is below what was asked: the run's end names it. */
   readonly short?: true;
+  /** Chosen where something is not as the gate expects, before all other cases; never otherwise. */
+  readonly implausible?: true;
 }
 
 /** Of the verdicts that a gate reads, every one or some one chose one of these cases. */

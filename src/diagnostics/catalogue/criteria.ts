@@ -71,6 +71,20 @@ export function confidenceNeedsReplicates(
   });
 }
 
+export function implausibleWithCriteria(at: Place, name: string): Diagnostic {
+  return errorAt('HG1448', at, {
+    message: `the implausible case "${name}" has a condition`,
+    help: 'it is chosen where something is not as the gate\'s "expect" says; it has no "criteria", "if" or "else"',
+  });
+}
+
+export function nothingExpected(at: Place, gate: string, name: string): Diagnostic {
+  return errorAt('HG1449', at, {
+    message: `the implausible case "${name}" can never be chosen: gate "${gate}" expects nothing`,
+    help: 'say what is expected: "with": {"expect": {"betterByAtMostPercent": 5}}',
+  });
+}
+
 export function replicatesNotPaired(
   at: Place,
   own: string,

@@ -50,6 +50,7 @@ export const gate: StageKind = {
   },
   jobSettings: ({ settings }) => ({
     policy: settings['policy'] === 'all' ? 'all' : 'own',
+    ...(settings['expect'] === undefined ? {} : { expect: settings['expect'] }),
     ...(settings['failOn'] === undefined ? {} : { failOn: settings['failOn'] }),
   }),
 };
