@@ -16,6 +16,8 @@ export async function describeOnnx(path: string): Promise<JsonObject | undefined
       opset: graph.opset,
       inputs: graph.inputs.map(valueText),
       outputs: graph.outputs.map(valueText),
+      // What a boundary can be named by; remedies of refused models point here.
+      tensors: graph.nodes.flatMap(({ outputs }) => outputs.filter((name) => name !== '')),
       operators: Object.fromEntries([...operators].sort(([left], [right]) => byCodeUnit(left, right))),
       initializers: graph.initializers.size,
       initializerBytes: initializerBytes(graph),

@@ -2,7 +2,7 @@
 import type { StageFailure } from '../events/failures.ts';
 import type { GateOverride } from '../events/gate-override.ts';
 import type { OutputRecord } from '../events/run-events.ts';
-import type { Expectation, GateCase, GateSettings, PlannedStage } from '../plan/plan.ts';
+import type { GateCase, GateSettings, PlannedStage } from '../plan/plan.ts';
 import type { Store } from '../store/store.ts';
 import { canonicalJson } from '../support/canonical-json.ts';
 import { digestBytes } from '../support/digest.ts';

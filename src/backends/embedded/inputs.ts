@@ -57,7 +57,8 @@ export async function readDataset(request: JobRequest, port: string, network: Ne
   throw new JobError({
     reason: 'wrong-shape',
     message: `data set "${dataset.name}" has images [${found.join(', ')}], the model's input "${name}" is [${shape.join(', ')}]`,
-    remedy: 'Set `resize` on the dataset stage, or give the model this input shape.',
+    remedy:
+      "Give the model this input shape; or let the data set give images of the model's: `width`, `height` and `channels` under `image` in its description, `size` under `scene` of FashionScenes.",
   });
 }
 
