@@ -1,8 +1,12 @@
 // How the newest run was called, for questions about it: its workflow, and its parameters where none are given.
 import { resolve } from 'node:path';
 import { findRun, workflowFileOf, type PastRun } from '../compose/past-runs.ts';
+import type { Mistake } from '../compose/mistake.ts';
+import { warningsOf } from '../compose/told-run.ts';
 import type { StoreLayout } from '../store/layout.ts';
+import { err, ok, type Result } from '../support/result.ts';
 import type { WorkflowOptions } from './load-plan.ts';
+import type { Terminal } from './terminal.ts';
 
 export interface NewestCall {
   readonly file: string;
@@ -11,19 +15,22 @@ export interface NewestCall {
   readonly options: WorkflowOptions;
 }
 
-/** Undefined when there is no run and no file was named. */
+/** A mistake when there is no run to be told and no file was named. Damaged runs on the way there are named on standard error. */
 export async function newestCall(
+  { stderr }: Pick<Terminal, 'stderr'>,
   layout: StoreLayout,
   asked: WorkflowOptions & { readonly file?: string },
-): Promise<NewestCall | undefined> {
+): Promise<Result<NewestCall, Mistake>> {
   const found = await findRun(layout);
   const newest = found.ok ? found.value : undefined;
   const ran = newest === undefined ? undefined : workflowFileOf(newest, layout);
   const file = asked.file ?? ran;
-  if (file === undefined) return undefined;
+  for (const warning of newest === undefined ? [] : warningsOf(newest)) stderr.write(`headgate: ${warning}\n`);
+  if (file === undefined)
+    return err(found.ok ? { message: `run ${found.value.run} does not say which workflow it ran` } : found.error);
   const run = ran === resolve(file) ? newest : undefined;
   const own = run === undefined || asked.set !== undefined || asked.params !== undefined;
-  return { file, run, options: own ? {} : asJournaled(run) };
+  return ok({ file, run, options: own ? {} : asJournaled(run) });
 }
 
 function asJournaled({ started }: PastRun): WorkflowOptions {

@@ -57,7 +57,9 @@ export function eventLine(event: RunEvent, colours: Colours): string | undefined
     case 'object-quarantined':
       return `${yellow('damaged object')} ${shortDigest(event.digest)} moved to ${event.movedTo}`;
     case 'journal-repaired':
-      return `${yellow('journal')} lost its torn last line (${count(event.droppedBytes, 'byte')})`;
+      return event.lostEvents === undefined
+        ? `${yellow('journal')} lost its torn last line (${count(event.droppedBytes, 'byte')})`
+        : `${yellow('journal')} was damaged and has lost ${count(event.lostEvents, 'event')}; as it was found: ${event.keptAt ?? ''}`;
     case 'run-interrupted':
       return `${yellow(event.signal)}: asking running jobs for a resume state; again to kill them`;
     case 'run-stopped':

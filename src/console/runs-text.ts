@@ -7,8 +7,12 @@ import { outcomeWords } from './outcome-words.ts';
 import { renderTable, type Column } from './tables.ts';
 
 export interface ListedRun {
-  readonly report: RunReport;
+  readonly run: string;
   readonly running: boolean;
+  /** Undefined for a run whose journal has lost its beginning. */
+  readonly report: RunReport | undefined;
+  /** What is wrong with its journal. */
+  readonly damage: string | undefined;
 }
 
 const WIDE = 110;
@@ -16,19 +20,19 @@ const WIDE = 110;
 export function runsText(runs: readonly ListedRun[], width: number, { green, red, yellow, dim }: Colours): string {
   const wide = width >= WIDE;
   const columns: readonly (Column & { readonly cell: (run: ListedRun) => string; readonly onlyWide?: true })[] = [
-    { title: 'run', align: 'left', cell: ({ report }) => report.run },
-    { title: 'started', align: 'left', cell: ({ report }) => started(report), onlyWide: true },
-    { title: 'workflow', align: 'left', cell: ({ report }) => report.name },
+    { title: 'run', align: 'left', cell: ({ run }) => run },
+    { title: 'started', align: 'left', cell: told(started), onlyWide: true },
+    { title: 'workflow', align: 'left', cell: told(({ name }) => name) },
     { title: 'outcome', align: 'left', cell: outcome },
     {
       title: 'took',
       align: 'right',
-      cell: ({ report: { finished } }) => (finished === undefined ? '–' : duration(finished.milliseconds)),
+      cell: told(({ finished }) => (finished === undefined ? '–' : duration(finished.milliseconds))),
     },
-    { title: 'ran', align: 'right', cell: ({ report }) => number(report, 'succeeded') },
-    { title: 'cached', align: 'right', cell: ({ report }) => number(report, 'cached') },
-    { title: 'failed', align: 'right', cell: ({ report }) => number(report, 'failed', 'timed-out') },
-    { title: 'set', align: 'left', cell: ({ report }) => set(report), onlyWide: true },
+    { title: 'ran', align: 'right', cell: told((report) => number(report, 'succeeded')) },
+    { title: 'cached', align: 'right', cell: told((report) => number(report, 'cached')) },
+    { title: 'failed', align: 'right', cell: told((report) => number(report, 'failed', 'timed-out')) },
+    { title: 'set', align: 'left', cell: told(set), onlyWide: true },
   ];
   const shown = columns.filter(({ onlyWide }) => wide || onlyWide !== true);
   return `${renderTable(
@@ -36,12 +40,18 @@ export function runsText(runs: readonly ListedRun[], width: number, { green, red
     runs.map((run) => shown.map(({ cell }) => cell(run))),
   )}\n`;
 
-  function outcome({ report, running }: ListedRun): string {
+  function outcome({ report, running, damage }: ListedRun): string {
     if (running) return yellow('running');
+    if (report === undefined || damage !== undefined) return red('damaged');
     const words = outcomeWords(report);
     if (words === undefined) return dim('lost');
     return words === 'succeeded' ? green(words) : words.startsWith('failed') ? red(words) : yellow(words);
   }
+}
+
+/** A cell of what only a journal with a beginning says. */
+function told(cell: (report: RunReport) => string): (run: ListedRun) => string {
+  return ({ report }) => (report === undefined ? '–' : cell(report));
 }
 
 function started({ startedAt }: RunReport): string {

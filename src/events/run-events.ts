@@ -152,7 +152,13 @@ export type RunEventBody =
   | { readonly type: 'stage-not-taken'; readonly stage: StageId; readonly gate: StageId; readonly chosen: string }
   | { readonly type: 'stage-blocked'; readonly stage: StageId; readonly by: StageId }
   | { readonly type: 'object-quarantined'; readonly digest: string; readonly found: string; readonly movedTo: string }
-  | { readonly type: 'journal-repaired'; readonly droppedBytes: number }
+  /** What a crash tore off the end; with `lostEvents`, what damage took, and where the journal is kept as it was found. */
+  | {
+      readonly type: 'journal-repaired';
+      readonly droppedBytes: number;
+      readonly lostEvents?: number;
+      readonly keptAt?: string;
+    }
   | {
       readonly type: 'run-stopped';
       readonly stage: StageId;

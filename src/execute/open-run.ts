@@ -3,6 +3,8 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RunId } from '../events/ids.ts';
 import { Journal } from '../store/journal.ts';
+import { mendJournal } from '../store/mend-journal.ts';
+import type { JournalDamage } from '../store/read-journal.ts';
 import type { StoreLayout } from '../store/layout.ts';
 import { lockRun, unlockRun } from '../store/run-lock.ts';
 import { nextRunId, runFolder } from '../store/runs.ts';
@@ -12,6 +14,8 @@ import { Recorder, type RunListener } from './recorder.ts';
 export interface OpenRun {
   readonly run: RunId;
   readonly folder: string;
+  /** Where the journal is kept as it was found, damaged. */
+  readonly keptAt?: string;
   readonly recorder: Recorder;
   /** After the last event. */
   closeJournal(): void;
@@ -22,7 +26,13 @@ export interface OpenRun {
 /** A new run, or an earlier one to go on with: same id, same journal. */
 export interface WhichRun {
   readonly run?: RunId;
-  readonly continues?: { readonly run: RunId; readonly nextSeq: number; readonly soundBytes: number };
+  readonly continues?: {
+    readonly run: RunId;
+    readonly nextSeq: number;
+    readonly soundBytes: number;
+    /** Of the journal as it is: what is whole of it stays. */
+    readonly damage?: JournalDamage;
+  };
 }
 
 export async function openRun(
@@ -34,11 +44,13 @@ export async function openRun(
   const folder = runFolder(layout, run);
   const other = await lockRun(folder);
   if (other !== undefined) throw new Error(`run ${run} is run by another engine (process ${other.pid})`);
-  const journal = openJournal(folder, continues?.soundBytes);
+  const mended = continues?.damage === undefined ? undefined : await mendJournal(layout, folder);
+  const journal = openJournal(folder, mended?.soundBytes ?? continues?.soundBytes);
   await keepOutOfGit(layout.home);
   return {
     run,
     folder,
+    ...(mended === undefined ? {} : { keptAt: mended.keptAt }),
     recorder: new Recorder(run, journal, listeners, continues?.nextSeq),
     closeJournal: () => journal.close(),
     unlock: () => unlockRun(folder),

@@ -5,6 +5,7 @@ import type { RunEventBody, StageOutline } from '../events/run-events.ts';
 import type { Plan, PlannedStage } from '../plan/plan.ts';
 import { LatestKeys } from '../store/actions.ts';
 import { repairOut } from '../store/out-folder.ts';
+import type { JournalDamage } from '../store/read-journal.ts';
 import { overridesOf } from '../store/overrides.ts';
 import type { Store } from '../store/store.ts';
 import { Stopwatch, systemClock, type Clock } from '../support/clock.ts';
@@ -55,6 +56,7 @@ export interface RunSettings {
     readonly nextSeq: number;
     readonly soundBytes: number;
     readonly tornBytes: number;
+    readonly damage?: JournalDamage;
   };
   /** Between asking a job to end and killing it. */
   readonly graceMs?: number;
@@ -89,7 +91,11 @@ const DEFAULT_ORPHAN_GRACE_MS = 20_000;
 export async function startRun(settings: RunSettings): Promise<RunHandle> {
   const { plan, store, continues } = settings;
   const running = new Stopwatch();
-  const { run, folder, recorder, closeJournal, unlock } = await openRun(store.layout, settings, settings.listeners);
+  const { run, folder, recorder, keptAt, closeJournal, unlock } = await openRun(
+    store.layout,
+    settings,
+    settings.listeners,
+  );
   const deafen = store.onQuarantine(({ digest, found, movedTo }) =>
     recorder.emit({ type: 'object-quarantined', digest, found, movedTo }),
   );
@@ -123,9 +129,8 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
   });
 
   recorder.emit(openingOf(settings));
-  if (continues !== undefined && continues.tornBytes > 0) {
-    recorder.emit({ type: 'journal-repaired', droppedBytes: continues.tornBytes });
-  }
+  const repair = continues === undefined ? undefined : repairOf(continues, keptAt);
+  if (repair !== undefined) recorder.emit(repair);
   let [delivering, over] = [false, false];
   const delivery = new AbortController();
   let cutShort: LoopEnd | undefined;
@@ -192,6 +197,19 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
       if (delivering) cut('superseded'); // or older files could replace those of the run that takes over
       return loop.supersede(keep, graceMs);
     },
+  };
+}
+
+function repairOf(
+  { tornBytes, damage }: NonNullable<RunSettings['continues']>,
+  keptAt: string | undefined,
+): RunEventBody | undefined {
+  if (damage === undefined) return tornBytes > 0 ? { type: 'journal-repaired', droppedBytes: tornBytes } : undefined;
+  return {
+    type: 'journal-repaired',
+    droppedBytes: tornBytes,
+    lostEvents: damage.lines + damage.missing,
+    ...(keptAt === undefined ? {} : { keptAt }),
   };
 }
 

@@ -4,6 +4,7 @@ export type { LoadWorkflowOptions, StageSelection, Workflow } from './workflow.t
 export { run } from './run.ts';
 export type { RunEnd, RunOptions, Running } from './run.ts';
 export { listRuns, readRun } from './past.ts';
+export type { PastRunReport } from './past.ts';
 export { defineKind } from './define-kind.ts';
 export type { DefineKindOptions } from './define-kind.ts';
 export { renderDiagnostics } from '../diagnostics/render.ts';

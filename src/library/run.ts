@@ -5,8 +5,7 @@ import type { RunEvent } from '../events/run-events.ts';
 import type { RunId } from '../events/ids.ts';
 import { startRun, type RunHandle, type RunOutcome } from '../execute/run-plan.ts';
 import { localExecutor } from '../executors/local.ts';
-import { foldRun, type RunReport } from '../report/run-report.ts';
-import { readJournal } from '../store/journal.ts';
+import { RunFold, type RunReport } from '../report/run-report.ts';
 import { nextRunId, runFolder } from '../store/runs.ts';
 import { openStore } from '../store/store.ts';
 import { EventLog } from './event-log.ts';
@@ -45,6 +44,7 @@ export function run(workflow: Workflow, options: RunOptions = {}): Running {
   const log = new EventLog();
   log.openedIn(folder);
   let handle: RunHandle | undefined;
+  let fold: RunFold | undefined;
   let interrupts = 0;
   const interrupt = (): void => {
     interrupts++;
@@ -64,16 +64,21 @@ export function run(workflow: Workflow, options: RunOptions = {}): Running {
       headgate: version,
       options: await journaledOptions(workflow.file, { ...workflow.options, ...choice }),
       deliver: true,
-      listeners: [(event) => log.push(event)],
+      listeners: [
+        (event) => {
+          log.push(event);
+          if (fold !== undefined) fold.add(event);
+          else if (event.type === 'run-started') fold = new RunFold(event);
+        },
+      ],
       ...(jobs === undefined ? {} : { jobs }),
       ...(resources === undefined ? {} : { resources }),
       ...(keepGoing === undefined ? {} : { keepGoing }),
     });
     for (let earlier = 0; earlier < interrupts; earlier++) handle.interrupt('interrupt');
     const outcome = await handle.finished;
-    const report = foldRun((await readJournal(folder)).events);
-    if (report === undefined) throw new Error(`the journal in ${folder} has no beginning`);
-    return { ...outcome, report };
+    if (fold === undefined) throw new Error('the run has no beginning');
+    return { ...outcome, report: fold.report() };
   };
 
   const { signal } = options;

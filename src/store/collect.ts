@@ -74,10 +74,13 @@ export function decideCollection(
   now: number,
 ): { readonly records: readonly Digest[]; readonly objects: readonly Digest[] } {
   const isNew = ({ changedMs }: Piece): boolean => now - changedMs < GRACE_MS;
-  const keptByRuns = new Set(keepRuns === undefined ? [] : newestRuns(runs, keepRuns).flatMap(({ keys }) => [...keys]));
+  const keptByRuns = new Set(
+    keepRuns === undefined ? [] : newestRuns(runs, keepRuns).flatMap((run) => usedIn(run, records)),
+  );
   const lastUse = new Map([...records].map(([key, { changedMs }]) => [key, changedMs]));
-  for (const { keys, startedMs } of runs) {
-    for (const key of keys) lastUse.set(key, Math.max(lastUse.get(key) ?? 0, startedMs));
+  for (const run of runs) {
+    const { startedMs } = run;
+    for (const key of usedIn(run, records)) lastUse.set(key, Math.max(lastUse.get(key) ?? 0, startedMs));
   }
   const mayGo = [...records]
     .filter(([key, record]) => !inUse.has(key) && !keptByRuns.has(key) && !isNew(record))
@@ -111,6 +114,13 @@ export function decideCollection(
   const mayBeNeeded = (piece: Piece): boolean => !quiet && (isNew(piece) || piece.changedMs >= firstLockMs);
   const unused = [...objects].filter(([digest, piece]) => (users.get(digest) ?? 0) === 0 && !mayBeNeeded(piece));
   return { records: [...going], objects: unused.map(([digest]) => digest) };
+}
+
+/** A run whose journal has lost something may have used whatever was there when it began, and made what says so. */
+function usedIn({ run, keys, damaged, startedMs }: KnownRun, records: Survey['records']): readonly Digest[] {
+  if (damaged === undefined) return [...keys];
+  const there = [...records].filter(([, { changedMs, record }]) => changedMs <= startedMs || record.madeBy.run === run);
+  return [...keys, ...there.map(([key]) => key)];
 }
 
 function newestRuns(runs: readonly KnownRun[], count: number): readonly KnownRun[] {

@@ -1,17 +1,11 @@
-// The journal of one run: events, one JSON line each, appended and made durable. A line that a crash tore is dropped, and
-// that is told. Not a log for people; see `console/` and `report/`.
+// The journal of one run, as it is written: events, one sealed JSON line each, appended and made durable. Reading it is for
+// `read-journal.ts`. Not a log for people; see `console/` and `report/`.
 import { closeSync, fdatasyncSync, fsyncSync, ftruncateSync, mkdirSync, openSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
 import type { RunEvent } from '../events/run-events.ts';
-import { isJsonObject } from '../support/json.ts';
-import { readBytesIfPresent } from '../support/missing-files.ts';
+import { lineOf } from './journal-line.ts';
+import { journalPath } from './journal-path.ts';
 
-export interface JournalContent {
-  readonly events: readonly RunEvent[];
-  /** Bytes of a torn or unreadable end, 0 for a sound journal. */
-  readonly tornBytes: number;
-  readonly soundBytes: number;
-}
+export { readJournal, type JournalContent, type JournalDamage } from './read-journal.ts';
 
 /** Events that may be lost with the machine: progress is news, and a start without its end says what its job folder says. */
 const NOT_WORTH_A_SYNC = new Set<RunEvent['type']>(['job-reported', 'stage-started', 'stage-waiting', 'gate-decided']);
@@ -40,7 +34,7 @@ export class Journal {
 
   /** What is worth a sync is on the disk when this returns; bursts are written, many at once, before the next turn. */
   append(event: RunEvent): void {
-    this.waiting += `${JSON.stringify(event)}\n`;
+    this.waiting += lineOf(event);
     const mayWait = NOT_WORTH_A_WRITE.has(event.type) || (event.type === 'gate-decided' && event.cached);
     if (mayWait && this.waiting.length < MAX_WAITING) {
       this.flushing ??= setImmediate(() => this.flushLater());
@@ -78,33 +72,5 @@ export class Journal {
       this.broken = error instanceof Error ? error : new Error(String(error));
       throw error;
     }
-  }
-}
-
-export function journalPath(runFolder: string): string {
-  return join(runFolder, 'events.jsonl');
-}
-
-/** Everything that was journaled up to the first line that is no event. */
-export async function readJournal(runFolder: string): Promise<JournalContent> {
-  const bytes = (await readBytesIfPresent(journalPath(runFolder))) ?? Buffer.alloc(0);
-  const events: RunEvent[] = [];
-  let start = 0;
-  for (let end = bytes.indexOf(10, start); end >= 0; end = bytes.indexOf(10, start)) {
-    const event = parseEvent(bytes.toString('utf8', start, end));
-    if (event === undefined) break;
-    events.push(event);
-    start = end + 1;
-  }
-  return { events, soundBytes: start, tornBytes: bytes.length - start };
-}
-
-export function parseEvent(line: string): RunEvent | undefined {
-  try {
-    const value: unknown = JSON.parse(line);
-    // The journal is written by this program only; a line that parses and has a type is one of its events.
-    return isJsonObject(value) && typeof value['type'] === 'string' ? (value as RunEvent & typeof value) : undefined;
-  } catch {
-    return undefined;
   }
 }

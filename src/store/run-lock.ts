@@ -14,7 +14,7 @@ import { isMissing, isNoFile } from '../support/missing-files.ts';
 import { readSmallFile } from '../support/regular-file.ts';
 import { createOnce, removeUnchanged } from './exclusive-file.ts';
 import { beginHeartbeat, endHeartbeat } from './heartbeats.ts';
-import { journalPath } from './journal.ts';
+import { journalPath } from './journal-path.ts';
 import { layoutOfHome, type StoreLayout } from './layout.ts';
 import { ownersOf, type Standing } from './owners.ts';
 

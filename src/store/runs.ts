@@ -7,6 +7,7 @@ import { namesIn } from '../support/missing-files.ts';
 import { isAbandonedDraft, isDraft } from './abandoned-drafts.ts';
 import type { StoreLayout } from './layout.ts';
 import { ownerOfRun } from './run-lock.ts';
+import { isRunName, timeOfRun } from './run-names.ts';
 
 export function newRunId(now: Date): RunId {
   const stamp = now.toISOString().replace(/[-:]/g, '').replace('T', '-').replace(/\..*$/, '');
@@ -17,22 +18,12 @@ export function newRunId(now: Date): RunId {
 /** The id of a run that starts now: behind every earlier one, even if the clock was set back meanwhile. */
 export function nextRunId(layout: StoreLayout, now: Date): RunId {
   const newest = runNames(existsSync(layout.runs) ? readdirSync(layout.runs) : []).at(-1);
-  return newRunId(new Date(Math.max(now.getTime(), newest === undefined ? 0 : timeOf(newest) + 1)));
-}
-
-function timeOf(name: string): number {
-  const digits = name.replaceAll('-', '');
-  const [year, month, day, hour, minute, second] = [4, 2, 2, 2, 2, 2].map((length, index, all) => {
-    const start = all.slice(0, index).reduce((sum, before) => sum + before, 0);
-    return Number(digits.slice(start, start + length));
-  });
-  const time = Date.UTC(year ?? 0, (month ?? 1) - 1, day, hour, minute, second, Number(digits.slice(14, 17)));
-  return Number.isNaN(time) ? 0 : time;
+  return newRunId(new Date(Math.max(now.getTime(), newest === undefined ? 0 : timeOfRun(newest) + 1)));
 }
 
 /** Oldest first. */
 function runNames(names: readonly string[]): readonly string[] {
-  return names.filter((name) => /^\d{8}-\d{9}-[0-9a-f]+$/.test(name)).sort();
+  return names.filter(isRunName).sort();
 }
 
 export function runFolder(layout: StoreLayout, run: RunId): string {

@@ -12,6 +12,7 @@ import { sharded } from './layout.ts';
 import { attemptOutputs, isAnyoneAtWork } from './leavings.ts';
 import { ownerOfRun } from './run-lock.ts';
 import { listRuns, runFolder } from './runs.ts';
+import { timeOfRun } from './run-names.ts';
 import type { Store } from './store.ts';
 
 export interface Piece {
@@ -38,6 +39,8 @@ export interface KnownRun {
   readonly lockedMs?: number;
   /** Of attempts that ended without success, or not at all. */
   readonly attemptOutputs: readonly string[];
+  /** Whether its journal has lost anything: then it may have used more than `keys`, and be of another workflow. */
+  readonly damaged?: true;
   /** Of the stages that ended or were restored in it. */
   readonly keys: ReadonlySet<Digest>;
 }
@@ -112,7 +115,7 @@ async function knownRuns({ layout }: Store): Promise<readonly KnownRun[]> {
     const folder = runFolder(layout, run);
     const live = (await ownerOfRun(folder)) !== undefined;
     const lock = live ? pieceAt(join(folder, 'lock.json')) : undefined;
-    const { events } = await readJournal(folder);
+    const { events, damage } = await readJournal(folder);
     const [first] = events;
     const keys = new Set<Digest>();
     for (const event of events) {
@@ -125,11 +128,12 @@ async function knownRuns({ layout }: Store): Promise<readonly KnownRun[]> {
       run,
       folder,
       workflow,
-      startedMs: Date.parse(first?.time ?? '') || 0,
+      startedMs: timeOfRun(run),
       live,
       keys,
       attemptOutputs: live ? [] : await attemptOutputs(folder),
       ...(lock === undefined ? {} : { lockedMs: lock.changedMs }),
+      ...(damage === undefined ? {} : { damaged: true }),
     });
   }
   return runs;

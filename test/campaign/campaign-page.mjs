@@ -42,6 +42,12 @@ ${damages} single damages (a flipped bit, a cut, a deletion; half of the flips w
 a run that has to read what was damaged, ${Math.round(seconds)} s. Believed: **${faults.length}**.
 
 ${table('damaged', kinds)}`,
+  seals: ({ flips, others, old, seconds, faults }) => `## Damage in what is told of past runs
+
+${flips} flips in a journal (every byte of it), ${others} other damages (lines lost, doubled and swapped, ends cut, blocks zeroed
+and written over), ${old} flips in a journal of the form before there were seals, ${Math.round(seconds)} s; after each \`runs\`, \`status\`, \`diff\` and
+\`resume\` read the store. Obeyed, not told, or told with a stack: **${faults.length}**.
+`,
   mutations: ({ mutations, workflows, seconds, edits, stages, sure, faults }) => `## Plan equals run
 
 ${mutations} random edits of ${workflows} random workflows, ${Math.round(seconds)} s; ${stages} stages were announced, ${((100 * sure) / stages).toFixed(1)} % of

@@ -12,6 +12,7 @@ const root = join(import.meta.dirname, '../..');
 const SIZES = {
   crash: { kills: 1000 },
   flips: { damages: 1000 },
+  seals: { bits: 8 },
   mutations: { mutations: 10_000 },
   concurrency: { rounds: 60 },
   namespaces: { rounds: 120 },
@@ -20,7 +21,10 @@ const SIZES = {
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: Object.fromEntries(
-    ['kills', 'damages', 'mutations', 'rounds', 'clean', 'seed', 'world'].map((name) => [name, { type: 'string' }]),
+    ['kills', 'damages', 'mutations', 'rounds', 'clean', 'bits', 'seed', 'world'].map((name) => [
+      name,
+      { type: 'string' },
+    ]),
   ),
 });
 const [campaign] = positionals;

@@ -1,5 +1,7 @@
 // headgate cache ls | verify | gc: what the store holds, whether it is sound, and what of it may go.
 import { join } from 'node:path';
+import { damageWords } from '../../compose/damage-words.ts';
+import { isTold, readRuns } from '../../compose/past-runs.ts';
 import { collectedText, sizesText, verifiedText, type StoreSizes } from '../../console/cache-text.ts';
 import { coloursFor } from '../../console/colours.ts';
 import { collect, planCollection, type CollectOptions } from '../../store/collect.ts';
@@ -62,6 +64,7 @@ export async function collectCache(terminal: Terminal, options: GcOptions): Prom
   };
   const store = openStore(options.root ?? '.');
   const dryRun = options.dryRun === true;
+  await nameDamagedRuns(terminal, store);
   const leaving = await planCollection(store, limits, storeTimeMs(store.layout));
   if (!dryRun) await collect(store, leaving);
   const unsure = await unsureRuns(store.layout);
@@ -73,6 +76,17 @@ export async function collectCache(terminal: Terminal, options: GcOptions): Prom
     );
   }
   return 0;
+}
+
+/** What such a run used is not fully known: it counts as having used all that was there. */
+async function nameDamagedRuns({ stderr }: Terminal, { layout }: Store): Promise<void> {
+  for (const past of await readRuns(layout)) {
+    const damage = isTold(past) ? past.journal.damage : past.damage;
+    if (damage === undefined) continue;
+    stderr.write(
+      `headgate: the journal of run ${past.run} is damaged (${damageWords(damage)}): it counts as having used every result that was there; to let them go, remove ${past.folder}\n`,
+    );
+  }
 }
 
 const MILLISECONDS: { readonly [unit: string]: number } = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 };

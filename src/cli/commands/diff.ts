@@ -1,5 +1,6 @@
 // headgate diff RUN RUN: what differs between two runs.
 import { compareRuns } from '../../compose/compare-runs.ts';
+import { damageWords } from '../../compose/damage-words.ts';
 import { findRun } from '../../compose/past-runs.ts';
 import { coloursFor } from '../../console/colours.ts';
 import { diffText } from '../../console/diff-text.ts';
@@ -17,6 +18,13 @@ export async function diff(
   for (const run of runs) {
     const found = await findRun(layout, run);
     if (!found.ok) return refuse(terminal, found.error.message, found.error.help);
+    const { damage } = found.value.journal;
+    if (damage !== undefined)
+      return refuse(
+        terminal,
+        `the journal of run ${found.value.run} is damaged, so what differs cannot be told: ${damageWords(damage)}`,
+        `headgate status ${found.value.run} tells what is whole`,
+      );
     const report = foldRun(found.value.journal.events);
     if (report === undefined) return refuse(terminal, `run ${found.value.run} has no readable journal`);
     reports.push(report);

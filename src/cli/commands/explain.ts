@@ -5,10 +5,10 @@ import { explainText } from '../../console/explain-text.ts';
 import { forecastRun } from '../../execute/forecast.ts';
 import { stagesNamed } from '../../execute/subplan.ts';
 import { loadWithOrigins } from '../../plan/load-workflow.ts';
-import { foldRun } from '../../report/run-report.ts';
 import { LatestKeys } from '../../store/actions.ts';
 import { openStore } from '../../store/store.ts';
 import { explainStage } from '../../compose/explain-stage.ts';
+import { reportOf } from '../../compose/told-run.ts';
 import { unknownStage } from '../../compose/select-stages.ts';
 import { newestCall } from '../newest-call.ts';
 import { rootOf } from '../root.ts';
@@ -22,8 +22,10 @@ export interface ExplainOptions extends SelectionOptions {
 
 export async function explain(terminal: Terminal, stage: string, options: ExplainOptions): Promise<ExitCode> {
   const { layout } = openStore(options.root ?? '.');
-  const call = await newestCall(layout, options);
-  if (call === undefined) return refuse(terminal, 'no run yet to explain', 'name the workflow with --file');
+  const newest = await newestCall(terminal, layout, options);
+  if (!newest.ok)
+    return refuse(terminal, `nothing to explain: ${newest.error.message}`, 'name the workflow with --file');
+  const call = newest.value;
   const file = named(call.file);
   const prepared = await prepare(terminal, file, { ...call.options, ...options });
   if (prepared === undefined) return 2;
@@ -36,7 +38,7 @@ export async function explain(terminal: Terminal, stage: string, options: Explai
   const latest = await LatestKeys.open(store.layout, plan.workflow);
   const forecasts = await forecastRun({ plan, store, latest, code: embedded.code, forced });
   await store.stats.save();
-  const report = call.run === undefined ? undefined : foldRun(call.run.journal.events);
+  const report = call.run === undefined ? undefined : reportOf(call.run);
   const { set, params } = { ...call.options, ...options };
   const loaded = await loadWithOrigins(file, {
     root: rootOf(options),
@@ -47,7 +49,12 @@ export async function explain(terminal: Terminal, stage: string, options: Explai
   const originOf = loaded.ok ? loaded.value.originOf : () => undefined;
   const known = { plan, store, latest, forecasts, report, originOf };
   const answers = await Promise.all(asked.map(({ id }) => explainStage(known, id)));
-  if (options.json === true) printJson(terminal, { run: report?.run ?? null, stages: answers });
+  if (options.json === true)
+    printJson(terminal, {
+      run: report?.run ?? null,
+      ...(report?.damage === undefined ? {} : { damage: report.damage }),
+      stages: answers,
+    });
   else {
     const colours = coloursFor(terminal.stdout, terminal.env);
     terminal.stdout.write(answers.map((answer) => explainText(answer, report, colours)).join('\n'));

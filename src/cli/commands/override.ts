@@ -33,9 +33,10 @@ export async function override(
   if (options.list === true) return list(terminal, options);
   const wanted = checkCall(stage, chosen, options);
   if (!wanted.ok) return refuse(terminal, wanted.error.message, wanted.error.help);
-  const call = await newestCall(openStore(options.root ?? '.').layout, options);
-  if (call === undefined)
-    return refuse(terminal, 'no run yet whose gate could be overridden', 'name the workflow with --file');
+  const newest = await newestCall(terminal, openStore(options.root ?? '.').layout, options);
+  if (!newest.ok)
+    return refuse(terminal, `there is no gate to override: ${newest.error.message}`, 'name the workflow with --file');
+  const call = newest.value;
   if (options.remove === true) return remove(terminal, wanted.value.stage, call.file, options);
   return record(terminal, wanted.value, { ...call.options, ...options, file: call.file });
 }

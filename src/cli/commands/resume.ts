@@ -7,6 +7,7 @@ import { openStore } from '../../store/store.ts';
 import { isJsonObject, type JsonObject } from '../../support/json.ts';
 import { conductRun, type ConductOptions } from '../conduct-run.ts';
 import { workflowFileOf, type PastRun } from '../../compose/past-runs.ts';
+import { resumedWarnings } from '../../compose/told-run.ts';
 import { takeUnfinished } from '../../compose/take-unfinished.ts';
 import { prepare, type SelectionOptions } from '../prepare.ts';
 import { mannerAgain } from '../run-options.ts';
@@ -41,12 +42,19 @@ async function goOn(
   const prepared = await prepare(terminal, workflow, selection);
   if (prepared === undefined) return 2;
 
-  const { events, soundBytes, tornBytes } = past.journal;
+  const { events, soundBytes, tornBytes, damage } = past.journal;
+  for (const warning of resumedWarnings(past)) terminal.stderr.write(`headgate: ${warning}\n`);
   const done = new Set(events.flatMap((event) => (event.type === 'stage-succeeded' ? [event.stage] : [])));
   const forced = new Set([...prepared.forced].filter((stage) => !done.has(stage)));
   return conductRun(terminal, { ...prepared, forced }, { ...options, ...mannerAgain(journaled, options) }, journaled, {
     earlier: events,
-    continues: { run: past.run, nextSeq: (events.at(-1)?.seq ?? -1) + 1, soundBytes, tornBytes },
+    continues: {
+      run: past.run,
+      nextSeq: (events.at(-1)?.seq ?? -1) + 1,
+      soundBytes,
+      tornBytes,
+      ...(damage === undefined ? {} : { damage }),
+    },
   });
 }
 

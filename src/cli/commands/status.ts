@@ -4,10 +4,10 @@ import { outcomeWords } from '../../console/outcome-words.ts';
 import { runSummary } from '../../console/run-summary.ts';
 import { stageTable } from '../../console/stage-table.ts';
 import { NOTHING_DELIVERED } from '../../execute/deliver-outputs.ts';
-import { foldRun } from '../../report/run-report.ts';
 import { ownerOfRun } from '../../store/run-lock.ts';
 import { openStore } from '../../store/store.ts';
 import { findRun } from '../../compose/past-runs.ts';
+import { reportOf, warningsOf } from '../../compose/told-run.ts';
 import { engineWords } from '../../compose/take-unfinished.ts';
 import { printJson, refuse, type ExitCode, type Terminal } from '../terminal.ts';
 
@@ -19,9 +19,10 @@ export async function status(
   const { layout } = openStore(options.root ?? '.');
   const found = await findRun(layout, run);
   if (!found.ok) return refuse(terminal, found.error.message, found.error.help);
-  const report = foldRun(found.value.journal.events);
+  const report = reportOf(found.value);
   if (report === undefined) return refuse(terminal, `run ${found.value.run} has no readable journal`);
   const owner = await ownerOfRun(found.value.folder);
+  for (const warning of warningsOf(found.value)) terminal.stderr.write(`headgate: ${warning}\n`);
   if (options.json === true) {
     printJson(terminal, { ...report, running: owner !== undefined });
     return 0;
