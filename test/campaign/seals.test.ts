@@ -15,6 +15,7 @@ import { diffText } from '../../src/console/diff-text.ts';
 import { runSummary } from '../../src/console/run-summary.ts';
 import { runsText } from '../../src/console/runs-text.ts';
 import { stageTable } from '../../src/console/stage-table.ts';
+import { NOTHING_DELIVERED } from '../../src/execute/deliver-outputs.ts';
 import { journalPath } from '../../src/store/journal-path.ts';
 import { storeLayout } from '../../src/store/layout.ts';
 import { Random } from '../../src/support/random.ts';
@@ -99,7 +100,7 @@ async function faultsNow(isSealed: boolean): Promise<readonly string[]> {
   const [newest, older] = listed;
   if (older?.damage !== undefined || older?.report === undefined) faults.push('the other run is not told');
   if (newest?.report !== undefined) {
-    runSummary(newest.report, [], colours);
+    runSummary(newest.report, NOTHING_DELIVERED, colours);
     stageTable(newest.report, colours);
     if (older?.report !== undefined) diffText(compareRuns(older.report, newest.report), colours);
   }
