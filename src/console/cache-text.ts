@@ -66,11 +66,12 @@ const LEFT: { readonly [what in Left['what']]: string } = {
   'attempt-output': 'output of an attempt',
   'torn-journal': 'journal with a torn end',
   'resume-state': 'resume state',
+  delivery: 'delivery that was cut short',
 };
 
 /** "output of an attempt" → "outputs of an attempt". */
 function plural(name: string): string {
-  return / (of|made|with) /.test(name) ? name.replace(/^\w+/, '$&s') : `${name}s`;
+  return / (of|made|with|that) /.test(name) ? name.replace(/^\w+/, '$&s') : `${name}s`;
 }
 
 function wrongWords(wrong: Wrong): string {

@@ -67,6 +67,23 @@ export async function runAttempt(
   key: Digest,
   resolved: readonly ResolvedInput[],
 ): Promise<AttemptEnd> {
+  let begun = '';
+  try {
+    return await attemptIn(context, stage, key, resolved, (folder) => (begun = folder));
+  } catch (error) {
+    // On a full disk even the log of a job cannot be written: what the job wrote must not keep it full.
+    if (begun !== '' && context.keepFailed !== true) await giveBack(begun).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function attemptIn(
+  context: AttemptContext,
+  stage: PlannedStage,
+  key: Digest,
+  resolved: readonly ResolvedInput[],
+  onFolder: (folder: string) => void,
+): Promise<AttemptEnd> {
   const { store } = context;
   const inputs = await openInputs(store, resolved);
   if (!inputs.ok) return { end: 'input-lost', input: inputs.error.input };
@@ -76,6 +93,7 @@ export async function runAttempt(
   if (!environment.ok) return { end: 'failed', failure: environment.error };
   const redactor = redactorOf(environment.value.secrets);
   const { attempt, folder } = await newAttemptFolder(context.runFolder, stage.id);
+  onFolder(folder);
   // A job that a test breaks on purpose neither uses nor leaves a state that an honest one could meet.
   const resumed = context.fault === undefined ? await resumeStateOf(store.layout, key) : undefined;
   const token = newToken();

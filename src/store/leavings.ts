@@ -15,7 +15,8 @@ import { listRuns, runFolder } from './runs.ts';
 import type { Store } from './store.ts';
 
 export interface Left {
-  readonly what: 'draft' | 'claim' | 'lock' | 'heartbeat' | 'attempt-output' | 'torn-journal' | 'resume-state';
+  readonly what:
+    'draft' | 'claim' | 'lock' | 'heartbeat' | 'attempt-output' | 'torn-journal' | 'resume-state' | 'delivery';
   readonly path: string;
 }
 
@@ -27,6 +28,7 @@ export async function leavingsIn(store: Store): Promise<readonly Left[]> {
     ...(await heartbeatsLeft(layout)),
     ...(await statesLeft(store)),
     ...(await runsLeft(layout)),
+    ...(await deliveriesLeft(layout)),
   ];
 }
 
@@ -102,6 +104,13 @@ async function statesLeft({ layout, actions }: Store): Promise<readonly Left[]> 
     left.push({ what: 'resume-state', path: join(layout.resume, key) });
   }
   return left;
+}
+
+/** What stepped aside for a delivery that was cut short: the next run brings it back. */
+async function deliveriesLeft(layout: StoreLayout): Promise<readonly Left[]> {
+  const names = await namesIn(layout.aside);
+  if (names.length === 0 || (await isAnyoneAtWork(layout))) return []; // or it is not cut short
+  return names.map((name) => ({ what: 'delivery', path: join(layout.aside, name) }));
 }
 
 async function runsLeft(layout: StoreLayout): Promise<readonly Left[]> {

@@ -5,9 +5,11 @@ import { readdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, expect, test } from 'vitest';
+import { collect, planCollection } from '../../src/store/collect.ts';
 import { openStore } from '../../src/store/store.ts';
+import { storeTimeMs } from '../../src/store/store-time.ts';
 import { verifyStore } from '../../src/store/verify.ts';
-import { Engine } from '../support/engine.ts';
+import { Engine, ofType } from '../support/engine.ts';
 import { plan, script } from '../support/plans.ts';
 
 const SIZE = 3 << 20;
@@ -62,5 +64,37 @@ test.skipIf(!isMounted).each([0, 1e4, 1e5, 4e5, 8e5, 1.2e6])(
     expect(again.outcome.exitCode).toBe(0);
     expect(await readdir(openStore(mountPoint).layout.drafts)).toEqual([]);
     expect((await engine.run(work)).states).toEqual(Object.fromEntries(work.stages.map(({ id }) => [id, 'cached'])));
+  },
+);
+
+test.skipIf(!isMounted)(
+  'what an attempt wrote until the disk was full is free again for the next stage, without a hand',
+  async () => {
+    const writing = (id: string, bytes: number) =>
+      script(id, `require('fs').writeFileSync(process.argv[1], Buffer.alloc(${bytes}, 7))`, { args: ['{output:out}'] });
+    const { bavail, bsize } = await statfs(mountPoint);
+    await writeFile(join(mountPoint, 'ballast'), Buffer.alloc(bavail * bsize - 1.5e6));
+    const first = await engine.run(plan([writing('large', 4e6)]));
+    expect(first.states).toEqual({ large: 'failed' });
+    // Nearly all of what there was.
+    const second = await engine.run(plan([writing('small', 1.1e6)]));
+    expect(ofType(second.events, 'stage-failed')).toEqual([]);
+    expect(second.states).toEqual({ small: 'succeeded' });
+  },
+);
+
+test.skipIf(!isMounted)(
+  'on a disk without a byte left, collecting works and frees what nothing refers to',
+  async () => {
+    const store = openStore(mountPoint);
+    await engine.run(work);
+    for (let index = 0; index < 5; index++) await store.objects.putBytes(Buffer.alloc(1e5, 100 + index));
+    const { bavail, bsize } = await statfs(mountPoint);
+    await writeFile(join(mountPoint, 'ballast'), Buffer.alloc(bavail * bsize));
+    const leaving = await planCollection(store, {}, storeTimeMs(store.layout));
+    expect(leaving.map(({ what }) => what)).toEqual(Array.from({ length: 5 }, () => 'object'));
+    await collect(store, leaving);
+    expect((await statfs(mountPoint)).bavail * bsize).toBeGreaterThanOrEqual(5e5);
+    expect((await engine.run(work)).outcome.exitCode).toBe(0);
   },
 );

@@ -52,6 +52,7 @@ test('verifying tells the leavings of a crash apart from damage', async () => {
     'attempt-output': [join(folder, 'jobs/one/2/out')],
     'torn-journal': [folder],
     'resume-state': [join(layout.resume, key)],
+    delivery: [join(layout.aside, 'one')],
   };
   for (const path of left.draft) await put(path, '{"half');
   takeClaim(layout, digestBytes('other'), { engine: dead, run: outcome.run, jobFolder: '' });
@@ -61,6 +62,7 @@ test('verifying tells the leavings of a crash apart from damage', async () => {
   await appendFile(join(folder, 'events.jsonl'), '{"type":"stage-succ');
   await put(join(folder, 'state/step'), '36');
   await keepResumeState(layout, key, join(folder, 'state'), 0);
+  await put(join(layout.aside, 'one/one.out'), 'of the run before');
   // Of an engine elsewhere: none of it is anybody's leavings.
   await put(draft(store.actions.pathOf(key), engineElsewhere()), '{"half');
 
@@ -72,7 +74,7 @@ test('verifying tells the leavings of a crash apart from damage', async () => {
   expect(sorted(found.leavings)).toEqual(sorted(expected));
 
   // And the next run and collecting clear up all that can go.
-  expect((await engine.run(good)).outcome.exitCode).toBe(0);
+  expect((await engine.run(good, { deliver: true })).outcome.exitCode).toBe(0);
   await collect(store, await planCollection(store, {}, Date.now()));
   expect((await verifyStore(openStore(engine.root), false)).leavings).toEqual([{ what: 'torn-journal', path: folder }]);
 });
