@@ -71,7 +71,7 @@ export const stageReasons: { readonly [reason in StageFailure['reason']]: Reason
   ),
   'expression-failed': lasting(
     'An expression could not be decided.',
-    'has(metrics.name) asks whether a metric is there',
+    'has(metrics.name) asks whether a metric is there; one that takes too long needs a simpler pattern, or fewer macros',
   ),
   'gate-implausible': lasting(
     'What the gate compares is not as it expects: another reference, or a candidate that is too good.',

@@ -2,7 +2,8 @@
 // be judged fails the gate, it never means "false".
 import type { StageFailure } from '../events/failures.ts';
 import type { GateOverride } from '../events/gate-override.ts';
-import { evaluateCondition, type ConditionValue } from '../expression/condition.ts';
+import { evaluateCondition } from '../expression/condition.ts';
+import type { ConditionValue } from '../expression/condition-values.ts';
 import { sampledClasses, sampledValues } from './sampled-metrics.ts';
 import { boundOf } from '../plan/criteria.ts';
 import type { Criterion, GateSettings, VerdictCondition } from '../plan/plan.ts';

@@ -79,8 +79,10 @@ async function decideStage(
   const working = new Stopwatch();
   const outcome = await evaluateEngineStage(context.store, stage, inputs, key.override);
   if (!outcome.ok) {
-    return outcome.error.reason === 'input-lost'
-      ? { end: 'input-lost', input: outcome.error.input }
+    if (outcome.error.reason === 'input-lost') return { end: 'input-lost', input: outcome.error.input };
+    // An interrupt that came while an expression was decided has stopped it, and decided nothing.
+    return context.checkpoint.aborted && outcome.error.reason === 'expression-failed'
+      ? { end: 'cancelled' }
       : { end: 'failed', failure: outcome.error };
   }
   const { outputs, verdict, content } = outcome.value;

@@ -11,15 +11,24 @@ export function stagesNamed(plan: Plan, name: string): readonly PlannedStage[] |
   const pattern = name.includes('*') ? patternOf(name) : undefined;
   const found = plan.stages.filter(
     (stage) =>
-      pattern?.test(stage.id) === true ||
+      pattern?.(stage.id) === true ||
       [stage.id, stage.name].some((path) => path === name || path.startsWith(`${name}/`)),
   );
   return found.length === 0 ? undefined : found;
 }
 
-function patternOf(name: string): RegExp {
-  const parts = name.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\/]/g, '\\$&'));
-  return new RegExp(`^${parts.join('.*')}$`);
+/** Each piece between two `*` is looked for once, leftmost first: a pattern of many never takes long. */
+function patternOf(name: string): (id: string) => boolean {
+  const [first = '', ...rest] = name.split('*');
+  const last = rest.pop() ?? '';
+  return (id) => {
+    let from = id.startsWith(first) ? first.length : -1;
+    for (const piece of rest) {
+      const found = from < 0 ? -1 : id.indexOf(piece, from);
+      from = found < 0 ? -1 : found + piece.length;
+    }
+    return from >= 0 && id.length - last.length >= from && id.endsWith(last);
+  };
 }
 
 /** The plan of these stages and all that comes before them. Stops come along whose gates are all among them. */

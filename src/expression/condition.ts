@@ -4,8 +4,10 @@
 // `lower(x, 0.95)` and `upper(x, 0.95)` are its bootstrap bounds, whatever it was computed of (see `sampled-number.ts`).
 import { createRequire } from 'node:module';
 import type * as cel from '@marcbachmann/cel-js';
+import { boundedCall, type Stopped } from '../support/bounded-call.ts';
 import { err, ok } from '../support/result.ts';
 import type { Result } from '../support/result.ts';
+import { contextOf, valueAt, type ConditionValues } from './condition-values.ts';
 import { boundOf, combine, CONFIDENCE_RANGE, isConfidence, Sample } from './sampled-number.ts';
 
 /** Which variables a condition may read. */
@@ -16,10 +18,6 @@ export interface ConditionScope {
   /** Inside a loop: `iteration` is the number of iterations before this one. */
   readonly iteration: boolean;
 }
-
-/** Nested maps of numbers, as deep as the variable's type says. */
-export type ConditionValue = number | Sample | { readonly [name: string]: ConditionValue };
-export type ConditionValues = { readonly [variable: string]: ConditionValue };
 
 export interface ConditionProblem {
   readonly message: string;
@@ -38,22 +36,66 @@ export interface ConditionOutcome {
 
 /** What is wrong with a condition as far as it can be known before there are values. */
 export function checkCondition(text: string, scope: ConditionScope): ConditionProblem | undefined {
-  const checked = environment(scope).check(text);
-  if (checked.error !== undefined) {
-    const { summary, range } = checked.error;
+  const problem = boundedCall(() => checked(text, scope), CONDITION_MS);
+  return problem.ok ? problem.value : { message: stoppedWords[problem.error], start: 0, length: text.length };
+}
+
+/** Of one condition: checking it, and each time deciding it. */
+const CONDITION_MS = 1000;
+
+const stoppedWords: { readonly [stopped in Stopped]: string } = {
+  'timed-out': `it takes longer than ${CONDITION_MS / 1000} s`,
+  interrupted: 'it was interrupted',
+};
+
+function checked(text: string, scope: ConditionScope): ConditionProblem | undefined {
+  const types = environment(scope).check(text);
+  if (types.error !== undefined) {
+    const { summary, range } = types.error;
     const start = Math.min(range?.start ?? 0, text.length);
     return { message: lowerFirst(summary), start, length: Math.max(1, (range?.end ?? text.length) - start) };
   }
-  if (checked.type === 'bool') return confidenceProblem(environment(scope).parse(text).ast);
-  return { message: `it gives ${checked.type ?? 'nothing'}, not bool`, start: 0, length: text.length };
+  if (types.type !== 'bool')
+    return { message: `it gives ${types.type ?? 'nothing'}, not bool`, start: 0, length: text.length };
+  const { ast } = environment(scope).parse(text);
+  return confidenceProblem(ast) ?? hugeProblem(ast) ?? constantProblem(ast, text, scope);
 }
 
-/** The error says what kept it from being decided: a key that is not there, or arithmetic without a result. */
+/** A text can be doubled until its pieces, each a value of its own, fill the memory before the time is up. */
+function hugeProblem(root: unknown): ConditionProblem | undefined {
+  if (Array.isArray(root)) return root.map(hugeProblem).find((problem) => problem !== undefined);
+  if (!isNode(root)) return undefined;
+  if (root.op === 'rcall' && (root.args[0] === 'split' || root.args[0] === 'join')) {
+    const { start, end } = root;
+    return { message: `${root.args[0]} is not for conditions: they are about numbers`, start, length: end - start };
+  }
+  return hugeProblem(root.args);
+}
+
+/** A condition that reads nothing is decided here and now: should that fail, it would fail in every run. */
+function constantProblem(root: cel.ASTNode, text: string, scope: ConditionScope): ConditionProblem | undefined {
+  if (readsVariable(root)) return undefined;
+  const outcome = outcomeOf(text, scope, {});
+  return outcome.ok ? undefined : { message: outcome.error, start: 0, length: text.length };
+}
+
+function readsVariable(root: unknown): boolean {
+  if (Array.isArray(root)) return root.some(readsVariable);
+  if (!isNode(root)) return false;
+  return (root.op === 'id' && [...variables, 'iteration'].includes(root.args)) || readsVariable(root.args);
+}
+
+/** The error says what kept it from being decided: a key that is not there, arithmetic without a result, too long a time. */
 export function evaluateCondition(
   text: string,
   scope: ConditionScope,
   values: ConditionValues,
 ): Result<ConditionOutcome, string> {
+  const outcome = boundedCall(() => outcomeOf(text, scope, values), CONDITION_MS);
+  return outcome.ok ? outcome.value : err(stoppedWords[outcome.error]);
+}
+
+function outcomeOf(text: string, scope: ConditionScope, values: ConditionValues): Result<ConditionOutcome, string> {
   try {
     const condition = environment(scope).parse(text);
     const read: { [path: string]: number } = {};
@@ -198,30 +240,6 @@ function comparable(value: unknown): number {
 function finite(value: number, what: string): number {
   if (!Number.isFinite(value)) throw new Error(`${what} is ${value}`);
   return value;
-}
-
-function contextOf(values: ConditionValues): { readonly [variable: string]: unknown } {
-  const inner = (value: ConditionValue): unknown =>
-    typeof value === 'number' || value instanceof Sample ? value : mapped(value, inner);
-  return mapped(values, (value) => (typeof value === 'number' ? BigInt(value) : inner(value)));
-}
-
-function mapped(values: ConditionValues, to: (value: ConditionValue) => unknown): { readonly [name: string]: unknown } {
-  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, to(value)]));
-}
-
-function valueAt(values: ConditionValues, path: readonly string[]): Result<ConditionValue, string> {
-  let value: ConditionValue = values;
-  for (const [depth, key] of path.entries()) {
-    if (typeof value === 'number' || value instanceof Sample)
-      return err(`${path.slice(0, depth).join('.')} is a number`);
-    if (!Object.hasOwn(value, key)) {
-      const known = Object.keys(value).join(', ') || 'nothing';
-      return err(`there is no ${path.slice(0, depth + 1).join('.')} (${path.slice(0, depth).join('.')} has: ${known})`);
-    }
-    value = value[key] as ConditionValue;
-  }
-  return ok(value);
 }
 
 const variables = ['metrics', 'reference', 'classes'];
