@@ -38,6 +38,10 @@ export const jobReasons = {
     'The data set does not hold what the stage needs of it.',
     'Look at the data set that the message names.',
   ),
+  'deployed-differs': lasting(
+    'A layer in its deployed form, with all quantisers off, does not compute what the float graph does.',
+    REPORT,
+  ),
   'empty-scale': lasting(
     'A tensor showed no value that a scale could be made of.',
     'The calibration data never excites this tensor, or the layer before it is dead: add data, or look at its weights.',
@@ -87,6 +91,10 @@ export const jobReasons = {
     'The model cannot be divided or used as the stage asks.',
     'Name other boundary or output tensors, or change the model; `headgate inspect FILE` lists its tensors.',
   ),
+  'not-finite': lasting(
+    'Something that is to be kept holds an infinity, or what is no number.',
+    'Look at the values that the message names: weights of the model, data, or a training before it that went astray.',
+  ),
   observer: lasting('The observer cannot be used as it is set.', 'Choose another averaging constant or observer.'),
   'out-of-memory': passing(
     'There was not enough memory for the work.',
@@ -126,6 +134,10 @@ export const jobReasons = {
     'Import the float model up to this node, or replace the node.',
   ),
   'weights-changed': lasting('Calibration changed weights that no declared transformation changes.', REPORT),
+  'weights-off-grid': lasting(
+    'A quantised weight is more than half a step away from its float one.',
+    'This is a bug in headgate, or the checkpoint was changed after it was written: calibrate again, and report it if it stays.',
+  ),
   'wrong-shape': lasting(
     'Data, model and task do not agree about a shape.',
     'Make the shapes that the message names equal.',

@@ -34,7 +34,17 @@ describe('the merge job', () => {
       'segmentation.safetensors',
     ]);
     const proofs = done.events.flatMap((event) => (event.type === 'proof' ? [event.proof.name] : []));
-    expect(proofs.sort()).toEqual(['boundary', 'freeze', 'freeze', 'freeze', 'merge', 'merge']);
+    expect(proofs.sort()).toEqual([
+      'boundary',
+      'deployed',
+      'deployed',
+      'deployed',
+      'freeze',
+      'freeze',
+      'freeze',
+      'merge',
+      'merge',
+    ]);
     const inputs = await world.mergeInputs();
     expect(await digestsOf({ backbone: join(merged as string, 'backbone.safetensors') })).toEqual(
       await digestsOf({ backbone: inputs['backbone'] as string }),

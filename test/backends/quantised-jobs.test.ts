@@ -125,7 +125,8 @@ describe('the qat job on the backbone', () => {
         { 'loss.detection.out': expect.any(Number) as number, 'loss.segmentation.out': expect.any(Number) as number },
       ],
     });
-    expect(done.events.filter(({ type }) => type === 'proof')).toHaveLength(2);
+    const proofs = done.events.flatMap((event) => (event.type === 'proof' ? [event.proof.name] : []));
+    expect(proofs).toEqual(['freeze', 'freeze', 'deployed']);
   });
 
   it.each([{ tasks: {} }, { tasks: { detection: 1 } }])(

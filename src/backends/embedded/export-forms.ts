@@ -36,11 +36,11 @@ export async function writeForms(
     await text('encodings', 'model.encodings', `${JSON.stringify(encodingsOf(scales, encodings), null, 2)}\n`);
   if (forms.includes('float')) {
     const parameters = new Map([...scopes.values()].flatMap(({ checkpoint }) => [...checkpoint.parameters]));
-    await writeModel(outDir, 'float.onnx', exportFloat(network, parameters, shapes));
+    await writeModel(outDir, 'float.onnx', exportFloat(network, parameters, shapes), network);
     written['float'] = 'float.onnx';
   }
   if (forms.includes('tensorrt')) {
-    await writeModel(outDir, 'tensorrt.onnx', exportQdq(network, scopes, shapes, 'tensorrt').graph);
+    await writeModel(outDir, 'tensorrt.onnx', exportQdq(network, scopes, shapes, 'tensorrt').graph, network);
     written['tensorrt'] = 'tensorrt.onnx';
   }
   return written;

@@ -11,6 +11,7 @@ import { encodeCheckpoint, scopeDigest } from '../../qat/quantize/checkpoint.ts'
 import type { ScopeCheckpoint } from '../../qat/quantize/checkpoint.ts';
 import { writeFileAtomic } from '../../support/atomic-file.ts';
 import { encodeSafetensors } from '../../support/safetensors.ts';
+import { refuseNonFinite } from './finite-artifacts.ts';
 import { decodeCheckpointFile } from './inputs.ts';
 import { JobError } from './job-error.ts';
 import { checkFits } from './load-order.ts';
@@ -30,8 +31,11 @@ export async function writeMerged(
   scopes: ReadonlyMap<string, ScopeCheckpoint>,
 ): Promise<void> {
   const files = new Map([[GRAPH, encodeModel(network.graph)]]);
-  for (const [scope, checkpoint] of scopes)
-    files.set(scopeFileOf(scope), encodeSafetensors(encodeCheckpoint(checkpoint)));
+  for (const [scope, checkpoint] of scopes) {
+    const [file, encoded] = [scopeFileOf(scope), encodeCheckpoint(checkpoint)];
+    refuseNonFinite(file, encoded.tensors);
+    files.set(file, encodeSafetensors(encoded));
+  }
   await writeFiles(folder, files);
   await writeJson(folder, MANIFEST, manifestOf(files));
 }

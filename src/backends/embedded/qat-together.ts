@@ -9,6 +9,7 @@ import { placeQuantizers } from '../../qat/quantize/placement.ts';
 import type { TrainState } from '../../qat/train/forward.ts';
 import type { JsonObject } from '../../support/json.ts';
 import { commonData } from './common-data.ts';
+import { probeOf, proveDeployed } from './deployed-proof.ts';
 import { readCheckpoint, readDataset, readNetwork } from './inputs.ts';
 import type { JobContext, JobOutcome } from './job-context.ts';
 import { writeCheckpoint, writeReport } from './outputs.ts';
@@ -68,6 +69,7 @@ export async function qatTogether(
   if (result === undefined) return { status: 'interrupted' };
   const outputs: { [port: string]: string } = {};
   const channels: { [scope: string]: JsonObject } = {};
+  const deployed: { [scope: string]: JsonObject } = {};
   let backbone: ScopeCheckpoint | undefined;
   for (const [port, start] of starts) {
     const { backbone: _, ...rest } = start;
@@ -79,11 +81,20 @@ export async function qatTogether(
       ...made,
       ...(backbone === undefined ? {} : { backbone: scopeDigest(backbone) }),
     };
-    backbone ??= trained;
     outputs[port] = await writeCheckpoint(context.outDir, start.scope, trained);
+    deployed[start.scope] = await proveDeployed(context, {
+      network,
+      placement,
+      checkpoint: trained,
+      below: backbone === undefined ? [] : [backbone],
+      images: probeOf(dataset),
+      threads: request.threads,
+      weightScales: settings.weightScales ?? 'derived',
+    });
+    backbone ??= trained;
   }
   const { steps, loss, told } = result;
-  outputs['report'] = await writeReport(context, 'training', { ...told, channels });
+  outputs['report'] = await writeReport(context, 'training', { ...told, channels, deployed });
   return { status: 'succeeded', outputs, summary: { scopes: scopes.map(({ scope }) => scope), steps, loss } };
 }
 

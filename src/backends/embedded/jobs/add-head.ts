@@ -47,7 +47,7 @@ export async function runAddHead(request: JobRequest, context: JobContext): Prom
         ? await addFromFile({ request, context, network, boundary }, name, settings)
         : addHead(network, name, freshHead(network, name, settings, boundary, request.seed));
   }
-  await writeModel(context.outDir, 'model.onnx', network.graph);
+  await writeModel(context.outDir, 'model.onnx', network.graph, network);
   const outputs: { [port: string]: string } = { model: 'model.onnx' };
   for (const { name, head } of tasks)
     outputs[`head[${name}]`] = await writeCheckpoint(context.outDir, `head-${name}`, initialCheckpoint(network, head));

@@ -16,7 +16,9 @@ import type { ScopeStatistics } from '../../../qat/quantize/statistics.ts';
 import { correctableLayers } from '../../../qat/transform/condition.ts';
 import { writeFileAtomic } from '../../../support/atomic-file.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../../support/safetensors.ts';
+import type { Tensor } from '../../../support/tensor.ts';
 import { calibrationBatches, openCalibrationSets } from '../calibration-sets.ts';
+import { noiseProbe, probeOf, proveDeployed } from '../deployed-proof.ts';
 import { asLoaded, biasCorrected, equalised, proveFunction, proveParent } from '../conditioning.ts';
 import { proveFrozenBackbone } from '../freeze-proof.ts';
 import { holdBackbone, readQuantisedBackbone } from '../frozen-backbone.ts';
@@ -59,19 +61,29 @@ export async function runCalibrate(request: JobRequest, context: JobContext): Pr
     settings.biasCorrection === true
       ? biasCorrected(context, network, prepared, placement, weights, statistics.inputMeans)
       : prepared;
-  const file = await writeCheckpoint(context.outDir, settings.scope, {
+  const calibrated: ScopeCheckpoint = {
     ...finished.checkpoint,
     state: 'calibrated',
     quant: { profile: settings.profile, activations, weights },
     ...(backbone === undefined ? {} : { backbone: scopeDigest(backbone) }),
-  });
+  };
+  const file = await writeCheckpoint(context.outDir, settings.scope, calibrated);
   await proveParent(context, parent, file, finished);
+  const deployed = await proveDeployed(context, {
+    network,
+    placement,
+    checkpoint: calibrated,
+    below: backbone === undefined ? [] : [backbone],
+    images: await probeImages(work, stored),
+    threads: request.threads,
+  });
   const report = await writeReport(context, 'calibration', {
     scope,
     images: statistics.images,
     transformations: [...finished.words],
     activations: Object.fromEntries([...found].map(([value, { range, by }]) => [value, { ...range, by }])),
     channels,
+    deployed,
   });
   return {
     status: 'succeeded',
@@ -87,6 +99,13 @@ interface Work {
   readonly network: Network;
   readonly scope: string;
   readonly placement: Placement;
+}
+
+/** The first images of the calibration data, where the stage reads any. */
+async function probeImages({ request, settings, network }: Work, stored: boolean): Promise<Tensor> {
+  if (stored) return noiseProbe(network);
+  const [set] = await openCalibrationSets(request, network, settings);
+  return set === undefined ? noiseProbe(network) : probeOf(set.dataset);
 }
 
 const STATISTICS_FILE = 'statistics.safetensors';

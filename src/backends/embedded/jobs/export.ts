@@ -32,7 +32,7 @@ export async function runExport(request: JobRequest, context: JobContext): Promi
   const reference = await ForwardRunner.start({ network, scopes, outputs, batch, threads: request.threads });
   const shapes = await valueShapesOf(network, reference, batch);
   const { graph, scales } = exportQdq(network, scopes, shapes, 'qdq', opset ?? undefined);
-  const bytes = await writeModel(context.outDir, 'model.onnx', graph);
+  const bytes = await writeModel(context.outDir, 'model.onnx', graph, network);
   const table = await writeJson(context.outDir, 'scales.json', {
     format: 'headgate-scales',
     version: 1,

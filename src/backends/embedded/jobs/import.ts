@@ -69,7 +69,7 @@ export async function runImport(request: JobRequest, context: JobContext): Promi
       text: `tensor of the model without weights (its own value is kept): ${name}`,
     });
 
-  await writeModel(context.outDir, 'model.onnx', network.graph);
+  await writeModel(context.outDir, 'model.onnx', network.graph, network);
   const outputs: { [port: string]: string } = {
     model: 'model.onnx',
     backbone: await writeCheckpoint(context.outDir, 'backbone', initialCheckpoint(network, BACKBONE)),

@@ -3,11 +3,13 @@
 // backbone's nodes stand in the merged graph once. What it adds to a released model leaves that as it was (release-proof.ts).
 import { join } from 'node:path';
 import type { JobRequest } from '../../../events/job-protocol.ts';
-import { BACKBONE, headNames } from '../../../qat/network/network.ts';
+import { BACKBONE, headNames, scopeOrder } from '../../../qat/network/network.ts';
 import type { Network } from '../../../qat/network/network.ts';
-import { buildReference } from '../../../qat/network/reference.ts';
+import { buildReference, placementFor } from '../../../qat/network/reference.ts';
 import { nodesOf } from '../../../qat/network/units.ts';
 import type { ScopeForward } from '../../../qat/network/reference.ts';
+import type { ScopeCheckpoint } from '../../../qat/quantize/checkpoint.ts';
+import { noiseProbe, probeOf, proveDeployed } from '../deployed-proof.ts';
 import { withFault } from '../faults.ts';
 import { ForwardRunner } from '../forward-runner.ts';
 import { proveKept } from '../freeze-proof.ts';
@@ -104,10 +106,12 @@ export async function runMerge(request: JobRequest, context: JobContext): Promis
       text: `${boundary.size} boundary scales equal in artifact and merged model, owned by the backbone (${[...boundary.values()].map((scale) => scale.toPrecision(6)).join(', ')}); ${units} backbone layers, each stored and run once`,
     },
   });
+  const deployed = await proveAllDeployed({ request, context, network, scopes: held }, tasks);
   const report = await writeReport(context, 'merge', {
     digest: files.digest,
     backboneLayers: units,
     heads: proofs,
+    deployed,
     ...(release === undefined ? {} : { release }),
   });
   return {
@@ -115,6 +119,33 @@ export async function runMerge(request: JobRequest, context: JobContext): Promis
     outputs: { merged: 'merged', report },
     summary: { heads: tasks.map(headOf), backboneLayers: units, digest: files.digest, madeOf: checkpointsOf(request) },
   };
+}
+
+interface Whole {
+  readonly request: JobRequest;
+  readonly context: JobContext;
+  readonly network: Network;
+  readonly scopes: ReadonlyMap<string, ScopeForward>;
+}
+
+async function proveAllDeployed(
+  { request, context, network, scopes }: Whole,
+  [task]: readonly TaskSettings[],
+): Promise<JsonObject> {
+  const placement = placementFor(network, scopes);
+  const port = `data[${task?.name ?? ''}.gate]`;
+  const images = request.inputs[port] === undefined ? undefined : probeOf(await readDataset(request, port, network));
+  const found: { [scope: string]: JsonObject } = {};
+  const below: ScopeCheckpoint[] = [];
+  for (const scope of scopeOrder(network.scopes)) {
+    const checkpoint = scopes.get(scope)?.checkpoint;
+    if (checkpoint === undefined) continue;
+    const { threads } = request;
+    const what = { network, placement, checkpoint, below: [...below], images: images ?? noiseProbe(network), threads };
+    found[scope] = await proveDeployed(context, what);
+    below.push(checkpoint);
+  }
+  return found;
 }
 
 /** Digest by input: whoever tells the run can look up which stage made it. */

@@ -1,6 +1,7 @@
 // The `qat` job. Backbone: trained quantised through frozen float heads (constants of the same graph), or towards a float
 // teacher's boundary features, or both. Head: trained quantised on the frozen backbone, which runs in VALIDATION as its own
 // reference graph. Weight scales are re-derived from the final weights.
+import type { Dataset } from '../../../data/dataset.ts';
 import type { JobRequest } from '../../../events/job-protocol.ts';
 import { BACKBONE } from '../../../qat/network/network.ts';
 import type { Network } from '../../../qat/network/network.ts';
@@ -10,6 +11,7 @@ import { placeQuantizers } from '../../../qat/quantize/placement.ts';
 import type { Placement } from '../../../qat/quantize/placement.ts';
 import type { Profile } from '../../../qat/quantize/scheme.ts';
 import type { TrainState } from '../../../qat/train/forward.ts';
+import { probeOf, proveDeployed } from '../deployed-proof.ts';
 import { withFault } from '../faults.ts';
 import { proveFrozenBackbone, proveFrozenConstants } from '../freeze-proof.ts';
 import { holdBackbone, readQuantisedBackbone } from '../frozen-backbone.ts';
@@ -40,18 +42,28 @@ export async function runQat(request: JobRequest, context: JobContext): Promise<
   const work: Work = { request, context, settings, network, scope, start, quant };
   const trained = settings.scope === 'backbone' ? await trainBackbone(work) : await trainHead(work);
   if (trained === undefined) return { status: 'interrupted' };
-  const { result, placement, backbone } = trained;
+  const { result, placement, dataset, backbone } = trained;
 
   const finished = trainedScope(network, placement, settings, start, result);
   const { parameters, quant: trainedQuant } = finished;
   const channels = checkScales(context, { network, placement, parameters, ...trainedQuant });
-  const file = await writeCheckpoint(context.outDir, settings.scope, {
+  const checkpoint: ScopeCheckpoint = {
     ...start,
     ...finished,
     ...(backbone === undefined ? {} : { backbone: scopeDigest(backbone) }),
+  };
+  const file = await writeCheckpoint(context.outDir, settings.scope, checkpoint);
+  const deployed = await proveDeployed(context, {
+    network,
+    placement,
+    checkpoint,
+    below: backbone === undefined ? [] : [backbone],
+    images: probeOf(dataset),
+    threads: request.threads,
+    weightScales: settings.weightScales ?? 'derived',
   });
   const { steps, loss, told } = result;
-  const report = await writeReport(context, 'training', { ...told, channels });
+  const report = await writeReport(context, 'training', { ...told, channels, deployed });
   const { activationScales } = settings;
   return {
     status: 'succeeded',
@@ -73,6 +85,7 @@ interface Work {
 interface Trained {
   readonly result: TrainingResult;
   readonly placement: Placement;
+  readonly dataset: Dataset;
   /** The frozen backbone a head was trained on. */
   readonly backbone?: ScopeCheckpoint;
 }
@@ -123,7 +136,7 @@ async function trainBackbone(work: Work): Promise<Trained | undefined> {
     const proof = { request, context, network, dataset, batch, port: `heads[${task.name}]`, used };
     await proveFrozenConstants({ ...proof, ...result.program });
   }
-  return { result, placement };
+  return { result, placement, dataset };
 }
 
 async function trainHead(work: Work): Promise<Trained | undefined> {
@@ -169,7 +182,7 @@ async function trainHead(work: Work): Promise<Trained | undefined> {
   });
   if (result === undefined) return undefined;
   await proveFrozenBackbone({ request, context, network, dataset, backbone, ...result.program });
-  return { result, placement, backbone: checkpoint };
+  return { result, placement, dataset, backbone: checkpoint };
 }
 
 /** The float scope to stay near; undefined where the objective does not ask for it. */
