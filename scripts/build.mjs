@@ -1,7 +1,18 @@
 // Bundles the command line and the embedded worker into dist/ and records what was built in dist/build.json.
 // Equal sources give equal bytes: the worker's digest enters the keys of stages, so nothing here may vary by time or machine.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import { precompiledSchemas } from './compile-schemas.mjs';
@@ -10,6 +21,13 @@ import { writeDeclarations } from './declarations.mjs';
 import { cacheFolder, root } from './places.mjs';
 
 const readJson = (path) => JSON.parse(readFileSync(join(root, path), 'utf8'));
+
+/** For other users of the clone too, whatever the umask is here. */
+function makeReadable(path) {
+  const isFolder = statSync(path).isDirectory();
+  chmodSync(path, isFolder ? 0o755 : 0o644);
+  if (isFolder) for (const name of readdirSync(path)) makeReadable(join(path, name));
+}
 
 // Built aside and put in place at once, so that a running engine never finds half a program.
 mkdirSync(cacheFolder, { recursive: true });
@@ -59,6 +77,7 @@ try {
     onnxruntime: readJson('node_modules/onnxruntime-node/package.json').version,
   };
   writeFileSync(join(draft, 'build.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+  makeReadable(draft);
   const dist = join(root, 'dist');
   const old = `${draft}.old`;
   if (existsSync(dist)) renameSync(dist, old);

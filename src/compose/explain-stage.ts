@@ -2,7 +2,7 @@
 // changed that led there, with its place.
 import type { StageId } from '../events/ids.ts';
 import type { RunCause } from '../events/run-events.ts';
-import { changesBetween } from '../execute/changes.ts';
+import { changesOfKey } from '../execute/changes.ts';
 import type { StageForecast } from '../execute/forecast.ts';
 import type { LoadedWorkflow } from '../plan/load-workflow.ts';
 import type { Plan, SourcePlace } from '../plan/plan.ts';
@@ -117,7 +117,7 @@ async function nowStep({ forecasts, store, latest }: Known, stage: StageId): Pro
       if (before === undefined || before === forecast.key || !isDigest(forecast.key)) return {};
       const [old, now] = [await store.actions.read(before), await store.actions.read(forecast.key)];
       if (old === undefined || now === undefined) return {};
-      const cause: RunCause = { because: 'changed', changes: changesBetween(old.preImage, now.preImage) };
+      const cause: RunCause = { because: 'changed', changes: changesOfKey(old.preImage, now.preImage) };
       return { cause };
     }
     default:

@@ -45,6 +45,8 @@ export async function rememberCall(call: Call, { plan, store, events, delivery }
   if (end?.type !== 'run-finished' || end.outcome !== 'succeeded') return;
   const told = toldAgain(events.slice(0, -1));
   if (told === undefined) return;
+  // Planning tells them, and what is told again is not planned.
+  if (plan.warnings !== undefined) return;
   // Programs of packages are found, and the environment is read, in ways that leave no stamp.
   if (plan.stages.some((stage) => stage.runsOn === 'program' || readsEnvironment(stage))) return;
   const { looks } = store.stats;

@@ -27,9 +27,12 @@ export function causeWords(cause: RunCause, maxChanges = 3): string {
 }
 
 export function changeWords({ pointer, before, after }: Change): string {
-  // Two digests of it would say nothing to a reader; the version of the runtime does.
-  if (pointer.startsWith('/code/') && !TELLING_CODE.test(pointer)) return `headgate's own code changed`;
-  return `${pointer} ${side(before)} → ${side(after)}`;
+  if (pointer === '/ordinal') return 'its number among stages that do the same work changed';
+  const change = `${pointer} ${side(before)} → ${side(after)}`;
+  // Two digests of it alone would say little to a reader; the version of the runtime does.
+  return pointer.startsWith('/code/') && !TELLING_CODE.test(pointer)
+    ? `headgate's own code changed: ${change}`
+    : change;
 }
 
 function side(value: string | null): string {

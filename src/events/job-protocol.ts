@@ -35,6 +35,9 @@ export interface JobRequest {
   readonly fault?: JsonObject;
 }
 
+/** The request of a `command` stage, whose program need not know of it, holds a seed and threads only where the stage names them. */
+export type WrittenRequest = Omit<JobRequest, 'seed' | 'threads'> & Partial<Pick<JobRequest, 'seed' | 'threads'>>;
+
 export interface JobInput {
   readonly type: ArtifactType;
   /** A file, or the folder of a tree artifact. */

@@ -19,10 +19,11 @@ import { collectOutputs, type CollectedOutputs } from './collect-outputs.ts';
 import { commandLine } from './command-job.ts';
 import type { ResolvedInput } from './edges.ts';
 import { followJobEvents } from './follow-job-events.ts';
-import { environmentOf, type JobEnvironment } from './job-environment.ts';
+import { environmentOf, NO_TELEMETRY, type JobEnvironment } from './job-environment.ts';
 import { modifiedInput, openFiles, openInputs } from './job-inputs.ts';
 import { cleanFolder, redactEvent, redactFailure, redactFields } from './keep-secrets.ts';
 import { keepStateOfJob, newAttemptFolder, newToken, readResult, writeRequest } from './job-directory.ts';
+import { numbersGiven } from './key.ts';
 import type { EmbeddedBackend, Executor, JobLaunch, RunningJob } from './ports.ts';
 
 export interface AttemptContext {
@@ -104,8 +105,7 @@ async function attemptIn(
     token,
     settings: stage.settings,
     inputs: { ...files.value, ...inputs.value },
-    seed: stage.seed,
-    threads: stage.threads,
+    ...numbersGiven(stage),
     ...(resumed === undefined ? {} : { resumeFrom: resumed.folder }),
     ...(context.fault === undefined ? {} : { fault: context.fault }),
   });
@@ -161,7 +161,7 @@ async function launchOf(
       // What a package brings along gets what is declared, like any command; the engine's own worker all there is.
       ...(stage.runsOn === 'program'
         ? { env: environment.values, redactor: redactorOf(environment.secrets) }
-        : { env: process.env }),
+        : { env: { ...process.env, ...NO_TELEMETRY } }),
       stdin: 'held',
     });
   }

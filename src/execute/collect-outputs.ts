@@ -35,7 +35,7 @@ export async function collectOutputs(
     if (path === undefined) return err({ reason: 'output-missing', port, path: '(the result names none)' });
     const output = await findOutput(outFolder, port, path);
     if (!output.ok) return output;
-    const secret = await secretBelow(output.value.path, redactor);
+    const secret = await secretBelow(output.value.path, path, redactor);
     if (secret !== undefined) return err({ reason: 'secret-in-output', port, path, secret });
     if (type.artifact === 'metrics') {
       if (output.value.isFolder) return err({ reason: 'metrics-malformed', port, problem: 'it is a folder' });

@@ -1,7 +1,7 @@
 // Whether a stage's outputs can be restored or it has to run, and why: a pure function, printed as it is by plan and explain.
 import type { RunCause } from '../events/run-events.ts';
 import type { ActionRecord, RestorableRecord } from '../store/actions.ts';
-import { changesBetween } from './changes.ts';
+import { changesOfKey } from './changes.ts';
 import type { StageKey } from './key.ts';
 
 export type Decision =
@@ -24,5 +24,5 @@ export function decide({ key, record, lost, previous, forced }: Evidence): Decis
   if (record !== undefined && lost === undefined) return { action: 'restore', record };
   if (lost !== undefined) return { action: 'run', cause: { because: 'output-lost', ...lost } };
   if (previous === undefined) return { action: 'run', cause: { because: 'never-run' } };
-  return { action: 'run', cause: { because: 'changed', changes: changesBetween(previous.preImage, key.preImage) } };
+  return { action: 'run', cause: { because: 'changed', changes: changesOfKey(previous.preImage, key.preImage) } };
 }

@@ -10,13 +10,14 @@ import { overridesOf } from '../store/overrides.ts';
 import type { Store } from '../store/store.ts';
 import type { JsonObject } from '../support/json.ts';
 import { AnnouncedWork } from './announced-work.ts';
-import { changesBetween } from './changes.ts';
+import { changesOfKey } from './changes.ts';
 import { decide } from './decide.ts';
+import { DistinctKeys } from './distinct-keys.ts';
 import { areAllInputs, readinessOf, resultIn, type StageInputs, type StageView } from './edges.ts';
 import { evaluateEngineStage, stopReason } from './engine-stages.ts';
 import { decisionForecast, withConditions, type GateForecast } from './gate-forecast.ts';
 import { gatherEvidence } from './gather-evidence.ts';
-import { readOutside, inputDigests, stageKey, staticPreImage } from './key.ts';
+import { formerPreImage, readOutside, inputDigests, staticPreImage } from './key.ts';
 import { decisionKey } from './override-key.ts';
 import type { EmbeddedBackend } from './ports.ts';
 import { hasMatchingRecord, recordIndex, type RecordIndex } from './record-index.ts';
@@ -70,6 +71,7 @@ export async function forecastRun(settings: ForecastSettings): Promise<readonly 
     index: recordIndex(settings.store),
     forecasts,
     announced: new AnnouncedWork(),
+    keys: new DistinctKeys(),
     behind: new Map<StageId, readonly StageId[]>(),
   };
   for (const stage of settings.plan.stages) {
@@ -92,6 +94,7 @@ interface Context extends ForecastSettings {
   readonly index: () => Promise<RecordIndex>;
   readonly forecasts: ReadonlyMap<StageId, StageForecast>;
   readonly announced: AnnouncedWork;
+  readonly keys: DistinctKeys;
   /** Of stages that wait for others, but for no gate: for which. */
   readonly behind: Map<StageId, readonly StageId[]>;
 }
@@ -164,7 +167,7 @@ async function forecastReady(context: Context, stage: PlannedStage, inputs: Stag
   const outside = await readOutside(stage, store);
   if (!outside.ok) return failed(outside.error);
   const statics = staticPreImage(stage, context.code, outside.value);
-  const measured = stageKey(statics, inputs);
+  const measured = context.keys.keyOf(stage, statics, inputs);
   const key = decisionKey(stage, measured, context.overrides);
   const gate = stage.kind === 'gate' ? { decision: decisionForecast(key) } : {};
   const decision = decide(await gatherEvidence(store, latest, stage, key, forced.has(id)));
@@ -172,7 +175,14 @@ async function forecastReady(context: Context, stage: PlannedStage, inputs: Stag
     const result = resultIn(decision.record);
     const chosen = result.chosen === undefined ? {} : { chosen: result.chosen };
     return {
-      forecast: { stage: id, will: 'restore', key: key.key, madeBy: decision.record.madeBy.run, ...chosen, ...gate },
+      forecast: {
+        stage: id,
+        will: 'restore',
+        key: decision.record.key,
+        madeBy: decision.record.madeBy.run,
+        ...chosen,
+        ...gate,
+      },
       view: { is: 'done', ...result },
     };
   }
@@ -226,8 +236,12 @@ async function forecastBehind(
   if (stage.kind !== 'stop') {
     if (context.forced.has(id)) return { stage: id, will: 'run', cause: { because: 'forced' }, ...time };
     context.announced.mayRun(stage, statics, inputs);
-    if (!hasMatchingRecord(await context.index(), statics, inputs)) {
-      return { stage: id, will: 'run', cause: await causeBehind(context, stage, statics, inputs), ...time };
+    const former = formerPreImage(stage, statics);
+    const index = await context.index();
+    if (![statics, former].some((form) => form !== undefined && hasMatchingRecord(index, form, inputs))) {
+      const cause = await causeBehind(context, stage, statics, inputs);
+      // Without a change it is the record of an earlier program, which is as good.
+      if (cause.because !== 'changed' || cause.changes.length > 0) return { stage: id, will: 'run', cause, ...time };
     }
   }
   return { stage: id, will: 'run-unless-unchanged', behind, ...time };
@@ -247,7 +261,7 @@ async function causeBehind(
   );
   return {
     because: 'changed',
-    changes: changesBetween({ ...staticsBefore, inputs: comparable }, { ...statics, inputs }),
+    changes: changesOfKey({ ...staticsBefore, inputs: comparable }, { ...statics, inputs }),
   };
 }
 

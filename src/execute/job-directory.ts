@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { JOB_PROTOCOL, type JobFailure, type JobRequest, type JobResult } from '../events/job-protocol.ts';
+import { JOB_PROTOCOL, type JobFailure, type JobResult, type WrittenRequest } from '../events/job-protocol.ts';
 import type { StageFailure } from '../events/failures.ts';
 import type { StageId } from '../events/ids.ts';
 import { keepResumeState, workIn } from '../store/resume-states.ts';
@@ -32,7 +32,7 @@ export function newToken(): string {
   return randomBytes(16).toString('hex');
 }
 
-export async function writeRequest(folder: string, request: JobRequest): Promise<void> {
+export async function writeRequest(folder: string, request: WrittenRequest): Promise<void> {
   await replaceFile(join(folder, 'job.json'), `${JSON.stringify(request, null, 2)}\n`);
 }
 

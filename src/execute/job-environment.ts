@@ -21,13 +21,16 @@ export interface JobEnvironment {
 const ALWAYS =
   /^(?:PATH|HOME|USER|LOGNAME|SHELL|TMPDIR|LANG|LC_[A-Z]+|TZ|TERM|LD_LIBRARY_PATH|SystemRoot|VIRTUAL_ENV)$/;
 
+/** Whatever program opens a session of onnxruntime, its vendor's telemetry client stays off; it must be said at its start. */
+export const NO_TELEMETRY = { ORT_DISABLE_TELEMETRY: '1' } as const;
+
 export function environmentOf(
   stage: Pick<PlannedStage, 'runsOn' | 'settings'>,
   given: Environment,
 ): Result<JobEnvironment, StageFailure> {
   const declares = stage.runsOn === 'command' || stage.runsOn === 'program';
   const declared = declares ? stage.settings['env'] : undefined;
-  const values: { [name: string]: string } = {};
+  const values: { [name: string]: string } = { ...NO_TELEMETRY };
   const keyed: { [name: string]: string } = {};
   const secrets: Secret[] = [];
   const missing: string[] = [];
@@ -50,6 +53,14 @@ export function environmentOf(
     } else if (enters !== false) keyed[name] = digestBytes(value);
   }
   return missing.length > 0 ? err({ reason: 'variable-missing', names: missing }) : ok({ values, secrets, keyed });
+}
+
+/** Of all jobs of a plan whose environment is whole. */
+export function secretsOf(stages: readonly Pick<PlannedStage, 'runsOn' | 'settings'>[]): readonly Secret[] {
+  return stages.filter(readsEnvironment).flatMap((stage) => {
+    const environment = environmentOf(stage, process.env);
+    return environment.ok ? environment.value.secrets : [];
+  });
 }
 
 /** Whether the stage takes anything from the environment, and not only what the workflow says. */

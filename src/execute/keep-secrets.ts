@@ -1,9 +1,8 @@
 // Secrets in what a job told and left on disk: its texts and its folder are cleaned of them, and an output that holds one is
 // not taken into the store, where it would be kept and handed on.
+import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
-import { readFile, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { listFiles } from '../store/tree-manifest.ts';
+import { lstat, readFile, readdir, readlink, rm, stat } from 'node:fs/promises';
 import { replaceFile } from '../support/atomic-file.ts';
 import type { StageFailure } from '../events/failures.ts';
 import type { JobEvent } from '../events/job-protocol.ts';
@@ -34,32 +33,67 @@ export function redactFailure(failure: StageFailure, redactor: Redactor): StageF
 /** Names that headgate gives: whatever a secret is, they tell nothing of it. */
 const OWN_FILES: ReadonlySet<string> = new Set(['job.json', 'events.jsonl', 'result.json', 'stdout.log', 'stderr.log']);
 
-/** Rewrites every file below a job's folder that holds a secret; files with one in their name are removed. */
+/** Rewrites every file below a job's folder that holds a secret; what has one in its name, or leads to one, is removed. */
 export async function cleanFolder(folder: string, redactor: Redactor): Promise<void> {
   if (redactor.longest === 0) return;
-  for (const path of await listFiles(folder).catch(() => [])) {
-    const file = join(folder, path);
-    const info = await stat(file).catch(() => undefined);
-    if (info?.isFile() !== true) continue;
-    if (!OWN_FILES.has(path) && redactor.text(path) !== path) await rm(file, { force: true });
-    else if ((await secretIn(file, redactor)) === undefined) continue;
-    else if (info.size > REWRITTEN_BYTES) await rm(file, { force: true });
-    else await replaceFile(file, redacted(await readFile(file), redactor));
+  for await (const entry of namesBelow(folder)) {
+    const own = OWN_FILES.has(entry.relative.toString());
+    if (!own && (await secretInName(entry, redactor)) !== undefined) {
+      await rm(entry.path, { recursive: true, force: true });
+      continue;
+    }
+    const info = await lstat(entry.path).catch(() => undefined);
+    if (info?.isFile() !== true || (await secretIn(entry.path, redactor)) === undefined) continue;
+    if (info.size > REWRITTEN_BYTES || !isUtf8(entry.path)) await rm(entry.path, { force: true });
+    else await replaceFile(entry.path.toString(), redacted(await readFile(entry.path), redactor));
   }
 }
 
-/** The name of a secret that a file or folder holds, in its names too. */
-export async function secretBelow(path: string, redactor: Redactor): Promise<string | undefined> {
+/**
+ * The name of a secret that an output holds: in its bytes, in its own name or one inside it, in where a link leads.
+ * @param name how the job called it.
+ */
+export async function secretBelow(path: string, name: string, redactor: Redactor): Promise<string | undefined> {
   if (redactor.longest === 0) return undefined;
+  const named = redactor.firstIn(Buffer.from(name));
+  if (named !== undefined) return named;
   if (!(await stat(path)).isDirectory()) return secretIn(path, redactor);
-  for (const inner of await listFiles(path)) {
-    const found = redactor.firstIn(Buffer.from(inner)) ?? (await secretIn(join(path, inner), redactor));
+  for await (const entry of namesBelow(path)) {
+    const isFile = (await stat(entry.path).catch(() => undefined))?.isFile() === true;
+    const found = (await secretInName(entry, redactor)) ?? (isFile ? await secretIn(entry.path, redactor) : undefined);
     if (found !== undefined) return found;
   }
   return undefined;
 }
 
-async function secretIn(file: string, redactor: Redactor): Promise<string | undefined> {
+/** Names are bytes: those that are no UTF-8 can hold a secret too. */
+interface Named {
+  readonly path: Buffer;
+  readonly relative: Buffer;
+  readonly isLink: boolean;
+}
+
+/** Everything below a folder, folders before what is in them; links are not followed. */
+async function* namesBelow(folder: string | Buffer, above = Buffer.alloc(0)): AsyncGenerator<Named> {
+  const home = Buffer.from(folder);
+  for (const entry of await readdir(home, { withFileTypes: true, encoding: 'buffer' }).catch(() => [])) {
+    const path = Buffer.concat([home, SLASH, entry.name]);
+    const relative = above.length === 0 ? entry.name : Buffer.concat([above, SLASH, entry.name]);
+    yield { path, relative, isLink: entry.isSymbolicLink() };
+    if (entry.isDirectory()) yield* namesBelow(path, relative);
+  }
+}
+
+const SLASH = Buffer.from('/');
+
+async function secretInName({ path, relative, isLink }: Named, redactor: Redactor): Promise<string | undefined> {
+  const found = redactor.firstIn(relative);
+  if (found !== undefined || !isLink) return found;
+  const target = await readlink(path, { encoding: 'buffer' }).catch(() => undefined);
+  return target === undefined ? undefined : redactor.firstIn(target);
+}
+
+async function secretIn(file: string | Buffer, redactor: Redactor): Promise<string | undefined> {
   let carried = Buffer.alloc(0);
   for await (const piece of createReadStream(file, { highWaterMark: 1 << 20 })) {
     const seen = Buffer.concat([carried, piece as Buffer]);

@@ -20,7 +20,8 @@ export interface StageKey {
 
 /** Raised when the engine's own gates, selects or the way commands are run change meaning. */
 const ENGINE_CODE = 2;
-const COMMAND_CODE = 1;
+const COMMAND_CODE = 2;
+const FIRST_COMMAND_CODE = 1;
 
 /** The part of the pre-image that is known before any input is. */
 export function staticPreImage(
@@ -32,11 +33,32 @@ export function staticPreImage(
     kind: stage.kind,
     code: codeOf(stage, code),
     settings: stage.settings,
-    // What the engine decides by itself draws no numbers and computes on no threads.
-    ...(stage.runsOn === 'engine' ? {} : { seed: stage.seed, threads: stage.threads }),
+    ...numbersGiven(stage),
+    ...(stage.ordinal === undefined ? {} : { ordinal: stage.ordinal }),
     ...(Object.keys(files).length === 0 ? {} : { files }),
     ...(Object.keys(env).length === 0 ? {} : { env }),
   };
+}
+
+/** The seed and the threads that the job is given, if it is given them; what the engine decides itself needs neither. */
+export function numbersGiven({ runsOn, seed, threads, withheld = [] }: PlannedStage): {
+  seed?: number;
+  threads?: number;
+} {
+  if (runsOn === 'engine') return {};
+  return {
+    ...(withheld.includes('seed') ? {} : { seed }),
+    ...(withheld.includes('threads') ? {} : { threads }),
+  };
+}
+
+/**
+ * What the first version of commands' keys held besides: the workflow's seed and threads, which no command was given. A record
+ * under that key is as good; undefined for what has no such key.
+ */
+export function formerPreImage(stage: PlannedStage, preImage: JsonObject): JsonObject | undefined {
+  if (stage.runsOn !== 'command' || 'ordinal' in preImage) return undefined;
+  return { ...preImage, code: { command: FIRST_COMMAND_CODE }, seed: stage.seed, threads: stage.threads };
 }
 
 export function stageKey(statics: JsonObject, inputs: StageInputs): StageKey {

@@ -10,10 +10,11 @@ import { deferred } from '../support/deferred.ts';
 import { unreachable } from '../support/result.ts';
 import { announceRestored, announceShortage } from './announce.ts';
 import { decide } from './decide.ts';
+import { DistinctKeys } from './distinct-keys.ts';
 import { readinessOf, resultIn, type ResolvedInput, type StageInputs } from './edges.ts';
 import { stopReason } from './engine-stages.ts';
 import { gatherEvidence } from './gather-evidence.ts';
-import { readOutside, stageKey, staticPreImage } from './key.ts';
+import { readOutside, staticPreImage } from './key.ts';
 import type { KeysInFlight } from './keys-in-flight.ts';
 import { OpenWork } from './open-work.ts';
 import { decisionKey } from './override-key.ts';
@@ -52,6 +53,7 @@ export class RunLoop {
   private readonly state: RunState;
   private readonly forced: Set<StageId>;
   private readonly atWork = new StagesAtWork();
+  private readonly keys = new DistinctKeys();
   private readonly finished = deferred<LoopEnd>();
   private readonly ended = deferred<undefined>();
   private readonly open = new OpenWork({
@@ -95,9 +97,7 @@ export class RunLoop {
 
   /** What there is of it so far. */
   results(): LoopResults {
-    const { state, atWork } = this;
-    const [counts, outputs, states, short] = [state.counts(), state.outputs(), state.states(), state.short()];
-    return { counts, outputs, states, short, programs: atWork.programs };
+    return { ...this.state.results(), programs: this.atWork.programs };
   }
 
   private end(why: Ending): void {
@@ -189,7 +189,7 @@ export class RunLoop {
       this.fail(stage, outside.error);
       return;
     }
-    const measured = stageKey(staticPreImage(stage, context.embedded.code, outside.value), inputs);
+    const measured = this.keys.keyOf(stage, staticPreImage(stage, context.embedded.code, outside.value), inputs);
     const key = decisionKey(stage, measured, this.settings.overrides);
     if (key.lapsed !== undefined) recorder.emit({ type: 'override-lapsed', stage: stage.id, override: key.lapsed });
     for (let other = keysInFlight.of(key.key); other !== undefined; other = keysInFlight.of(key.key)) {
@@ -210,7 +210,7 @@ export class RunLoop {
         const ran = this.state.entry(stage.id).ran;
         this.state.move(stage.id, ran ? 'succeeded' : 'cached');
         this.state.finish(stage.id, resultIn(decision.record));
-        latest.set(stage.id, key.key);
+        latest.set(stage.id, decision.record.key);
         if (!ran) announceRestored(recorder, stage, decision.record); // else made in this run and only looked at again
         return;
       }

@@ -11,8 +11,10 @@ import type { Store } from '../store/store.ts';
 import { Stopwatch, systemClock, type Clock } from '../support/clock.ts';
 import type { Digest } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
+import { redactorOf, type Redactor } from '../support/redaction.ts';
 import { clearUp } from './clear-up.ts';
 import { deliverOutputs, NOTHING_DELIVERED, type Delivery } from './deliver-outputs.ts';
+import { secretsOf } from './job-environment.ts';
 import type { EmbeddedBackend, Executor } from './ports.ts';
 import { keysInFlightIn } from './keys-in-flight.ts';
 import { openRun } from './open-run.ts';
@@ -153,7 +155,8 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
     delivering = true;
     const { counts, outputs, states, short, programs } = loop.results();
     if (end === 'done' || end === 'failed' || end === 'stopped') {
-      for (const stray of await findStrayWrites(store.layout.root, programs)) tellStray(recorder, stray);
+      const redactor = redactorOf(secretsOf(plan.stages));
+      for (const stray of await findStrayWrites(store.layout.root, programs)) tellStray(recorder, stray, redactor);
     }
     const delivers = settings.deliver === true && end !== 'superseded';
     const ended = { outputs, states, whole: end === 'done' };
@@ -213,10 +216,10 @@ function repairOf(
   };
 }
 
-function tellStray(recorder: Recorder, stray: StrayWrites): void {
+function tellStray(recorder: Recorder, stray: StrayWrites, redactor: Redactor): void {
   const [stage] = stray.stages;
   if (stage === undefined) return;
-  const event = { type: 'note', level: 'warning', text: strayWords(stray) } as const;
+  const event = { type: 'note', level: 'warning', text: redactor.text(strayWords(stray)) } as const;
   recorder.emit({ type: 'job-reported', stage, event });
 }
 

@@ -143,6 +143,10 @@ export class RunState {
     return reopened;
   }
 
+  results(): Omit<LoopResults, 'programs'> {
+    return { counts: this.counts(), outputs: this.outputs(), states: this.states(), short: this.short() };
+  }
+
   /** Of every stage that has ended well. */
   outputs(): ReadonlyMap<StageId, Outputs> {
     return new Map([...this.entries].flatMap(([id, { view }]) => (view.is === 'done' ? [[id, view.outputs]] : [])));

@@ -15,6 +15,7 @@ import type { JsonObject } from '../support/json.ts';
 import type { Declarations } from './declarations.ts';
 import { resolveCases } from './gate-cases.ts';
 import type { InstanceInput, Problems, StageInstance } from './instance.ts';
+import type { Withheld } from './plan.ts';
 import { retriesOf } from './retry-rules.ts';
 import type { StageScope } from './stage-scope.ts';
 
@@ -49,6 +50,7 @@ export class InstanceBuilder {
           ? (this.count(spec.seed, 'seed', Number.MIN_SAFE_INTEGER) ?? this.defaultCount('seed', 0))
           : 0,
       threads,
+      withheld: this.withheld(),
       ...retriesOf(
         spec.retry === undefined ? undefined : this.resolve(spec.retry),
         Object.keys(kind.reasons ?? {}),
@@ -138,6 +140,12 @@ export class InstanceBuilder {
   private defaultCount(param: string, otherwise: number): number {
     const value = this.declarations.params.values[param];
     return typeof value === 'number' && Number.isSafeInteger(value) ? value : otherwise;
+  }
+
+  /** A command is given what its own stage says, and no default: a change of that would only run it again in vain. */
+  private withheld(): readonly Withheld[] {
+    if (this.kind.runsOn !== 'command') return [];
+    return (['seed', 'threads'] as const).filter((field) => this.spec[field] === undefined);
   }
 
   private timeout(): number | undefined {

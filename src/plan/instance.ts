@@ -8,7 +8,7 @@ import type { StageId } from '../events/ids.ts';
 import type { StageSpec } from '../spec/workflow-spec.ts';
 import type { Ports, ResolvedTask, StageContext, StageKind } from '../stages/stage-kind.ts';
 import type { JsonObject } from '../support/json.ts';
-import type { Criterion, RetryRules, VerdictCondition } from './plan.ts';
+import type { Criterion, RetryRules, VerdictCondition, Withheld } from './plan.ts';
 
 export interface StageInstance {
   readonly id: StageId;
@@ -36,6 +36,7 @@ export interface StageInstance {
   readonly cases: readonly ResolvedCase[];
   readonly seed: number;
   readonly threads: number;
+  readonly withheld: readonly Withheld[];
   readonly retries: number;
   readonly retryRules?: RetryRules;
   readonly timeoutMs: number | undefined;

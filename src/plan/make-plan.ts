@@ -7,6 +7,7 @@ import { innerPlace, nodeAt } from '../diagnostics/located-json.ts';
 import type { Located } from '../diagnostics/located-json.ts';
 import { positionOf } from '../diagnostics/source.ts';
 import type { Place } from '../diagnostics/source.ts';
+import { stageId } from '../events/ids.ts';
 import type { WorkflowSpec } from '../spec/workflow-spec.ts';
 import { stageKinds } from '../stages/registry.ts';
 import type { OutputPort, StageKind } from '../stages/stage-kind.ts';
@@ -28,6 +29,7 @@ import type { LinkedAfter, LinkedBinding, LinkedCases, LinkedStage, OutputRef } 
 import { linkStages } from './link.ts';
 import { checkParams, mergeParams } from './params.ts';
 import type { After, Binding, CaseRef, Plan, PlannedStage, PortRef } from './plan.ts';
+import { equalStages, replicateWarnings, withOrdinals } from './equal-stages.ts';
 import { settingOrigin, type SettingOrigin, type Written } from './setting-origin.ts';
 import { orderStages } from './stage-graph.ts';
 
@@ -83,24 +85,39 @@ export function makePlan(spec: WorkflowSpec, options: PlanOptions = {}): Result<
   if (problems.length > 0) return err(sortDiagnostics(problems));
 
   const kept = order.value.filter(({ instance }) => !conditions.pruned.has(instance));
+  const planned = kept.map((stage) => plannedStage(stage, conditions, outputs.get(stage.instance) ?? []));
+  const equal = equalStages(planned);
+  const instances = new Map(kept.map(({ instance }) => [instance.id, instance]));
+  warnings.push(
+    ...replicateWarnings(
+      equal,
+      ({ id }) => drawsNumbers(instances.get(id)),
+      ({ id }) => instances.get(id)?.spec.nameAt,
+    ),
+  );
   const plan: Plan = {
     workflow: spec.source.file,
     name: spec.name,
     params: params.values,
-    stages: kept.map((stage) => plannedStage(stage, conditions, outputs.get(stage.instance) ?? [])),
+    stages: withOrdinals(planned, equal),
     tasks: [...declarations.tasks.values()].map(({ name, primaryMetric }) => ({ name, primaryMetric })),
     ...(warnings.length === 0 ? {} : { warnings: sortDiagnostics(warnings) }),
   };
   const originOf: MadePlan['originOf'] = (id, steps) => {
-    const found = kept.find(({ instance }) => instance.id === id)?.instance;
+    const found = instances.get(stageId(id));
     return found === undefined ? undefined : settingOrigin(writtenFor(found, declarations), steps);
   };
   return ok({ plan, files: kept.flatMap(fileUses), described, originOf });
 }
 
+/** What a command does nobody knows; every other kind says whether its job draws random numbers. */
+function drawsNumbers(instance: StageInstance | undefined): boolean {
+  return instance?.kind.seeded === true && instance.kind.runsOn !== 'engine';
+}
+
 function plannedStage(stage: LinkedStage, conditions: Conditions, outputs: readonly OutputPort[]): PlannedStage {
   const { instance, inputs } = stage;
-  const { id, spec, pathName, role, key, kind, task, context, seed, threads, resources } = instance;
+  const { id, spec, pathName, role, key, kind, task, context, seed, threads, withheld, resources } = instance;
   const { retries, retryRules, timeoutMs } = instance;
   const at = positionOf(spec.nameAt.source, spec.nameAt.offset);
   const settings = kind.role === 'gate' ? gateSettings(stage) : kind.jobSettings(context);
@@ -118,6 +135,7 @@ function plannedStage(stage: LinkedStage, conditions: Conditions, outputs: reado
     settings,
     seed,
     threads,
+    ...(withheld.length === 0 ? {} : { withheld }),
     inputs: Object.fromEntries([...inputs].map(([port, { binding }]) => [port, plannedBinding(binding, conditions)])),
     inputPorts: [...inputs.values()].map(({ port }) => port),
     outputs,

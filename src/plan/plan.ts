@@ -49,6 +49,10 @@ export interface PlannedStage {
   readonly settings: JsonObject;
   readonly seed: number;
   readonly threads: number;
+  /** What of these the stage's job is not given, so that nothing it makes depends on it. */
+  readonly withheld?: readonly Withheld[];
+  /** How many stages before it do the same work, where it has no outputs: each of them is to do it. Absent for the first. */
+  readonly ordinal?: number;
   readonly inputs: { readonly [port: string]: Binding };
   readonly inputPorts: readonly InputPort[];
   readonly outputs: readonly OutputPort[];
@@ -68,6 +72,9 @@ export interface PlannedStage {
   /** Where `runsOn` is 'program': reasons of failures that its package declares beside headgate's own. */
   readonly ownReasons?: { readonly [word: string]: ReasonWords };
 }
+
+/** A command reads neither of itself: the workflow hands it over, as an argument or as a field of its stage. */
+export type Withheld = 'seed' | 'threads';
 
 export interface RetryRules {
   readonly backoff: Backoff;

@@ -104,7 +104,9 @@ describe('causes', () => {
   test('name the field, old and new; digests are cut', () => {
     const digest = `"${'ab'.repeat(32)}"`;
     expect(changeWords({ pointer: '/settings/rate', before: '0.1', after: '0.2' })).toBe('/settings/rate 0.1 → 0.2');
-    expect(changeWords({ pointer: '/code/worker', before: '"a"', after: '"b"' })).toBe("headgate's own code changed");
+    expect(changeWords({ pointer: '/code/worker', before: '"a"', after: '"b"' })).toBe(
+      'headgate\'s own code changed: /code/worker "a" → "b"',
+    );
     expect(changeWords({ pointer: '/inputs/head', before: null, after: digest })).toBe(
       '/inputs/head (absent) → abababababab',
     );

@@ -128,6 +128,43 @@ describe('a secret', () => {
     expect(await leaks()).toEqual([]);
   });
 
+  const name = 'encodeURIComponent(token)';
+  test.each([
+    ['a file', `fs.mkdirSync(out); fs.writeFileSync(out + '/a' + ${name}, '')`],
+    ['a folder', `fs.mkdirSync(out + '/' + ${name}, { recursive: true }); fs.writeFileSync(out + '/b', '')`],
+    [
+      'a folder above a file',
+      `fs.mkdirSync(out + '/' + ${name}, { recursive: true }); fs.writeFileSync(out + '/' + ${name} + '/b', '')`,
+    ],
+    [
+      'a file that is no UTF-8',
+      `fs.mkdirSync(out); fs.writeFileSync(Buffer.concat([Buffer.from(out + '/'), Buffer.from([0xff]), Buffer.from(${name})]), '')`,
+    ],
+    [
+      'where a link leads',
+      `fs.mkdirSync(out); fs.writeFileSync(out + '/b', ''); fs.symlinkSync('./x/' + ${name} + '/../../b', out + '/l')`,
+    ],
+  ])('in the name of %s of an output is refused, and nothing of it is kept', async (_what, code) => {
+    const { events } = await engine.run(plan([withEnv(secret, code)]));
+    expect(ofType(events, 'stage-failed')).toHaveLength(1);
+    expect(await leaks()).toEqual([]);
+    const home = join(engine.root, '.headgate');
+    const entries = await readdir(home, { recursive: true, withFileTypes: true });
+    const links = entries.filter((entry) => entry.isSymbolicLink());
+    expect(entries.map((entry) => entry.name).filter((entry) => entry.includes(encodeURIComponent(SECRET)))).toEqual(
+      [],
+    );
+    expect(links).toEqual([]);
+  });
+
+  test('in the name of a file that a program writes elsewhere is not told', async () => {
+    const { events } = await engine.run(
+      plan([withEnv(secret, `fs.writeFileSync(out, ''); fs.writeFileSync('left-' + ${name}, '')`)]),
+    );
+    expect(JSON.stringify(events)).toContain('left-[secret DEMO_TOKEN] changed in the project');
+    expect(JSON.stringify(events)).not.toContain(encodeURIComponent(SECRET));
+  });
+
   test('may change without anything running again, and is keyed by its name', async () => {
     const uses = withEnv(secret, `fs.writeFileSync(out, token ? 'ok' : 'no')`);
     await engine.run(plan([uses]));

@@ -1,5 +1,5 @@
 // HG15xx: the plan as a whole — cycles, files that are not there, nothing to run. One constructor per problem.
-import { errorAt } from '../diagnostic.ts';
+import { errorAt, warningAt } from '../diagnostic.ts';
 import type { Diagnostic } from '../diagnostic.ts';
 import { placeText } from '../source.ts';
 import type { Place } from '../source.ts';
@@ -28,6 +28,18 @@ export function tooManyImports(at: Place, stage: string, most: number): Diagnost
   return errorAt('HG1504', at, {
     message: `the scripts of stage "${stage}" import more than ${most} files of the project`,
     help: 'a folder of dependencies is called node_modules or site-packages, or lies outside the root',
+  });
+}
+
+/** @param isCommand whether the stages are commands, which are given no seed of themselves. */
+export function equalReplicates(at: Place, stages: readonly string[], isCommand: boolean): Diagnostic {
+  const shown = stages.length > 5 ? [...stages.slice(0, 5), `${stages.length - 5} more`] : stages;
+  const way = isCommand
+    ? 'give each what tells it apart: {"$key": true} or {"$each": "seed"} among its "argv"'
+    : 'give each its own "seed", such as {"$each": "seed"}';
+  return warningAt('HG1505', at, {
+    message: `${shown.join(', ')} are the same work: it is done once, and all of them share what it gives`,
+    help: `if they are to be several samples, ${way}`,
   });
 }
 

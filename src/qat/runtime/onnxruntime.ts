@@ -31,6 +31,11 @@ export class RuntimeError extends Error {
   override readonly name = 'RuntimeError';
 }
 
+// The library carries its vendor's telemetry client, which starts with the first session: it writes a log into the folder for
+// temporary files and looks up a collector's address. It reads this when the session is made, in the main thread; in a worker
+// thread only what the process was started with counts.
+process.env['ORT_DISABLE_TELEMETRY'] = '1';
+
 const dtypes: ReadonlySet<string> = new Set([
   'float32',
   'float64',
