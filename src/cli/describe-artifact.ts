@@ -1,5 +1,6 @@
 // What a file or folder holds, told by its bytes: safetensors, NPY, JSON, ONNX, a data set's folder, or only a size.
-import { open, readFile, readdir, stat } from 'node:fs/promises';
+import type { Dirent } from 'node:fs';
+import { open, readFile, readdir, readlink, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { byteSize, count } from '../console/quantities.ts';
 import { isJsonObject, type Json, type JsonObject } from '../support/json.ts';
@@ -17,10 +18,19 @@ export type Description =
   | { readonly kind: 'npy'; readonly header: string; readonly bytes: number }
   | {
       readonly kind: 'folder';
-      readonly files: readonly { readonly path: string; readonly bytes: number; readonly header?: string }[];
+      readonly files: readonly FileLine[];
+      /** Links, as `name → where it leads`, and folders with nothing in them. */
+      readonly others: readonly string[];
       readonly dataset?: Json;
     }
   | { readonly kind: 'bytes'; readonly bytes: number };
+
+export interface FileLine {
+  readonly path: string;
+  readonly bytes: number;
+  readonly header?: string;
+  readonly executable?: true;
+}
 
 export interface TensorLine {
   readonly name: string;
@@ -66,8 +76,10 @@ export function describeText(description: Description): string {
       return `NPY, ${byteSize(description.bytes)}: ${description.header}\n`;
     case 'folder': {
       const lines = description.files.map(
-        ({ path, bytes, header }) => `  ${path}  ${byteSize(bytes)}${header === undefined ? '' : `  ${header}`}`,
+        ({ path, bytes, header, executable }) =>
+          `  ${path}  ${byteSize(bytes)}${header === undefined ? '' : `  ${header}`}${executable === true ? '  executable' : ''}`,
       );
+      lines.push(...description.others.map((other) => `  ${other}`));
       const dataset = description.dataset === undefined ? '' : `${JSON.stringify(description.dataset, null, 2)}\n`;
       return `folder, ${count(description.files.length, 'file')}\n${lines.join('\n')}\n${dataset}`;
     }
@@ -77,20 +89,40 @@ export function describeText(description: Description): string {
 }
 
 async function describeFolder(folder: string): Promise<Description> {
-  const names = (await readdir(folder, { recursive: true, withFileTypes: true }))
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  const pathOf = (entry: Dirent): string => join(entry.parentPath, entry.name);
+  const shown = (path: string): string => path.slice(folder.length + 1);
+  const names = entries
     .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
+    .map(pathOf)
     .sort();
   const files = await Promise.all(
-    names.map(async (path) => ({
-      path: path.slice(folder.length + 1),
-      bytes: (await stat(path)).size,
-      ...(path.endsWith('.npy') ? { header: await npyHeader(path) } : {}),
-    })),
+    names.map(async (path): Promise<FileLine> => {
+      const { size, mode } = await stat(path);
+      return {
+        path: shown(path),
+        bytes: size,
+        ...(path.endsWith('.npy') ? { header: await npyHeader(path) } : {}),
+        ...((mode & 0o100) === 0 ? {} : { executable: true }),
+      };
+    }),
+  );
+  const full = new Set(entries.map((entry) => entry.parentPath));
+  const others = await Promise.all(
+    entries.map(async (entry) => {
+      const path = pathOf(entry);
+      if (entry.isSymbolicLink()) return [`${shown(path)} → ${await readlink(path)}`];
+      return entry.isDirectory() && !full.has(path) ? [`${shown(path)}/ (empty)`] : [];
+    }),
   );
   const index = names.find((path) => basename(path) === 'dataset.json');
   const dataset = index === undefined ? undefined : parsed(await readFile(index, 'utf8'));
-  return { kind: 'folder', files, ...(dataset === undefined ? {} : { dataset }) };
+  return {
+    kind: 'folder',
+    files,
+    others: others.flat().sort(),
+    ...(dataset === undefined ? {} : { dataset }),
+  };
 }
 
 /** Only the header is read: a checkpoint may be large. */

@@ -84,8 +84,6 @@ function wrongWords(wrong: Wrong): string {
       return `record ${shortDigest(wrong.name)} is not what was written; moved to ${wrong.movedTo}`;
     case 'output-lost':
       return `record ${shortDigest(wrong.name)} (stage ${wrong.stage}): the output "${wrong.port}" is gone`;
-    case 'tree-altered':
-      return `the folder made of ${shortDigest(wrong.name)} is not what it should be`;
     default:
       return unreachable(wrong);
   }

@@ -48,7 +48,12 @@ export function failureWords(failure: StageFailure): FailureWords {
       };
     case 'output-escapes':
       return {
-        message: `output "${failure.port}" is not inside the job's out folder (${failure.path})`,
+        message: `output "${failure.port}" is not inside the job's out folder (${failure.path}${failure.problem === undefined ? '' : `: ${failure.problem}`})`,
+        help: remedy,
+      };
+    case 'output-unusable':
+      return {
+        message: `output "${failure.port}" cannot be kept: ${failure.problem} (${failure.path})`,
         help: remedy,
       };
     case 'timed-out':
@@ -117,7 +122,12 @@ export function failureWords(failure: StageFailure): FailureWords {
       };
     case 'input-modified':
       return {
-        message: `it wrote into its input "${failure.port}", which ${failure.from} made`,
+        message: `it changed its input "${failure.port}", which ${failure.from} made`,
+        help: remedy,
+      };
+    case 'input-changed':
+      return {
+        message: `its input "${failure.port}", which ${failure.from} made, was written into while it ran`,
         help: remedy,
       };
     case 'variable-missing': {

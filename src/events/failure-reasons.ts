@@ -35,6 +35,10 @@ export const stageReasons: { readonly [reason in StageFailure['reason']]: Reason
     "An output is not inside the job's out folder.",
     'write the file itself, not a link or a path that leaves the folder',
   ),
+  'output-unusable': lasting(
+    'An output holds something that cannot be kept and given back: a pipe, a socket, a device, a name that is not UTF-8.',
+    'leave it out of the output, or write it elsewhere',
+  ),
   'timed-out': passing(
     'The stage took longer than its timeout.',
     'raise the stage\'s "timeout"; where it wrote a resume state, the next run goes on from there',
@@ -90,9 +94,13 @@ export const stageReasons: { readonly [reason in StageFailure['reason']]: Reason
     'A file that the stage names was edited while the stage ran.',
     'run again; the outputs were not kept',
   ),
+  'input-changed': passing(
+    'What the stage read was written into while it ran, by it or by another stage that read the same.',
+    'nothing: the stage runs again on copies, where the one that writes is found by name',
+  ),
   'input-modified': lasting(
     'The program changed an input that another stage made.',
-    'inputs are read-only: copy what is to be changed; the damaged bytes are in quarantine and will be made again',
+    'inputs are read-only: copy what is to be changed; nobody else reads what was changed',
   ),
   'variable-missing': lasting(
     'An environment variable that the stage declares is not set.',

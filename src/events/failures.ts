@@ -20,7 +20,9 @@ export type StageFailure =
     }
   | { readonly reason: 'result-malformed'; readonly problem: string }
   | { readonly reason: 'output-missing'; readonly port: string; readonly path: string }
-  | { readonly reason: 'output-escapes'; readonly port: string; readonly path: string }
+  | { readonly reason: 'output-escapes'; readonly port: string; readonly path: string; readonly problem?: string }
+  /** There is something that cannot be kept and given back: a pipe, a socket, a name that is not UTF-8. */
+  | { readonly reason: 'output-unusable'; readonly port: string; readonly path: string; readonly problem: string }
   | { readonly reason: 'timed-out'; readonly timeoutMs: number }
   | { readonly reason: 'metric-missing'; readonly metric: string; readonly available: readonly string[] }
   | { readonly reason: 'metric-not-finite'; readonly metric: string; readonly value: string }
@@ -54,6 +56,8 @@ export type StageFailure =
   /** It is there, but it cannot be read to an end: a pipe, a device, a folder that leads back into itself. */
   | { readonly reason: 'file-unusable'; readonly name: string; readonly path: string; readonly problem: string }
   | { readonly reason: 'file-changed'; readonly name: string; readonly path: string }
+  /** A file of the store changed while the job had it, by this job or another: what it made is dropped, and it runs again. */
+  | { readonly reason: 'input-changed'; readonly port: string; readonly from: string; readonly digest: string }
   /** The program changed bytes that other stages made. */
   | { readonly reason: 'input-modified'; readonly port: string; readonly from: string; readonly digest: string }
   | { readonly reason: 'variable-missing'; readonly names: readonly string[] }

@@ -35,8 +35,10 @@ export interface OutputRecord {
   readonly bytes: number;
   /** Whether the digest names a folder (a manifest of files). */
   readonly tree?: true;
-  /** What the job called the file: for the name of a copy that people look at. */
+  /** What the job called the file: under this name those that read it, and people, find it. */
   readonly name?: string;
+  /** Of a file that may be run as a program; of those in a folder its list tells. */
+  readonly executable?: true;
 }
 
 /** What a run's final tables need of a metrics artifact, so that nobody reads the store for them. */

@@ -1,23 +1,28 @@
 // A copy of an artifact outside the store, for people: made aside, whole, and compared with what lies there already. Copies
 // and not links, so that an editor cannot reach into the store.
-import { chmod, copyFile, constants, mkdir, readdir } from 'node:fs/promises';
+import { chmod, copyFile, constants, mkdir, readlink, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Store } from '../store/store.ts';
 import { lookAt } from '../store/out-folder.ts';
-import { treeDigest, type TreeEntry } from '../store/tree-manifest.ts';
+import { isFile, treeDigest, type TreeEntry } from '../store/tree-manifest.ts';
+import { faceAt } from '../store/verified-files.ts';
 import { draftName } from '../support/atomic-file.ts';
 import type { Digest } from '../support/digest.ts';
 import { stampOf } from '../support/file-stamp.ts';
+import { entriesIn } from '../support/folder-entries.ts';
 
 export interface Artifact {
   readonly digest: Digest;
   readonly tree: boolean;
+  /** Whether a file may be run as a program; of those in a folder its list tells. Undefined: that does not matter. */
+  readonly executable?: boolean;
 }
 
 /** Whether the artifact lies there: these bytes, and in a folder nothing else; a link to them is not it. */
-export async function liesAt(store: Store, { digest, tree }: Artifact, path: string): Promise<boolean> {
+export async function liesAt(store: Store, { digest, tree, executable }: Artifact, path: string): Promise<boolean> {
   const there = await lookAt(path);
   if (there !== (tree ? 'folder' : 'file')) return false;
+  if (!tree && executable !== undefined && executable !== mayBeRun(path)) return false;
   return (tree ? await folderDigest(store, path) : await store.stats.digestOf(path)) === digest;
 }
 
@@ -29,15 +34,17 @@ export async function draftCopy(store: Store, artifact: Artifact): Promise<strin
   // Not beside its place: what a kill leaves there, nobody would ever sweep.
   const draft = join(drafts, draftName('delivered'));
   if (!artifact.tree) {
-    await copyObject(store, artifact.digest, draft);
+    await copyObject(store, artifact.digest, draft, artifact.executable === true);
     return draft;
   }
   const entries = await store.objects.entriesOf(artifact.digest);
   if (entries === undefined) return undefined;
   await mkdir(draft);
-  for (const { path, digest } of entries) {
-    await mkdir(dirname(join(draft, path)), { recursive: true });
-    await copyObject(store, digest, join(draft, path));
+  for (const entry of entries) {
+    const to = join(draft, entry.path);
+    await mkdir('folder' in entry ? to : dirname(to), { recursive: true });
+    if (isFile(entry)) await copyObject(store, entry.digest, to, entry.executable === true);
+    else if ('link' in entry) await symlink(entry.link, to);
   }
   return draft;
 }
@@ -54,13 +61,17 @@ export async function noteCopy(store: Store, { digest, tree }: Artifact, path: s
     return;
   }
   const entries = (await store.objects.entriesOf(digest)) ?? [];
-  for (const entry of entries) file(join(path, entry.path), entry.digest);
+  for (const entry of entries) if (isFile(entry)) file(join(path, entry.path), entry.digest);
   for (const folder of foldersOf(entries)) stats.looks.noteOwn(join(path, folder));
 }
 
-async function copyObject(store: Store, digest: Digest, to: string): Promise<void> {
+function mayBeRun(path: string): boolean {
+  return faceAt(path)?.runs === true;
+}
+
+async function copyObject(store: Store, digest: Digest, to: string, executable: boolean): Promise<void> {
   await copyFile(store.objects.pathOf(digest), to, constants.COPYFILE_FICLONE);
-  await chmod(to, 0o644);
+  await chmod(to, executable ? 0o755 : 0o644);
 }
 
 /** Undefined when there is anything in it that no artifact has. */
@@ -68,17 +79,24 @@ async function folderDigest(store: Store, folder: string): Promise<Digest | unde
   const entries: TreeEntry[] = [];
   const visit = async (below: string): Promise<boolean> => {
     store.stats.looks.note(join(folder, below));
-    const found = await readdir(join(folder, below), { withFileTypes: true });
-    if (found.length === 0 && below !== '') return false;
-    for (const entry of found) {
-      const path = below === '' ? entry.name : `${below}/${entry.name}`;
-      if (entry.isDirectory()) {
+    const found = await entriesIn(join(folder, below));
+    if (!found.ok) return false;
+    if (found.value.length === 0 && below !== '') entries.push({ path: below, folder: true });
+    for (const { name, is } of found.value) {
+      const path = below === '' ? name : `${below}/${name}`;
+      const at = join(folder, path);
+      if (is === 'folder') {
         if (!(await visit(path))) return false;
         continue;
       }
-      const digest = entry.isFile() ? await store.stats.digestOf(join(folder, path)) : undefined;
+      if (is === 'link') {
+        entries.push({ path, link: await readlink(at) });
+        continue;
+      }
+      const digest = is === 'file' ? await store.stats.digestOf(at) : undefined;
       if (digest === undefined) return false;
-      entries.push({ path, digest, bytes: stampOf(join(folder, path))?.bytes ?? 0 });
+      const runs = mayBeRun(at) ? ({ executable: true } as const) : {};
+      entries.push({ path, digest, bytes: stampOf(at)?.bytes ?? 0, ...runs });
     }
     return true;
   };
@@ -88,7 +106,8 @@ async function folderDigest(store: Store, folder: string): Promise<Digest | unde
 /** The tree's own folder as ''. */
 function foldersOf(entries: readonly TreeEntry[]): ReadonlySet<string> {
   const folders = new Set(['']);
-  for (const { path } of entries) {
+  for (const entry of entries) {
+    const path = 'folder' in entry ? `${entry.path}/` : entry.path;
     for (let slash = path.indexOf('/'); slash > 0; slash = path.indexOf('/', slash + 1))
       folders.add(path.slice(0, slash));
   }

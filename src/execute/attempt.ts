@@ -1,7 +1,7 @@
 // One attempt at one stage's job: inputs verified, folder made, program started and followed, outputs taken into the store.
 // Knows nothing of other stages, of retries or of the plan's order.
-import { mkdir, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { withOwnRemedy } from '../events/failure-reasons.ts';
 import type { StageFailure } from '../events/failures.ts';
 import { JOB_PROTOCOL, type JobEvent, type JobInput, type ProofSummary } from '../events/job-protocol.ts';
@@ -14,17 +14,25 @@ import type { Store } from '../store/store.ts';
 import type { Digest } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
 import { redactorOf, type Redactor } from '../support/redaction.ts';
-import { err, ok, unreachable, type Result } from '../support/result.ts';
+import { unreachable } from '../support/result.ts';
 import { collectOutputs, type CollectedOutputs } from './collect-outputs.ts';
-import { commandLine } from './command-job.ts';
 import type { ResolvedInput } from './edges.ts';
 import { followJobEvents } from './follow-job-events.ts';
-import { environmentOf, NO_TELEMETRY, type JobEnvironment } from './job-environment.ts';
-import { modifiedInput, openFiles, openInputs } from './job-inputs.ts';
+import { environmentOf, type JobEnvironment } from './job-environment.ts';
+import {
+  inputsAfter,
+  layInputs,
+  openFiles,
+  removeInputs,
+  verifyInputs,
+  type InputsAfter,
+  type LaidInputs,
+} from './job-inputs.ts';
 import { cleanFolder, redactEvent, redactFailure, redactFields } from './keep-secrets.ts';
 import { keepStateOfJob, newAttemptFolder, newToken, readResult, writeRequest } from './job-directory.ts';
+import { launchOf, type Launch } from './job-launch.ts';
 import { numbersGiven } from './key.ts';
-import type { EmbeddedBackend, Executor, JobLaunch, RunningJob } from './ports.ts';
+import type { EmbeddedBackend, Executor, RunningJob } from './ports.ts';
 
 export interface AttemptContext {
   readonly store: Store;
@@ -42,6 +50,8 @@ export interface AttemptContext {
   readonly onStarted: (attempt: number, resumed: boolean) => void;
   readonly onEvent: (event: JobEvent) => void;
   readonly fault?: JsonObject;
+  /** Whether the inputs are copied for this job alone, since somebody wrote into those that others have, too. */
+  readonly copies?: boolean;
 }
 
 export type AttemptEnd =
@@ -55,6 +65,8 @@ export type AttemptEnd =
     })
   | { readonly end: 'failed'; readonly failure: StageFailure }
   | { readonly end: 'cancelled'; readonly checkpointed: boolean }
+  /** What it read changed while it ran, by it or by another job that read the same: it has to run again. */
+  | { readonly end: 'void'; readonly failure: StageFailure }
   | { readonly end: 'input-lost'; readonly input: ResolvedInput };
 
 interface JobEnd {
@@ -68,33 +80,52 @@ export async function runAttempt(
   key: Digest,
   resolved: readonly ResolvedInput[],
 ): Promise<AttemptEnd> {
-  let begun = '';
+  const { store } = context;
+  const verified = await verifyInputs(store, resolved);
+  if (!verified.ok) return { end: 'input-lost', input: verified.error.input };
+  const files = await openFiles(store, stage);
+  if (!files.ok) return { end: 'failed', failure: files.error };
+  const environment = environmentOf(stage, process.env);
+  if (!environment.ok) return { end: 'failed', failure: environment.error };
+  const { attempt, folder } = await newAttemptFolder(context.runFolder, stage.id);
+  const inputs = await layInputs(store, resolved, folder, context.copies === true ? 'copies' : 'links');
+  if (!inputs.ok) {
+    await rm(folder, { recursive: true, force: true });
+    return { end: 'input-lost', input: inputs.error.input };
+  }
   try {
-    return await attemptIn(context, stage, key, resolved, (folder) => (begun = folder));
+    return await attemptIn(context, stage, key, {
+      attempt,
+      folder,
+      inputs: inputs.value,
+      files: files.value,
+      environment: environment.value,
+    });
   } catch (error) {
     // On a full disk even the log of a job cannot be written: what the job wrote must not keep it full.
-    if (begun !== '' && context.keepFailed !== true) await giveBack(begun).catch(() => undefined);
+    if (context.keepFailed !== true) await giveBack(folder).catch(() => undefined);
     throw error;
+  } finally {
+    await removeInputs(store, inputs.value);
   }
+}
+
+interface Prepared {
+  readonly attempt: number;
+  readonly folder: string;
+  readonly inputs: LaidInputs;
+  readonly files: { readonly [name: string]: JobInput };
+  readonly environment: JobEnvironment;
 }
 
 async function attemptIn(
   context: AttemptContext,
   stage: PlannedStage,
   key: Digest,
-  resolved: readonly ResolvedInput[],
-  onFolder: (folder: string) => void,
+  { attempt, folder, inputs, files, environment }: Prepared,
 ): Promise<AttemptEnd> {
   const { store } = context;
-  const inputs = await openInputs(store, resolved);
-  if (!inputs.ok) return { end: 'input-lost', input: inputs.error.input };
-  const files = await openFiles(store, stage);
-  if (!files.ok) return { end: 'failed', failure: files.error };
-  const environment = environmentOf(stage, process.env);
-  if (!environment.ok) return { end: 'failed', failure: environment.error };
-  const redactor = redactorOf(environment.value.secrets);
-  const { attempt, folder } = await newAttemptFolder(context.runFolder, stage.id);
-  onFolder(folder);
+  const redactor = redactorOf(environment.secrets);
   // A job that a test breaks on purpose neither uses nor leaves a state that an honest one could meet.
   const resumed = context.fault === undefined ? await resumeStateOf(store.layout, key) : undefined;
   const token = newToken();
@@ -104,27 +135,29 @@ async function attemptIn(
     stage: stage.id,
     token,
     settings: stage.settings,
-    inputs: { ...files.value, ...inputs.value },
+    inputs: { ...files, ...inputs.given },
     ...numbersGiven(stage),
     ...(resumed === undefined ? {} : { resumeFrom: resumed.folder }),
     ...(context.fault === undefined ? {} : { fault: context.fault }),
   });
-  const launch = await launchOf(context, stage, folder, inputs.value, environment.value);
+  const launch = await launchOf(context, stage, folder, inputs.given, environment);
   if (!launch.ok) return { end: 'failed', failure: launch.error };
 
   context.onStarted(attempt, resumed !== undefined);
   const job = await runJob(context, key, launch.value, redactor);
+  const read = await inputsAfter(store, inputs);
+  await removeInputs(store, inputs);
   const resumedMs = resumed?.workMs ?? 0;
-  const made = { folder, token, attempt, resumedMs, command: launch.value.outputs, inputs: resolved, redactor };
+  const made = { folder, token, attempt, resumedMs, command: launch.value.outputs, read, redactor };
   const end = withoutSecrets(await endOf(context, stage, made, job), redactor);
   if (end.end === 'succeeded' || context.keepFailed !== true) await giveBack(folder);
   await cleanFolder(folder, redactor);
   if (end.end === 'succeeded') return end;
   if (context.fault !== undefined) return end;
-  if (end.end === 'failed' && end.failure.reason === 'job-failed') {
-    // The job itself says that its work is wrong: the next attempt starts from the beginning.
+  if (read.are !== 'as-laid' || (end.end === 'failed' && end.failure.reason === 'job-failed')) {
+    // The job itself says that its work is wrong, or what it read was: the next attempt starts from the beginning.
     await dropResumeStates(store.layout, key);
-    return end;
+    return end.end === 'cancelled' ? { end: 'cancelled', checkpointed: false } : end;
   }
   const kept = await keepStateOfJob(store.layout, key, folder);
   return end.end === 'cancelled' ? { end: 'cancelled', checkpointed: kept || resumed !== undefined } : end;
@@ -133,56 +166,6 @@ async function attemptIn(
 /** What the job wrote: the store has what it takes of it, and kept twice, or for nothing, data sets would fill the disk. */
 async function giveBack(folder: string): Promise<void> {
   await rm(join(folder, 'out'), { recursive: true, force: true });
-}
-
-/** A program that knows nothing of headgate has no resume state to write. */
-const COMMAND_GRACE_MS = 5000;
-
-type Launch = JobLaunch & { readonly outputs?: { readonly [port: string]: string } };
-
-async function launchOf(
-  context: AttemptContext,
-  stage: PlannedStage,
-  folder: string,
-  inputs: { readonly [port: string]: JobInput },
-  environment: JobEnvironment,
-): Promise<Result<Launch, StageFailure>> {
-  const timeoutMs = stage.timeoutMs ?? context.defaultTimeoutMs;
-  const common = {
-    jobFolder: folder,
-    graceMs: context.graceMs,
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-  };
-  if (stage.runsOn !== 'command') {
-    return ok({
-      ...common,
-      argv: [...(stage.program ?? context.embedded).argv, folder],
-      cwd: folder,
-      // What a package brings along gets what is declared, like any command; the engine's own worker all there is.
-      ...(stage.runsOn === 'program'
-        ? { env: environment.values, redactor: redactorOf(environment.secrets) }
-        : { env: { ...process.env, ...NO_TELEMETRY } }),
-      stdin: 'held',
-    });
-  }
-  const outFolder = join(folder, 'out');
-  const { root } = context.store.layout;
-  const line = commandLine(stage.settings, { root, outFolder, inputs });
-  if (!line.ok) return line;
-  const { cwd } = line.value;
-  if ((await stat(cwd).catch(() => undefined))?.isDirectory() !== true) {
-    return err({ reason: 'settings-invalid', problem: `the working folder ${cwd} does not exist` });
-  }
-  for (const path of Object.values(line.value.outputs))
-    await mkdir(dirname(join(outFolder, path)), { recursive: true });
-  return ok({
-    ...common,
-    ...line.value,
-    env: environment.values,
-    redactor: redactorOf(environment.secrets),
-    stdin: 'empty',
-    graceMs: Math.min(context.graceMs, COMMAND_GRACE_MS),
-  });
 }
 
 async function runJob(context: AttemptContext, key: Digest, launch: Launch, redactor: Redactor): Promise<JobEnd> {
@@ -225,7 +208,7 @@ interface MadeJob {
   readonly attempt: number;
   readonly resumedMs: number;
   readonly command: Launch['outputs'];
-  readonly inputs: readonly ResolvedInput[];
+  readonly read: InputsAfter;
   readonly redactor: Redactor;
 }
 
@@ -243,10 +226,11 @@ async function endOf(
         : (stage.program?.argv[0] ?? 'the worker');
     return failed({ reason: 'command-not-found', command, code: processEnd.code });
   }
+  // Before anything else that it may say of itself: it may have failed for what another wrote into its inputs.
+  if (job.read.are === 'modified') return failed(job.read.failure);
+  if (job.read.are === 'void' && processEnd.cause !== 'cancelled') return { end: 'void', failure: job.read.failure };
   if (processEnd.cause === 'timed-out')
     return failed({ reason: 'timed-out', timeoutMs: stage.timeoutMs ?? context.defaultTimeoutMs ?? 0 });
-  const modified = stage.runsOn === 'embedded' ? undefined : await modifiedInput(context.store, job.inputs);
-  if (modified !== undefined) return failed(modified);
   const { exitCode, signal } = processEnd;
   const stderrTail = await context.executor.stderrTail(job.folder);
 
@@ -295,6 +279,7 @@ function withoutSecrets(end: AttemptEnd, redactor: Redactor): AttemptEnd {
       return { ...end, failure: redactFailure(end.failure, redactor) };
     case 'cancelled':
     case 'input-lost':
+    case 'void':
       return end;
   }
 }

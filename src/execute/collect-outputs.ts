@@ -1,13 +1,14 @@
 // Takes what a job left in out/ into the store: every declared port, nothing from outside out/ (links included), and
-// metrics only when they are numbers.
+// metrics only when they are numbers. A folder is taken as its maker left it: its links, its empty folders, its programs.
 import { lstat, readFile, realpath, stat } from 'node:fs/promises';
 import { basename, isAbsolute, join, relative, sep } from 'node:path';
 import type { StageFailure } from '../events/failures.ts';
 import type { MetricsFact, OutputRecord } from '../events/run-events.ts';
 import type { PlannedStage } from '../plan/plan.ts';
+import { listTree, type Listed } from '../store/list-tree.ts';
 import type { StoredObject } from '../store/objects.ts';
 import type { Store } from '../store/store.ts';
-import { listFiles } from '../store/tree-manifest.ts';
+import { NO_FILE } from '../support/folder-entries.ts';
 import type { Redactor } from '../support/redaction.ts';
 import { err, ok, type Result } from '../support/result.ts';
 import { secretBelow } from './keep-secrets.ts';
@@ -38,7 +39,8 @@ export async function collectOutputs(
     const secret = await secretBelow(output.value.path, path, redactor);
     if (secret !== undefined) return err({ reason: 'secret-in-output', port, path, secret });
     if (type.artifact === 'metrics') {
-      if (output.value.isFolder) return err({ reason: 'metrics-malformed', port, problem: 'it is a folder' });
+      if (output.value.listed !== undefined)
+        return err({ reason: 'metrics-malformed', port, problem: 'it is a folder' });
       const { size } = await stat(output.value.path);
       if (size > MOST_METRICS_BYTES) {
         const problem = `it has ${size} bytes; at most ${MOST_METRICS_BYTES} are read`;
@@ -53,13 +55,14 @@ export async function collectOutputs(
   const shared = areShared(found.map(({ output }) => output.path));
   const outputs: { [port: string]: OutputRecord } = {};
   for (const { port, artifact, output } of found) {
-    const { digest, bytes, tree } = await put(store, output, shared);
+    const { digest, bytes, tree, executable } = await put(store, output, shared);
     outputs[port] = {
       digest,
       type: artifact,
       bytes,
       name: basename(paths[port] ?? ''),
       ...(tree ? { tree: true } : {}),
+      ...(executable === undefined ? {} : { executable }),
     };
   }
   return ok({ outputs, metrics });
@@ -67,13 +70,14 @@ export async function collectOutputs(
 
 interface Found {
   readonly path: string;
-  readonly isFolder: boolean;
+  /** What lies in it, for a folder. */
+  readonly listed?: readonly Listed[];
 }
 
 /** Moved into the store, for the job folder's copy is deleted anyway; unless two ports name the same bytes. */
-function put({ objects }: Store, { path, isFolder }: Found, shared: boolean): Promise<StoredObject> {
-  if (shared) return isFolder ? objects.putTree(path) : objects.putFile(path);
-  return isFolder ? objects.takeTree(path) : objects.takeFile(path);
+function put({ objects }: Store, { path, listed }: Found, shared: boolean): Promise<StoredObject> {
+  if (listed === undefined) return shared ? objects.putFile(path) : objects.takeFile(path);
+  return shared ? objects.putTree(path, listed) : objects.takeTree(path, listed);
 }
 
 /** Whether one of these is another, or lies in it. */
@@ -99,17 +103,13 @@ async function findOutput(outFolder: string, port: string, path: string): Promis
   }
   if (!isInside(home, real)) return escapes;
   const info = await stat(real);
-  const isFolder = info.isDirectory();
-  if (!isFolder && !info.isFile()) return escapes;
-  if (isFolder) {
-    for (const file of await listFiles(real)) {
-      const target = await realpath(join(real, file)).catch(() => undefined);
-      // A linked folder would smuggle in files that the list above has not seen.
-      const sound = target !== undefined && isInside(home, target) && (await stat(target)).isFile();
-      if (!sound) return err({ reason: 'output-escapes', port, path: `${path}/${file}` });
-    }
-  }
-  return ok({ path: real, isFolder });
+  if (info.isFile()) return ok({ path: real });
+  if (!info.isDirectory()) return err({ reason: 'output-unusable', port, path, problem: NO_FILE });
+  const listed = await listTree(real);
+  if (listed.ok) return ok({ path: real, listed: listed.value });
+  const { path: inner, problem, leaves } = listed.error;
+  const reason = leaves ? 'output-escapes' : 'output-unusable';
+  return err({ reason, port, path: `${path}/${inner}`, problem });
 }
 
 function isInside(folder: string, path: string): boolean {

@@ -94,6 +94,7 @@ export async function deliverOutputs(store: Store, plan: Plan, ended: Ended, sto
 
 interface Result extends DeliveredEntry {
   readonly bytes: number;
+  readonly executable: boolean;
 }
 
 type Fate = NotDelivered['why'] | 'delivered';
@@ -107,14 +108,14 @@ function resultOf({ outputs }: Ended, wanted: Deliverable, workflow: string): re
   const { stage, port } = wanted;
   const output = outputs.get(stage)?.[port];
   if (output === undefined || !isDigest(output.digest)) return [];
-  const { digest, bytes, tree = false } = output;
-  return [{ name: deliveredName(wanted, output), digest, tree, workflow, stage, port, bytes }];
+  const { digest, bytes, tree = false, executable = false } = output;
+  return [{ name: deliveredName(wanted, output), digest, tree, workflow, stage, port, bytes, executable }];
 }
 
 /** A folder is the artifact and nothing else: whatever was at its name before is replaced as a whole. */
 async function put(
   store: Store,
-  result: DeliveredEntry,
+  result: Result,
   path: string,
   before: readonly DeliveredEntry[] | undefined,
   kept: Kept[],

@@ -2,6 +2,7 @@
 import { isAbsolute, join } from 'node:path';
 import type { StageFailure } from '../events/failures.ts';
 import { JOB_PROTOCOL } from '../events/job-protocol.ts';
+import type { OutputRecord } from '../events/run-events.ts';
 import type { PlannedStage } from '../plan/plan.ts';
 import { keyOf } from '../store/actions.ts';
 import type { Store } from '../store/store.ts';
@@ -68,8 +69,13 @@ export function stageKey(statics: JsonObject, inputs: StageInputs): StageKey {
 
 /** By port; `spent` is no digest but the milliseconds themselves. */
 export function inputDigests({ artifacts, spentMs }: StageInputs): JsonObject {
-  const digests = Object.fromEntries(artifacts.map(({ port, output }) => [port, output.digest]));
+  const digests = Object.fromEntries(artifacts.map(({ port, output }) => [port, contentOf(output)]));
   return spentMs === undefined ? digests : { ...digests, spent: spentMs };
+}
+
+/** A program is not the same as a file of its bytes that cannot be run. */
+function contentOf({ digest, executable }: OutputRecord): string {
+  return executable === true ? `${digest} executable` : digest;
 }
 
 /** Digests of what comes from outside the workflow and its store: files, and declared environment variables. */

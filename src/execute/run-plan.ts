@@ -124,6 +124,7 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
       graceMs: settings.graceMs ?? DEFAULT_GRACE_MS,
       orphanGraceMs: settings.orphanGraceMs ?? DEFAULT_ORPHAN_GRACE_MS,
       faults: settings.faults ?? new Map(),
+      onCopies: new Set(),
       clock: settings.clock ?? systemClock,
       ...(settings.defaultTimeoutMs === undefined ? {} : { defaultTimeoutMs: settings.defaultTimeoutMs }),
       ...(settings.keepFailed === undefined ? {} : { keepFailed: settings.keepFailed }),

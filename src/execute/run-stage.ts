@@ -1,5 +1,4 @@
 // Runs one stage at one key: attempts until one succeeds or none is left, then the record. Tells what happened; moves no states.
-import { arch, cpus, platform } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import type { StageFailure } from '../events/failures.ts';
 import type { StageId } from '../events/ids.ts';
@@ -16,17 +15,20 @@ import { resultIn, type Outputs, type ResolvedInput, type StageInputs, type Stag
 import { evaluateEngineStage } from './engine-stages.ts';
 import { fileDigests, type StageKey } from './key.ts';
 import type { DecisionKey } from './override-key.ts';
+import { thisHost } from './recorded-host.ts';
 import type { Recorder } from './recorder.ts';
 import type { Hold } from './resources.ts';
 import { delayBefore, isTriedAgain } from './retry.ts';
 import { thrownFailure } from './thrown-failure.ts';
 import { shortField } from './short.ts';
 
-export type StageRunContext = Omit<AttemptContext, 'onStarted' | 'onEvent' | 'fault'> & {
+export type StageRunContext = Omit<AttemptContext, 'onStarted' | 'onEvent' | 'fault' | 'copies'> & {
   readonly recorder: Recorder;
   /** Longest wait for a job of a dead engine to write its resume state. */
   readonly orphanGraceMs: number;
   readonly faults: ReadonlyMap<StageId, JsonObject>;
+  /** Stages whose jobs get copies of their inputs from now on, since somebody wrote into what they had. */
+  readonly onCopies: Set<StageId>;
   readonly clock: Clock;
 };
 
@@ -147,6 +149,7 @@ async function attemptUntilDone(
           recorder.emit({ type: 'stage-started', stage: id, key: key.key, attempt, cause, resumed }),
         onEvent: (event) => recorder.emit({ type: 'job-reported', stage: id, event }),
         ...(fault === undefined ? {} : { fault }),
+        copies: context.onCopies.has(id),
       },
       stage,
       key.key,
@@ -172,6 +175,12 @@ async function attemptUntilDone(
       case 'cancelled':
         recorder.emit({ type: 'stage-cancelled', stage: id, checkpointed: end.checkpointed });
         return { end: 'cancelled' };
+      case 'void':
+        // No try of its own: it may be another's doing. On copies whoever wrote is found by name.
+        context.onCopies.add(id);
+        recorder.emit({ type: 'stage-retried', stage: id, failure: end.failure, attempt: tries + 1, delayMs: 0 });
+        tries--;
+        break;
       case 'input-lost':
         return end;
     }
@@ -289,12 +298,4 @@ async function publish(
     facts,
   });
   return resultIn(record);
-}
-
-let host: ActionRecord['madeBy']['host'] | undefined;
-
-/** Asked once: the system reads two files for it. */
-function thisHost(): ActionRecord['madeBy']['host'] {
-  host ??= { platform: platform(), arch: arch(), cpu: cpus()[0]?.model ?? 'unknown', node: process.version };
-  return host;
 }

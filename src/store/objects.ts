@@ -10,13 +10,17 @@ import { stampOf } from '../support/file-stamp.ts';
 import { errorCode, isMissing } from '../support/missing-files.ts';
 import { sharded, type StoreLayout } from './layout.ts';
 import type { StatCache } from './stat-cache.ts';
-import { listFiles, manifestText, parseManifest, type TreeEntry } from './tree-manifest.ts';
+import type { Listed } from './list-tree.ts';
+import { isFile, manifestText, parseManifest, type TreeEntry } from './tree-manifest.ts';
+import { faceAt, VerifiedFiles } from './verified-files.ts';
 
 export interface StoredObject {
   readonly digest: Digest;
   /** Of the file, or of all files of the tree. */
   readonly bytes: number;
   readonly tree: boolean;
+  /** Of a file that may be run as a program. */
+  readonly executable?: true;
 }
 
 export interface Quarantined {
@@ -31,8 +35,8 @@ export class ObjectStore {
   private readonly layout: StoreLayout;
   private readonly stats: StatCache;
   private readonly onQuarantine: (what: Quarantined) => void;
-  /** Files whose bytes this process has hashed: path → stamp that no write can keep (ctime moves even when mtime is set back). */
-  private readonly verified = new Map<string, string>();
+  /** Objects whose bytes this process has hashed. */
+  readonly verified = new VerifiedFiles();
   private hasDrafts = false;
 
   constructor(layout: StoreLayout, stats: StatCache, onQuarantine: (what: Quarantined) => void) {
@@ -45,11 +49,16 @@ export class ObjectStore {
     return sharded(this.layout.objects, digest);
   }
 
+  /** Which file of the file system an object is now. */
+  fileOf(digest: Digest): string | undefined {
+    return faceAt(this.pathOf(digest))?.file;
+  }
+
   /** Copies a file into the store (as a reflink where the file system can). */
   async putFile(source: string): Promise<StoredObject> {
     const draft = this.newDraft();
     await this.drafting(draft, () => copyFile(source, draft, constants.COPYFILE_FICLONE));
-    return this.publish(draft, await digestFile(draft));
+    return this.publish(draft, mayBeRun(draft));
   }
 
   /**
@@ -59,33 +68,23 @@ export class ObjectStore {
   async takeFile(source: string): Promise<StoredObject> {
     const draft = this.newDraft();
     if (!(await this.drafting(draft, () => Promise.resolve(moveOnlyName(source, draft))))) return this.putFile(source);
-    return this.publish(draft, await digestFile(draft));
+    return this.publish(draft, mayBeRun(draft));
   }
 
   async putBytes(content: string | Uint8Array): Promise<StoredObject> {
     const draft = this.newDraft();
     await this.drafting(draft, () => Promise.resolve(writeFileSync(draft, content)));
-    return this.publish(draft, digestBytes(content));
+    return this.publish(draft, false, digestBytes(content));
   }
 
   /** Takes a folder of a finished job into the store: every file an object, the list of them one more. */
-  async takeTree(folder: string): Promise<StoredObject> {
-    const entries: TreeEntry[] = [];
-    for (const path of await listFiles(folder)) {
-      const { digest, bytes } = await this.takeFile(join(folder, path));
-      entries.push({ path, digest, bytes });
-    }
-    return this.putEntries(entries);
+  async takeTree(folder: string, listed: readonly Listed[]): Promise<StoredObject> {
+    return this.putEntries(listed, (path) => this.takeFile(join(folder, path)));
   }
 
   /** Copies a folder into the store. */
-  async putTree(folder: string): Promise<StoredObject> {
-    const entries: TreeEntry[] = [];
-    for (const path of await listFiles(folder)) {
-      const { digest, bytes } = await this.putFile(join(folder, path));
-      entries.push({ path, digest, bytes });
-    }
-    return this.putEntries(entries);
+  async putTree(folder: string, listed: readonly Listed[]): Promise<StoredObject> {
+    return this.putEntries(listed, (path) => this.putFile(join(folder, path)));
   }
 
   /** Whether an object is there and unchanged as far as file stamps tell; reads only what the stamps do not vouch for. */
@@ -117,16 +116,31 @@ export class ObjectStore {
     const entries = await this.entriesOf(object.digest);
     if (entries === undefined) return 'damaged';
     let worst: Integrity = 'intact';
-    for (const { digest } of entries) {
+    for (const { digest } of entries.filter(isFile)) {
       const integrity = await look(digest);
       if (integrity !== 'intact') worst = integrity;
     }
     return worst;
   }
 
-  private async putEntries(entries: readonly TreeEntry[]): Promise<StoredObject> {
+  private async putEntries(
+    listed: readonly Listed[],
+    put: (path: string) => Promise<StoredObject>,
+  ): Promise<StoredObject> {
+    const entries: TreeEntry[] = [];
+    let total = 0;
+    for (const found of listed) {
+      const { path } = found;
+      if (found.is === 'link') entries.push({ path, link: found.to });
+      else if (found.is === 'empty-folder') entries.push({ path, folder: true });
+      else {
+        const { digest, bytes, executable } = await put(path);
+        entries.push({ path, digest, bytes, ...(executable === undefined ? {} : { executable }) });
+        total += bytes;
+      }
+    }
     const manifest = await this.putBytes(manifestText(entries));
-    return { digest: manifest.digest, bytes: entries.reduce((sum, { bytes }) => sum + bytes, 0), tree: true };
+    return { digest: manifest.digest, bytes: total, tree: true };
   }
 
   private async checkFile(digest: Digest): Promise<Integrity> {
@@ -137,9 +151,9 @@ export class ObjectStore {
 
   private async verifyFile(digest: Digest): Promise<Integrity> {
     const path = this.pathOf(digest);
-    const stamp = stampOf(path);
-    if (stamp === undefined) return 'missing';
-    if (this.verified.get(path) === stamp.strict) return 'intact';
+    const face = faceAt(path);
+    if (face === undefined) return 'missing';
+    if (this.verified.has(path, face)) return 'intact';
     const found = await digestFile(path).catch((error: unknown) => {
       if (isMissing(error)) return undefined;
       throw error;
@@ -147,11 +161,33 @@ export class ObjectStore {
     if (found === undefined) return 'missing';
     if (found !== digest) {
       // Two stages may read the same damage at once: what is there by now is judged, not what was.
-      return stampOf(path)?.strict === stamp.strict ? this.quarantine(digest, found) : this.verifyFile(digest);
+      return faceAt(path)?.strict === face.strict ? this.quarantine(digest, found) : this.verifyFile(digest);
     }
-    this.verified.set(path, stamp.strict);
-    this.stats.rememberObject(digest, stamp);
+    this.verified.add(path, face);
+    this.stats.rememberObject(digest, stampOf(path));
     return 'intact';
+  }
+
+  /**
+   * Puts a file of its own in the place of an object that others have written into, whether or not its bytes are right by
+   * now: sound bytes get a new file, others are quarantined. Whoever still has the old file can tell that it is the old one.
+   */
+  async renew(digest: Digest): Promise<Integrity> {
+    const path = this.pathOf(digest);
+    const integrity = await this.verifyFile(digest);
+    if (integrity !== 'intact') return integrity;
+    const draft = this.newDraft();
+    await this.drafting(draft, () => copyFile(path, draft, constants.COPYFILE_FICLONE));
+    try {
+      chmodSync(draft, 0o444);
+      if ((await digestFile(draft)) !== digest) return await this.verifyFile(digest);
+      await syncFile(draft);
+      renameInto(draft, path);
+      this.stats.rememberObject(digest, stampOf(path));
+      return 'intact';
+    } finally {
+      rmSync(draft, { force: true });
+    }
   }
 
   private async quarantine(digest: Digest, found: Digest): Promise<Integrity> {
@@ -166,7 +202,7 @@ export class ObjectStore {
     }
     await syncFolder(dirname(path));
     this.stats.forgetObject(digest);
-    this.verified.delete(path);
+    this.verified.drop(path);
     this.onQuarantine({ digest, found, movedTo });
     return 'damaged';
   }
@@ -189,25 +225,32 @@ export class ObjectStore {
   }
 
   /** Gives a finished draft its name. A sound object of that name stays: a job may be reading it through a link. */
-  private async publish(draft: string, digest: Digest): Promise<StoredObject> {
-    const path = this.pathOf(digest);
+  private async publish(draft: string, executable: boolean, known?: Digest): Promise<StoredObject> {
     try {
+      chmodSync(draft, executable ? 0o555 : 0o444); // first: it may have been one that nobody can read
+      const digest = known ?? (await digestFile(draft));
+      const path = this.pathOf(digest);
       const bytes = stampOf(draft)?.bytes ?? 0;
+      const stored: StoredObject = { digest, bytes, tree: false, ...(executable ? { executable } : {}) };
       if ((await this.checkFile(digest)) === 'intact') {
         rmSync(draft);
-        return { digest, bytes, tree: false };
+        return stored;
       }
-      chmodSync(draft, 0o444);
       await syncFile(draft);
       renameInto(draft, path);
       await syncFolder(dirname(path));
       this.stats.rememberObject(digest, stampOf(path));
-      return { digest, bytes, tree: false };
+      return stored;
     } catch (error) {
       rmSync(draft, { force: true });
       throw error;
     }
   }
+}
+
+/** By its owner's bit, as version control has it. */
+function mayBeRun(path: string): boolean {
+  return (lstatSync(path).mode & 0o100) !== 0;
 }
 
 /** False when the file has other names, is a link, or cannot be moved here: then only its bytes may be taken. */

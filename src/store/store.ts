@@ -1,8 +1,6 @@
 // The store as one thing to hand around: objects, action records and stamps under one root. No behaviour of its own.
-import type { Digest } from '../support/digest.ts';
 import { ActionStore } from './actions.ts';
 import { storeLayout, type StoreLayout } from './layout.ts';
-import { materialiseTree } from './materialise.ts';
 import { ObjectStore, type Quarantined } from './objects.ts';
 import { StatCache } from './stat-cache.ts';
 
@@ -11,8 +9,6 @@ export interface Store {
   readonly objects: ObjectStore;
   readonly actions: ActionStore;
   readonly stats: StatCache;
-  /** The folder of a tree artifact, for reading. */
-  folderOf(digest: Digest): Promise<string | undefined>;
   /** Hears of every object found damaged from now on, until the returned function is called. */
   onQuarantine(listener: (what: Quarantined) => void): () => void;
 }
@@ -22,7 +18,6 @@ export function openStore(root: string): Store {
   const stats = new StatCache(layout);
   const listeners = new Set<(what: Quarantined) => void>();
   const objects = new ObjectStore(layout, stats, (what) => listeners.forEach((listener) => listener(what)));
-  const folders = new Map<Digest, Promise<string | undefined>>();
   return {
     layout,
     objects,
@@ -31,13 +26,6 @@ export function openStore(root: string): Store {
     onQuarantine: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
-    },
-    folderOf: (digest) => {
-      // One at a time per tree: two jobs that start together read the same folder.
-      const before = folders.get(digest) ?? Promise.resolve(undefined);
-      const now = before.catch(() => undefined).then(() => materialiseTree(layout, objects, digest));
-      folders.set(digest, now);
-      return now;
     },
   };
 }

@@ -14,6 +14,7 @@ import { ownerOfRun } from './run-lock.ts';
 import { listRuns, runFolder } from './runs.ts';
 import { timeOfRun } from './run-names.ts';
 import type { Store } from './store.ts';
+import { isFile } from './tree-manifest.ts';
 
 export interface Piece {
   readonly path: string;
@@ -104,7 +105,7 @@ async function objectsOf(store: Store, { outputs }: ActionRecord): Promise<reado
     if (!isDigest(digest)) continue;
     digests.push(digest);
     const entries = tree === true ? await store.objects.entriesOf(digest) : undefined;
-    for (const entry of entries ?? []) digests.push(entry.digest);
+    for (const entry of entries ?? []) if (isFile(entry)) digests.push(entry.digest);
   }
   return digests;
 }

@@ -10,16 +10,14 @@ import { isMissing } from '../support/missing-files.ts';
 import { isDraft } from './abandoned-drafts.ts';
 import type { StoreLayout } from './layout.ts';
 import { leavingsIn, type Left } from './leavings.ts';
-import { materialisedIsSound } from './materialise.ts';
-import { namesIn, treeFolder } from './survey.ts';
+import { namesIn } from './survey.ts';
 import type { Store } from './store.ts';
 
 export type Wrong =
   | { readonly what: 'object-damaged'; readonly name: string; readonly movedTo: string }
   | { readonly what: 'not-an-object'; readonly name: string; readonly movedTo: string }
   | { readonly what: 'record-damaged'; readonly name: string; readonly movedTo: string }
-  | { readonly what: 'output-lost'; readonly name: string; readonly stage: string; readonly port: string }
-  | { readonly what: 'tree-altered'; readonly name: string };
+  | { readonly what: 'output-lost'; readonly name: string; readonly stage: string; readonly port: string };
 
 export interface Verified {
   readonly objects: number;
@@ -29,7 +27,7 @@ export interface Verified {
   readonly leavings: readonly Left[];
 }
 
-/** With `repair`, records that lost an output and altered folders are removed: the next run makes them again. */
+/** With `repair`, records that lost an output are removed: the next run makes them again. */
 export async function verifyStore(store: Store, repair: boolean): Promise<Verified> {
   const wrong: Wrong[] = [];
   const deafen = store.onQuarantine(({ digest, movedTo }) =>
@@ -37,7 +35,6 @@ export async function verifyStore(store: Store, repair: boolean): Promise<Verifi
   );
   const { objects, bytes } = await verifyObjects(store, wrong);
   const records = await verifyRecords(store, wrong, repair);
-  await verifyTrees(store, wrong, repair);
   deafen();
   await store.stats.save();
   return { objects, bytes, records, wrong, leavings: await leavingsIn(store) };
@@ -85,19 +82,6 @@ async function verifyRecords(store: Store, wrong: Wrong[], repair: boolean): Pro
     }
   }
   return records;
-}
-
-async function verifyTrees(store: Store, wrong: Wrong[], repair: boolean): Promise<void> {
-  const { layout } = store;
-  for (const shard of namesIn(layout.trees)) {
-    for (const name of namesIn(join(layout.trees, shard))) {
-      const path = isDigest(name) ? treeFolder(store, name) : join(layout.trees, shard, name);
-      if (isDigest(name) && (await materialisedIsSound(layout, store.objects, name))) continue;
-      if (!existsSync(path)) continue;
-      wrong.push({ what: 'tree-altered', name });
-      if (repair) rmSync(path, { recursive: true, force: true });
-    }
-  }
 }
 
 /** Undefined for what is gone by now. */

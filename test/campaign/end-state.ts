@@ -7,7 +7,7 @@ import { foldRun } from '../../src/report/run-report.ts';
 import { readJournal } from '../../src/store/journal.ts';
 import { storeLayout } from '../../src/store/layout.ts';
 import { listRuns, runFolder } from '../../src/store/runs.ts';
-import { parseManifest } from '../../src/store/tree-manifest.ts';
+import { isFile, parseManifest } from '../../src/store/tree-manifest.ts';
 import { digestFile } from '../../src/support/digest.ts';
 import { readFile } from 'node:fs/promises';
 import { digestsIn } from '../e2e/project-report.ts';
@@ -87,7 +87,7 @@ async function damagedObjects(root: string, needed: readonly string[]): Promise<
     const found = await digestFile(path).catch(() => 'missing');
     if (found !== digest) return void faults.push(`object ${digest} is ${found}`);
     const entries = parseManifest(await readFile(path, 'utf8')) ?? [];
-    for (const entry of entries) await look(entry.digest);
+    for (const entry of entries.filter(isFile)) await look(entry.digest);
   };
   for (const digest of needed) await look(digest);
   return faults;

@@ -36,16 +36,17 @@ function commandLine(
 }
 
 const escapes = 's failed: output "out" is not inside the job\'s out folder';
+const unusable = 's failed: output "out" cannot be kept: it is a pipe, a socket or a device';
 const value = '{"format":"headgate-metrics","version":1,"task":"t","primary":"a","values":{"a":1}}';
 
 export const jobCases: readonly HostileCase[] = [
   job('an output that links to a file outside', 'ln -s /etc/hostname "$OUT"', 1, escapes),
   job('an output that links to itself', 'ln -s "$OUT" "$OUT"', 1, escapes),
   job('an output that links to a device', 'ln -s /dev/zero "$OUT"', 1, escapes),
-  job('an output that is a pipe', 'mkfifo "$OUT"', 1, escapes),
+  job('an output that is a pipe', 'mkfifo "$OUT"', 1, unusable),
   job('a folder with a link out', 'mkdir "$OUT"; ln -s /etc "$OUT/etc"', 1, escapes, folder),
-  job('a folder with a link to itself', 'mkdir "$OUT"; ln -s . "$OUT/again"', 1, escapes, folder),
-  job('a folder with a pipe', 'mkdir "$OUT"; mkfifo "$OUT/pipe"', 1, escapes, folder),
+  job('a folder with a link to itself', 'mkdir "$OUT"; ln -s . "$OUT/again"', 0, 'Succeeded', folder),
+  job('a folder with a pipe', 'mkdir "$OUT"; mkfifo "$OUT/pipe"', 1, unusable, folder),
   job('a folder with a device', 'mkdir "$OUT"; ln -s /dev/urandom "$OUT/noise"', 1, escapes, folder),
   job('a folder of 500 files', 'mkdir "$OUT"; cd "$OUT"; seq 500 | xargs touch', 0, 'Succeeded', folder),
   job('an out folder that is gone', 'rm -r "$(dirname "$OUT")"', 1, /s failed: /),

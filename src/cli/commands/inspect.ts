@@ -1,8 +1,10 @@
 // headgate inspect FILE | DIGEST | STAGE.PORT: what an artifact holds.
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { foldRun } from '../../report/run-report.ts';
+import { layArtifact } from '../../store/laid-artifact.ts';
 import { openStore, type Store } from '../../store/store.ts';
+import { draftName } from '../../support/atomic-file.ts';
 import { isDigest } from '../../support/digest.ts';
 import { err, ok, type Result } from '../../support/result.ts';
 import { describeArtifact, describeText } from '../describe-artifact.ts';
@@ -20,15 +22,22 @@ export async function inspect(
   const store = openStore(options.root ?? '.');
   const found = await locate(store, what);
   if (!found.ok) return refuse(terminal, found.error.message, found.error.help);
-  const description = await describeArtifact(found.value);
+  const description = await describeArtifact(found.value.path);
+  if (found.value.passing) await rm(found.value.path, { recursive: true, force: true });
   if (options.json === true) printJson(terminal, { what, ...description });
   else terminal.stdout.write(describeText(description));
   return 0;
 }
 
-async function locate(store: Store, what: string): Promise<Result<string, Mistake>> {
+interface Located {
+  readonly path: string;
+  /** Whether it was made to be looked at, and goes afterwards. */
+  readonly passing: boolean;
+}
+
+async function locate(store: Store, what: string): Promise<Result<Located, Mistake>> {
   const there = await stat(what).catch(() => undefined);
-  if (there?.isFile() === true || there?.isDirectory() === true) return ok(what);
+  if (there?.isFile() === true || there?.isDirectory() === true) return ok({ path: what, passing: false });
   if (there !== undefined)
     return err({ message: `"${what}" is a pipe, a socket or a device: there is nothing to show` });
   if (/^[0-9a-f]+$/.test(what) && what.length >= MIN_DIGEST_START) {
@@ -61,14 +70,17 @@ async function locate(store: Store, what: string): Promise<Result<string, Mistak
   return openObject(store, output.digest, output.tree === true);
 }
 
-async function openObject(store: Store, digest: string, tree?: boolean): Promise<Result<string, Mistake>> {
+async function openObject(store: Store, digest: string, tree?: boolean): Promise<Result<Located, Mistake>> {
   if (!isDigest(digest)) return err({ message: `${digest} is no digest` });
   const isTree = tree ?? (await store.objects.entriesOf(digest)) !== undefined;
   const integrity = await store.objects.verify({ digest, tree: isTree });
   if (integrity !== 'intact') {
     return err({ message: `object ${digest} is ${integrity}`, help: 'the next run makes it again' });
   }
-  return ok((isTree ? await store.folderOf(digest) : undefined) ?? store.objects.pathOf(digest));
+  if (!isTree) return ok({ path: store.objects.pathOf(digest), passing: false });
+  const path = join(store.layout.drafts, draftName('inspected'));
+  const laid = await layArtifact(store.objects, { digest, tree: true, executable: false }, path, 'links');
+  return laid === undefined ? err({ message: `object ${digest} is damaged` }) : ok({ path, passing: true });
 }
 
 async function digestsStarting({ layout }: Store, start: string): Promise<readonly string[]> {
