@@ -8,12 +8,13 @@ import type { ActionRecord } from '../store/actions.ts';
 import { dropClaim, type FoundClaim } from '../store/claims.ts';
 import { dropResumeStates, resumeStateOf } from '../store/resume-states.ts';
 import { Stopwatch, type Clock } from '../support/clock.ts';
-import { isJsonObject, type JsonObject } from '../support/json.ts';
+import type { JsonObject } from '../support/json.ts';
 import { runAttempt, type AttemptContext, type AttemptEnd } from './attempt.ts';
 import { claimKey } from './claim-key.ts';
 import { resultIn, type Outputs, type ResolvedInput, type StageInputs, type StageResult } from './edges.ts';
 import { evaluateEngineStage } from './engine-stages.ts';
-import { fileDigests, type StageKey } from './key.ts';
+import { changedFile } from './changed-file.ts';
+import type { StageKey } from './key.ts';
 import type { DecisionKey } from './override-key.ts';
 import { thisHost } from './recorded-host.ts';
 import type { Recorder } from './recorder.ts';
@@ -214,25 +215,12 @@ async function accept(
   working: Stopwatch,
 ): Promise<StageEnd> {
   if (context.faults.has(stage.id)) return { end: 'failed', failure: UNNOTICED_FAULT };
-  const changed = await changedFile(context, stage, key);
+  const changed = await changedFile(context.store, stage, key);
   if (changed !== undefined) return { end: 'failed', failure: changed };
   await warnOfOtherBytes(context, stage, key, made.outputs);
   const result = await publish(context, stage, key, made, working);
   await dropResumeStates(context.store.layout, key.key);
   return { end: 'succeeded', result };
-}
-
-/** A file that was edited while its reader ran: what came out belongs to neither version's key. */
-async function changedFile(
-  context: StageRunContext,
-  stage: PlannedStage,
-  key: StageKey,
-): Promise<StageFailure | undefined> {
-  const now = await fileDigests(stage, context.store);
-  if (!now.ok) return now.error;
-  const before = key.preImage['files'];
-  const changed = stage.files.find(({ name }) => isJsonObject(before) && before[name] !== now.value[name]);
-  return changed === undefined ? undefined : { reason: 'file-changed', ...changed };
 }
 
 /** A key that was worked on before must give the same bytes; if it does not, people should know. */
