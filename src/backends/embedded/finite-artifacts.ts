@@ -20,7 +20,7 @@ export function refuseNonFiniteGraph(file: string, { initializers }: GraphIr, ca
 export function refuseNonFiniteJson(file: string, value: Json, path = ''): void {
   if (typeof value === 'number' && !Number.isFinite(value)) throw refused(file, `field "${path}"`, value);
   if (value === null || typeof value !== 'object') return;
-  for (const [key, inner] of Object.entries(value)) refuseNonFiniteJson(file, inner as Json, `${path}/${key}`);
+  for (const [key, inner] of Object.entries(value)) refuseNonFiniteJson(file, inner, `${path}/${key}`);
 }
 
 function refuseIn(file: string, name: string, { dtype, data }: IrTensor, allows: (value: number) => boolean): void {
