@@ -7,6 +7,7 @@ import type { Delivery } from '../execute/deliver-outputs.ts';
 import { readsEnvironment } from '../execute/job-environment.ts';
 import type { Plan } from '../plan/plan.ts';
 import { recallSettled, rememberSettled, type SettledRun } from '../store/settled-run.ts';
+import { overrideFiles } from '../store/overrides.ts';
 import type { Store } from '../store/store.ts';
 import { digestJson } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
@@ -37,6 +38,7 @@ export interface EndedRun {
 export function noteProgram(store: Store, installFolder: string): void {
   for (const file of ['headgate.js', 'worker.js', 'build.json']) store.stats.looks.note(join(installFolder, file));
   store.stats.looks.note(store.layout.overrides);
+  for (const path of overrideFiles(store.layout)) store.stats.looks.note(path);
 }
 
 /** Remembers a run after which an equal one would restore everything, when all that it looks at can be told from its stamp. */

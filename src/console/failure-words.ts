@@ -161,6 +161,8 @@ export function failureWords(failure: StageFailure): FailureWords {
       };
     case 'settings-invalid':
       return { message: failure.problem };
+    case 'override-damaged':
+      return { message: `the override of this gate cannot be read: ${failure.path} is damaged`, help: remedy };
     case 'machine-problem':
       return { message: `the system refused: ${failure.problem}`, help: failure.help };
     case 'internal':

@@ -28,7 +28,7 @@ export function overrideList(
       ({ workflow, stage, override }) =>
         `${stage} → ${bold(override.case)} ${byWords(override)} ${dim(`(${workflow}, key ${shortDigest(override.key)})`)}`,
     ),
-    ...unreadable.map((path) => `${yellow('not an override, ignored')}: ${path}`),
+    ...unreadable.map((path) => `${yellow('damaged, or no override: no gate obeys it')}: ${path}`),
   ];
   return `${lines.join('\n')}\n`;
 }

@@ -116,6 +116,10 @@ export const stageReasons: { readonly [reason in StageFailure['reason']]: Reason
     'look at the disk under .headgate/ (smartctl, fsck)',
   ),
   'settings-invalid': lasting('The settings of the stage cannot be carried out.', 'change the setting that is named'),
+  'override-damaged': lasting(
+    'The file of a decision that a person took in place of the gate is damaged.',
+    'decide again with `headgate override`, or let the measured case count with `headgate override STAGE --remove`',
+  ),
   'machine-problem': passing(
     'The system refused something that the engine did for the stage: a full disk, a permission, a limit.',
     'see what the system said; what the stage had not finished was not kept',

@@ -65,6 +65,8 @@ export type StageFailure =
   | { readonly reason: 'secret-in-output'; readonly port: string; readonly path: string; readonly secret: string }
   | { readonly reason: 'object-damaged'; readonly port: string; readonly digest: string; readonly times: number }
   | { readonly reason: 'settings-invalid'; readonly problem: string }
+  /** Whether, and for which case, a person overrode the gate can no longer be read. */
+  | { readonly reason: 'override-damaged'; readonly path: string }
   /** The system refused something that the engine did for this stage: its code (ENOSPC), its words, and what helps. */
   | { readonly reason: 'machine-problem'; readonly code: string; readonly problem: string; readonly help: string }
   /** Something was thrown that nobody expected while the engine worked on this stage. */

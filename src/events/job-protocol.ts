@@ -79,7 +79,16 @@ export type JobEvent =
 /** One line of evidence that something held, for the run's final table. */
 export interface ProofSummary {
   readonly name:
-    'import' | 'deployed' | 'freeze' | 'boundary' | 'load-order' | 'merge' | 'release' | 'export' | 'states' | 'self-test';
+    | 'import'
+    | 'deployed'
+    | 'freeze'
+    | 'boundary'
+    | 'load-order'
+    | 'merge'
+    | 'release'
+    | 'export'
+    | 'states'
+    | 'self-test';
   readonly held: boolean;
   /** For example "backbone: 48 tensors, 29,113 values bit-equal; probe of 32 images equal". */
   readonly text: string;

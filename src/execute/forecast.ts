@@ -1,12 +1,11 @@
 // What a run would do, before it does it: for each stage restored, run (and why), run unless what comes before it turns out
 // unchanged, not taken, or unknown until a gate has decided. Reads the store, starts nothing.
-import type { GateOverride } from '../events/gate-override.ts';
 import type { StageFailure } from '../events/failures.ts';
 import type { StageId } from '../events/ids.ts';
 import type { RunCause } from '../events/run-events.ts';
 import type { Plan, PlannedStage } from '../plan/plan.ts';
 import type { ActionRecord, LatestKeys } from '../store/actions.ts';
-import { overridesOf } from '../store/overrides.ts';
+import { overridesOf, type GateOverrides } from '../store/overrides.ts';
 import type { Store } from '../store/store.ts';
 import type { JsonObject } from '../support/json.ts';
 import { AnnouncedWork } from './announced-work.ts';
@@ -90,7 +89,7 @@ export async function forecastRun(settings: ForecastSettings): Promise<readonly 
 }
 
 interface Context extends ForecastSettings {
-  readonly overrides: ReadonlyMap<string, GateOverride>;
+  readonly overrides: GateOverrides;
   readonly index: () => Promise<RecordIndex>;
   readonly forecasts: ReadonlyMap<StageId, StageForecast>;
   readonly announced: AnnouncedWork;
@@ -170,6 +169,10 @@ async function forecastReady(context: Context, stage: PlannedStage, inputs: Stag
   const measured = context.keys.keyOf(stage, statics, inputs);
   const key = decisionKey(stage, measured, context.overrides);
   const gate = stage.kind === 'gate' ? { decision: decisionForecast(key) } : {};
+  if (key.damaged !== undefined) {
+    const { forecast, view } = failed({ reason: 'override-damaged', path: key.damaged });
+    return { forecast: { ...forecast, ...gate }, view };
+  }
   const decision = decide(await gatherEvidence(store, latest, stage, key, forced.has(id)));
   if (decision.action === 'restore') {
     const result = resultIn(decision.record);

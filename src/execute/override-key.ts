@@ -3,6 +3,7 @@
 import type { GateOverride } from '../events/gate-override.ts';
 import type { PlannedStage } from '../plan/plan.ts';
 import { keyOf } from '../store/actions.ts';
+import type { GateOverrides } from '../store/overrides.ts';
 import type { StageKey } from './key.ts';
 
 export interface DecisionKey extends StageKey {
@@ -11,15 +12,14 @@ export interface DecisionKey extends StageKey {
   readonly override?: GateOverride;
   /** An override of this gate that was meant for other numbers or cases. */
   readonly lapsed?: GateOverride;
+  /** The file of an override of this gate that cannot be believed: what the person decided is not known. */
+  readonly damaged?: string;
 }
 
-export function decisionKey(
-  { id, kind }: PlannedStage,
-  measured: StageKey,
-  overrides: ReadonlyMap<string, GateOverride>,
-): DecisionKey {
-  const override = kind === 'gate' ? overrides.get(id) : undefined;
-  const plain = { ...measured, measuredKey: measured.key };
+export function decisionKey({ id, kind }: PlannedStage, measured: StageKey, overrides: GateOverrides): DecisionKey {
+  const damaged = kind === 'gate' ? overrides.damagedOf(id) : undefined;
+  const override = kind === 'gate' ? overrides.byStage.get(id) : undefined;
+  const plain = { ...measured, measuredKey: measured.key, ...(damaged === undefined ? {} : { damaged }) };
   if (override === undefined) return plain;
   if (override.key !== measured.key) return { ...plain, lapsed: override };
   const { key: _, ...said } = override;

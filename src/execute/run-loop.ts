@@ -1,10 +1,10 @@
 // The main loop: looks at every stage whose surroundings have changed, restores what is known, runs what is not, and ends
 // when nothing moves any more. It decides when; what a stage does is in `run-stage.ts`, what edges mean in `edges.ts`.
 import type { StageFailure } from '../events/failures.ts';
-import type { GateOverride } from '../events/gate-override.ts';
 import type { StageId } from '../events/ids.ts';
 import type { Plan, PlannedStage } from '../plan/plan.ts';
 import type { LatestKeys } from '../store/actions.ts';
+import type { GateOverrides } from '../store/overrides.ts';
 import type { Digest } from '../support/digest.ts';
 import { deferred } from '../support/deferred.ts';
 import { unreachable } from '../support/result.ts';
@@ -36,7 +36,7 @@ export interface LoopSettings {
   readonly recorder: Recorder;
   readonly latest: LatestKeys;
   /** What people decided in place of gates, by stage. */
-  readonly overrides: ReadonlyMap<string, GateOverride>;
+  readonly overrides: GateOverrides;
   readonly pool: ResourcePool;
   /** Stages that run even if a record exists. */
   readonly forced: ReadonlySet<StageId>;
@@ -185,12 +185,10 @@ export class RunLoop {
     const { context, latest, recorder, keysInFlight } = this.settings;
     const { store } = context;
     const outside = await readOutside(stage, store);
-    if (!outside.ok) {
-      this.fail(stage, outside.error);
-      return;
-    }
+    if (!outside.ok) return this.fail(stage, outside.error);
     const measured = this.keys.keyOf(stage, staticPreImage(stage, context.embedded.code, outside.value), inputs);
     const key = decisionKey(stage, measured, this.settings.overrides);
+    if (key.damaged !== undefined) return this.fail(stage, { reason: 'override-damaged', path: key.damaged });
     if (key.lapsed !== undefined) recorder.emit({ type: 'override-lapsed', stage: stage.id, override: key.lapsed });
     for (let other = keysInFlight.of(key.key); other !== undefined; other = keysInFlight.of(key.key)) {
       this.settings.pool.dismiss(this.state.entry(stage.id).order);

@@ -1,18 +1,33 @@
-// Overrides of gates: one small file for each stage of a workflow, written whole or not at all. Reads and writes; whether one
-// still holds is for those who know the gate's key.
+// Overrides of gates: one small file for each stage of a workflow, written whole or not at all, under a seal: a flipped bit
+// must not turn one person's decision into another. Files of the first form have no seal and no room for one; they are still
+// read. Reads and writes; whether an override still holds is for those who know the gate's key.
+import { existsSync, readdirSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { GateOverride, RecordedOverride } from '../events/gate-override.ts';
 import { writeFileAtomic } from '../support/atomic-file.ts';
 import { digestJson } from '../support/digest.ts';
 import { isJsonObject } from '../support/json.ts';
 import { isMissing, readJsonIfPresent } from '../support/missing-files.ts';
+import { belowSeal, withSeal } from '../support/seal.ts';
 import type { StoreLayout } from './layout.ts';
+
+const FORMAT = 'headgate-override';
+/** No others: a seal whose name was damaged must not pass for the first form, which has none. */
+const FIELDS = ['format', 'override', 'stage', 'version', 'workflow'];
 
 export interface ReadOverrides {
   readonly recorded: readonly RecordedOverride[];
-  /** Files that are no override: they change nothing, and people should know. */
+  /** Files that are no override, or a damaged one: nobody obeys them, and people should know. */
   readonly unreadable: readonly string[];
+}
+
+/** The overrides of one workflow's gates. */
+export interface GateOverrides {
+  readonly byStage: ReadonlyMap<string, GateOverride>;
+  /** The file of a gate's override, where there is one that cannot be believed. */
+  damagedOf(stage: string): string | undefined;
 }
 
 export async function readOverrides({ overrides }: StoreLayout): Promise<ReadOverrides> {
@@ -26,15 +41,28 @@ export async function readOverrides({ overrides }: StoreLayout): Promise<ReadOve
   return { recorded, unreadable };
 }
 
-/** Of one workflow, by stage. */
-export async function overridesOf(layout: StoreLayout, workflow: string): Promise<ReadonlyMap<string, GateOverride>> {
-  const { recorded } = await readOverrides(layout);
-  return new Map(recorded.filter((item) => item.workflow === workflow).map((item) => [item.stage, item.override]));
+export async function overridesOf(layout: StoreLayout, workflow: string): Promise<GateOverrides> {
+  const { recorded, unreadable } = await readOverrides(layout);
+  const own = recorded.filter((item) => item.workflow === workflow);
+  const damaged = new Set(unreadable);
+  return {
+    byStage: new Map(own.map((item) => [item.stage, item.override])),
+    damagedOf: (stage) => {
+      if (damaged.size === 0) return undefined;
+      const path = join(layout.overrides, fileOf(workflow, stage));
+      return damaged.has(path) ? path : undefined;
+    },
+  };
+}
+
+/** The files that may hold overrides; a run that is told again looks at each of them. */
+export function overrideFiles({ overrides }: StoreLayout): readonly string[] {
+  return existsSync(overrides) ? readdirSync(overrides).map((name) => join(overrides, name)) : [];
 }
 
 /** Replaces an earlier one of the same stage. */
 export async function recordOverride({ overrides }: StoreLayout, recorded: RecordedOverride): Promise<void> {
-  const document = { format: 'headgate-override', version: 1, ...recorded };
+  const document = withSeal({ format: FORMAT, version: 2, ...recorded });
   await writeFileAtomic(
     join(overrides, fileOf(recorded.workflow, recorded.stage)),
     `${JSON.stringify(document, null, 2)}\n`,
@@ -57,10 +85,12 @@ function fileOf(workflow: string, stage: string): string {
   return `${digestJson('headgate-override', 1, { workflow, stage }).slice(0, 32)}.json`;
 }
 
-function recordedOverride(document: unknown): RecordedOverride | undefined {
-  if (!isJsonObject(document) || document['format'] !== 'headgate-override' || document['version'] !== 1)
-    return undefined;
-  const { workflow, stage, override } = document;
+function recordedOverride(found: unknown): RecordedOverride | undefined {
+  if (!isJsonObject(found)) return undefined;
+  const document = found['version'] === 1 ? found : belowSeal(found);
+  if (document === undefined || !isDeepStrictEqual(Object.keys(document).toSorted(), FIELDS)) return undefined;
+  const { format, version, workflow, stage, override } = document;
+  if (format !== FORMAT || (version !== 1 && version !== 2)) return undefined;
   if (typeof workflow !== 'string' || typeof stage !== 'string' || !isOverride(override)) return undefined;
   return { workflow, stage, override };
 }

@@ -1,7 +1,10 @@
 // Overrides from the command line: a person's case routes the run, is shown wherever the verdict is, and ends by itself.
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { overrideFiles, readOverrides } from '../../src/store/overrides.ts';
+import { openStore } from '../../src/store/store.ts';
 import { CommandLine, type Ended } from '../support/command-line.ts';
 
 let cli: CommandLine;
@@ -149,13 +152,62 @@ describe('headgate override', () => {
     expect(await readdir(join(cli.root, '.headgate')).then((names) => names.includes('overrides'))).toBe(false);
   });
 
-  test('takes no file for an override that is none, and lists it', async () => {
+  test('that was damaged fails its gate, since nobody knows any more what the person decided', async () => {
     await cli.run('run', 'w.json');
     await override();
+    expect((await cli.run('run', 'w.json')).stdout).toContain('gate → pass (override of short by Ann');
     const folder = join(cli.root, '.headgate/overrides');
     const [name = ''] = await readdir(folder);
-    await writeFile(join(folder, name), '{"format":"headgate-override","version":1,"workflow":"w.json"');
+    const whole = await readFile(join(folder, name));
+    for (const damaged of [
+      Buffer.from('{"format":"headgate-override","version":1,"workflow":"w.json"'),
+      Buffer.from(whole.toString().replace('"pass"', '"fine"')),
+      Buffer.from(whole.toString().replace('"seal"', '"sebl"')),
+      Buffer.from(whole.toString().replace('"version": 2', '"version": 1')),
+      Buffer.alloc(0),
+    ]) {
+      await writeFile(join(folder, name), damaged);
+      expect((await cli.run('plan', 'w.json')).stdout).toContain('the override of this gate cannot be read');
+      const ran = await cli.run('run', 'w.json');
+      expect([ran.exitCode, ran.stdout]).toEqual([1, expect.stringContaining('headgate override')]);
+      expect(ran.stdout).not.toContain('gate → ');
+      expect((await cli.run('override', '--list')).stdout).toContain('damaged, or no override: no gate obeys it');
+    }
+    expect((await override()).exitCode).toBe(0);
+    expect((await cli.run('run', 'w.json')).stdout).toContain('gate → pass (override of short by Ann');
+    await writeFile(join(folder, name), '{}');
+    expect((await cli.run('override', 'gate', '--remove')).exitCode).toBe(0);
     expect((await cli.run('run', 'w.json')).stdout).toContain('gate → short');
-    expect((await cli.run('override', '--list')).stdout).toContain('not an override, ignored');
+  });
+
+  test('is never another one when any one bit of its file is another', async () => {
+    await cli.run('run', 'w.json');
+    await override();
+    const { layout } = openStore(cli.root);
+    const [path = ''] = overrideFiles(layout);
+    const before = await readOverrides(layout);
+    const whole = await readFile(path);
+    const believed: string[] = [];
+    for (let at = 0; at < whole.length; at++) {
+      for (let bit = 0; bit < 8; bit++) {
+        const flipped = Buffer.from(whole);
+        flipped[at] = (whole[at] ?? 0) ^ (1 << bit);
+        await writeFile(path, flipped);
+        const { recorded, unreadable } = await readOverrides(layout);
+        // White space between fields says nothing, and may change.
+        const isSame = isDeepStrictEqual(recorded, before.recorded);
+        if (!isSame && unreadable.length !== 1) believed.push(`byte ${at}, bit ${bit}`);
+      }
+    }
+    expect(believed).toEqual([]);
+  });
+
+  test('of the first form, which has no seal, is still read', async () => {
+    await cli.run('run', 'w.json');
+    await override();
+    const [path = ''] = overrideFiles(openStore(cli.root).layout);
+    const { seal: _, ...document } = JSON.parse(await readFile(path, 'utf8')) as { readonly seal: string };
+    await writeFile(path, JSON.stringify({ ...document, version: 1 }));
+    expect((await cli.run('run', 'w.json')).stdout).toContain('gate → pass (override of short by Ann');
   });
 });
