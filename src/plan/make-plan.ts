@@ -26,6 +26,7 @@ import { caseSettings, remainingCases } from './gate-cases.ts';
 import type { Problems, StageInstance } from './instance.ts';
 import { isDisabled } from './linked-stage.ts';
 import type { LinkedAfter, LinkedBinding, LinkedCases, LinkedStage, OutputRef } from './linked-stage.ts';
+import { linkOutputs } from './link-outputs.ts';
 import { linkStages } from './link.ts';
 import { checkParams, mergeParams } from './params.ts';
 import type { After, Binding, CaseRef, Plan, PlannedStage, PortRef } from './plan.ts';
@@ -70,6 +71,7 @@ export function makePlan(spec: WorkflowSpec, options: PlanOptions = {}): Result<
   const root = expandStages(declarations, problems);
   if (problems.length > 0) return err(sortDiagnostics(problems));
   const linked = linkStages(declarations, root, problems);
+  const named = linkOutputs(spec, root, problems);
   if (linked.length === 0) problems.push(nothingToRun({ source: spec.source, offset: 0, length: 1 }));
   if (problems.length > 0) return err(sortDiagnostics(problems));
   const order = orderStages(linked);
@@ -100,6 +102,7 @@ export function makePlan(spec: WorkflowSpec, options: PlanOptions = {}): Result<
     name: spec.name,
     params: params.values,
     stages: withOrdinals(planned, equal),
+    ...(named === undefined ? {} : { outputs: named.map(({ name, from }) => ({ name, from: portRef(from) })) }),
     tasks: [...declarations.tasks.values()].map(({ name, primaryMetric }) => ({ name, primaryMetric })),
     ...(warnings.length === 0 ? {} : { warnings: sortDiagnostics(warnings) }),
   };

@@ -6,7 +6,8 @@ import type { FanOut, Namespace, Problems, StageInstance, Surroundings } from '.
 
 /** Who asks, which must not mean itself, and where its words are to be read. */
 export interface Asking {
-  readonly instance: StageInstance;
+  /** The stage that asks; the workflow itself is none. */
+  readonly instance?: StageInstance;
   readonly from: Surroundings;
 }
 

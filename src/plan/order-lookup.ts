@@ -66,8 +66,9 @@ export class OrderLookup {
       if (stage !== undefined) return this.refuse(notAGroup(step.stage.at, stage.id, stage.kind.kind));
       places = groups;
     }
-    if (found.length === 1 && found[0] === asking.instance)
-      return this.refuse(selfReference(reference.at, asking.instance.id));
+    const [first] = found;
+    if (first !== undefined && found.length === 1 && first === asking.instance)
+      return this.refuse(selfReference(reference.at, first.id));
     return found;
   }
 

@@ -26,6 +26,10 @@ function mergePart(whole: WorkflowSpec, part: WorkflowSpec, problems: Diagnostic
     model: model ?? part.model,
     templates: union('template', part.templates, whole.templates, problems),
     stages: union('stage', part.stages, whole.stages, problems),
+    outputs:
+      part.outputs === undefined || whole.outputs === undefined
+        ? (whole.outputs ?? part.outputs)
+        : union('output', part.outputs, whole.outputs, problems),
   };
 }
 

@@ -46,6 +46,7 @@ export function parseWorkflow(
     model: root.value.type === 'object' ? root.value.members.get('model') : undefined,
     templates: mapMembers(read('templates'), templateSpec),
     stages: mapMembers(read('stages'), stageSpec),
+    outputs: read('outputs') === undefined ? undefined : mapMembers(read('outputs'), namedNode),
   });
 }
 

@@ -19,6 +19,8 @@ export interface WorkflowSpec {
   readonly model: Member | undefined;
   readonly templates: ReadonlyMap<string, TemplateSpec>;
   readonly stages: ReadonlyMap<string, StageSpec>;
+  /** What people take away, by the name it gets; undefined where no file says. */
+  readonly outputs: ReadonlyMap<string, NamedNode> | undefined;
 }
 
 /** A sub-DAG with a name: used by stages of kind `template`, once for each of their instances. */

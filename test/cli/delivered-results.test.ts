@@ -109,6 +109,15 @@ test('every output that nobody reads is delivered, of any type, and what select 
 const write = (text: string): object =>
   shell('echo "$1" > "$0"', { o: { type: 'file', path: 'o.txt' } }, '{output:o}', text);
 
+test('a workflow that names its outputs delivers these under their names, and nothing else', async () => {
+  const told = await run({
+    outputs: { first: 'one.o', 'second.md': 'two.o' },
+    stages: { one: write('1'), two: write('2'), three: write('3') },
+  });
+  expect(told.files.map(({ path }) => path)).toEqual(['.headgate/out/w/first.txt', '.headgate/out/w/second.md']);
+  expect((await readdir(out())).sort()).toEqual(['first.txt', 'second.md']);
+});
+
 test('what the workflow no longer gives goes, unless a person changed it; what a person put there stays', async () => {
   await run({ stages: { one: write('1'), two: write('2'), three: write('3') } });
   await writeFile(out('notes.md'), 'mine');

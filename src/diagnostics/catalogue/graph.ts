@@ -43,6 +43,20 @@ export function equalReplicates(at: Place, stages: readonly string[], isCommand:
   });
 }
 
+export function outputLeftOut(at: Place, name: string, stage: string): Diagnostic {
+  return errorAt('HG1506', at, {
+    message: `the output "${name}" is to come from stage "${stage}", which its "enabled" leaves out`,
+    help: 'name an output of a stage that is always there, such as a select stage where branches meet',
+  });
+}
+
+export function outputNamesMeet(at: Place, name: string, other: string): Diagnostic {
+  return errorAt('HG1507', at, {
+    message: `the outputs "${name}" and "${other}" may become one file: a name without a dot gets the extension of its output`,
+    help: 'give both names an extension, or names that begin differently',
+  });
+}
+
 export function nothingToRun(at: Place): Diagnostic {
   return errorAt('HG1503', at, { message: 'no stage is left to run', help: 'every one is left out by its "enabled"' });
 }
