@@ -12,6 +12,7 @@ import { LoadError } from '../../qat/quantize/checkpoint.ts';
 import { ObserverError } from '../../qat/quantize/observers.ts';
 import { RuntimeError } from '../../qat/runtime/onnxruntime.ts';
 import { machineRemedy } from '../../support/machine-problems.ts';
+import { Refusal } from '../../support/refusal.ts';
 
 export class JobError extends Error {
   override readonly name = 'JobError';
@@ -46,10 +47,13 @@ export function failureOf(cause: unknown): OwnJobFailure {
   const refusal = refusals.find(([error]) => cause instanceof error);
   if (refusal !== undefined) {
     const [, reason] = refusal;
-    return withRemedy({
-      reason,
-      message: reason === 'runtime' ? `onnxruntime refused the graph: ${message}` : message,
-    });
+    return withRemedy(
+      {
+        reason,
+        message: reason === 'runtime' ? `onnxruntime refused the graph: ${message}` : message,
+      },
+      cause instanceof Refusal ? cause.remedy : undefined,
+    );
   }
   const remedy = machineRemedy(cause);
   if (remedy !== undefined) return { reason: 'machine', message, remedy };

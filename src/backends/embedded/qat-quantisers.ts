@@ -70,12 +70,14 @@ export function quantOf(start: ScopeCheckpoint, { profile, bn }: Pick<QatSetting
   if (start.transformations?.includes(FOLDING) === true && (bn === 'train' || bn === 'kept')) {
     throw new LoadError(
       `scope "${start.scope}" was trained with its batch norms folded away; "bn": "${bn}" would normalise each layer with the statistics of its batches again, and take its scale and bias from it: go on with "folded" or "frozen"`,
+      'Set `bn` to "folded" or "frozen", or fold in the last QAT only.',
     );
   }
   if (start.quant === undefined) throw new LoadError(`scope "${start.scope}" holds no scales: calibrate it before QAT`);
   if (canonicalJson(start.quant.profile) !== canonicalJson(profile)) {
     throw new LoadError(
       `scope "${start.scope}" was calibrated with profile ${canonicalJson(start.quant.profile)}, QAT asks for ${canonicalJson(profile)}`,
+      'Calibrate with the profile that QAT is to have, or give QAT the one of the calibration.',
     );
   }
   return start.quant;

@@ -23,6 +23,7 @@ export function outputsOf(network: NetworkInterface, task: TaskSettings): readon
   if (head === undefined)
     throw new NetworkError(
       `the model has no head "${headOf(task)}" (it has: ${Object.keys(network.scopes.heads).join(', ')})`,
+      "Name one of the model's heads as the `head` of the task.",
     );
   return head.outputs as readonly [string, ...string[]];
 }

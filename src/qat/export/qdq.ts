@@ -94,7 +94,10 @@ function qdqOpset({ activations, weights }: Placement, { nodes }: GraphBuilder, 
   const formats = [...activations.values(), ...weights.values()].map(({ format }) => format);
   const other = formats.find(({ bits }) => bits !== 8);
   if (other !== undefined && asked === EIGHT_BIT_OPSET)
-    throw new ExportError(`${other.bits}-bit types need opset ${EXPORT_OPSET}; ${asked} was asked for`);
+    throw new ExportError(
+      `${other.bits}-bit types need opset ${EXPORT_OPSET}; ${asked} was asked for`,
+      'Leave `opset` out: the export chooses what its types need.',
+    );
   const moves = nodes.some(({ op, domain }) => domain === '' && moving.has(op));
   return asked ?? (other === undefined && moves ? EIGHT_BIT_OPSET : EXPORT_OPSET);
 }

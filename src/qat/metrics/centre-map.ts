@@ -7,7 +7,7 @@ import type { FloatTensor } from '../../support/tensor.ts';
 import { AveragePrecision } from './average-precision.ts';
 import type { Detections } from './average-precision.ts';
 import { columns as rateColumns, ratesOf } from './confusion.ts';
-import { fractions, meanOf, MetricError, requireFinite } from './metric.ts';
+import { FORM_REMEDY, fractions, meanOf, MetricError, requireFinite } from './metric.ts';
 import type { ByName, MetricResult, MetricValues } from './metric.ts';
 import { findPeaks } from './peaks.ts';
 import type { Peak } from './peaks.ts';
@@ -67,7 +67,8 @@ export class CentreMapPrecision {
   ): void {
     const { classes, distances, most = defaultMost } = this.settings;
     const [, channels, rows, columns] = logits.shape as readonly [number, number, number, number];
-    if (channels !== classes.length) throw new MetricError(`${channels} maps for ${classes.length} classes`);
+    if (channels !== classes.length)
+      throw new MetricError(`${channels} maps for ${classes.length} classes`, FORM_REMEDY);
     const each = channels * rows * columns;
     requireFinite(logits.data, each, images, valid);
     for (let index = 0; index < valid; index++) {

@@ -3,7 +3,7 @@
 import type { JsonObject } from '../../support/json.ts';
 import type { FloatTensor, Tensor } from '../../support/tensor.ts';
 import { argMax, columns, countOne, ratesOf } from './confusion.ts';
-import { fractions, MetricError, requireFinite } from './metric.ts';
+import { FORM_REMEDY, fractions, MetricError, requireFinite } from './metric.ts';
 import type { MetricResult, MetricValues } from './metric.ts';
 
 export interface ClassificationSettings {
@@ -44,7 +44,7 @@ export class Classification {
   add(logits: FloatTensor, targets: Tensor, images: ArrayLike<number>, valid: number = images.length): void {
     const classes = this.settings.classes.length;
     if (logits.data.length !== (logits.shape[0] as number) * classes)
-      throw new MetricError(`[${logits.shape.join(', ')}] are not ${classes} scores for each image`);
+      throw new MetricError(`[${logits.shape.join(', ')}] are not ${classes} scores for each image`, FORM_REMEDY);
     requireFinite(logits.data, classes, images, valid);
     for (let place = 0; place < valid; place++) {
       const target = Number(targets.data[place]);

@@ -5,7 +5,7 @@ import type { JsonObject } from '../../support/json.ts';
 import type { FloatTensor, Tensor } from '../../support/tensor.ts';
 import { argMax, columns, countOne, ratesOf } from './confusion.ts';
 import type { Rate } from './confusion.ts';
-import { fractions, MetricError, requireFinite } from './metric.ts';
+import { FORM_REMEDY, fractions, MetricError, requireFinite } from './metric.ts';
 import type { MetricResult, MetricValues } from './metric.ts';
 
 export interface MeanIouSettings {
@@ -55,6 +55,7 @@ export class MeanIou {
     if (logits.shape[1] !== classes || targets.data.length !== logits.data.length / classes) {
       throw new MetricError(
         `[${logits.shape.join(', ')}] and [${targets.shape.join(', ')}] are not ${classes} classes over one grid`,
+        FORM_REMEDY,
       );
     }
     requireFinite(logits.data, classes * plane, images, valid);

@@ -1,6 +1,7 @@
 // What every metric gives. Statistics per image are kept, because metrics of sets are no means over images: an interval
 // comes from a paired bootstrap that draws images again (weights), never from a formula over counts.
 import type { JsonObject } from '../../support/json.ts';
+import { Refusal } from '../../support/refusal.ts';
 
 export interface MetricValues {
   /** By metric name; a mean over no classes is NaN, which no gate accepts. */
@@ -27,9 +28,12 @@ export interface MetricResult extends MetricValues {
 }
 
 /** A network's output that no metric can be taken of: a user's problem, with its words. */
-export class MetricError extends Error {
+export class MetricError extends Refusal {
   override readonly name = 'MetricError';
 }
+
+/** What to do where an output, its ground truth and the metric are of different forms. */
+export const FORM_REMEDY = 'Choose a `metric` and a `target` for the task that fit what its head gives.';
 
 /** @throws MetricError naming the image: one NaN would make every later comparison false and look like a bad score. */
 export function requireFinite(data: Float32Array, perImage: number, images: ArrayLike<number>, valid: number): void {

@@ -2,7 +2,7 @@
 // the mean over the channels (scikit-learn's uniform average). In the target's own unit; less is better.
 import type { JsonObject } from '../../support/json.ts';
 import type { FloatTensor } from '../../support/tensor.ts';
-import { meanOf, MetricError, requireFinite } from './metric.ts';
+import { FORM_REMEDY, meanOf, MetricError, requireFinite } from './metric.ts';
 import type { MetricResult, MetricValues } from './metric.ts';
 
 export interface RegressionSettings {
@@ -49,6 +49,7 @@ export class Regression {
     if (output.data.length !== targets.data.length || each % channels !== 0) {
       throw new MetricError(
         `[${output.shape.join(', ')}] and [${targets.shape.join(', ')}] are not ${channels} channels of one grid`,
+        FORM_REMEDY,
       );
     }
     requireFinite(output.data, each, images, valid);

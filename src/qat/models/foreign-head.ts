@@ -23,18 +23,26 @@ export function tieInputs(
   if (unknown !== undefined)
     throw new NetworkError(
       `the file of head "${name}" has no input "${unknown}" (it has ${file.inputs.map((input) => `"${input.name}"`).join(', ')})`,
+      "Name inputs of the file in the head's `inputs`.",
     );
   const ties = new Map<string, string>();
   const inputs = file.inputs.map((input) => {
     const value = renamed[input.name] ?? input.name;
     const shape = boundary.get(value);
     if (shape === undefined)
-      throw new NetworkError(`input "${input.name}" of head "${name}" is no boundary tensor; ${has}`);
+      throw new NetworkError(
+        `input "${input.name}" of head "${name}" is no boundary tensor; ${has}`,
+        "Tie it to a boundary tensor in the head's `inputs`.",
+      );
     const declared = input.shape ?? ['N', ...shape];
     const fits =
       declared.length === shape.length + 1 &&
       shape.every((size, axis) => typeof declared[axis + 1] === 'string' || declared[axis + 1] === size);
-    if (!fits) throw new NetworkError(`input "${input.name}" of head "${name}" is [${declared.join(', ')}]; ${has}`);
+    if (!fits)
+      throw new NetworkError(
+        `input "${input.name}" of head "${name}" is [${declared.join(', ')}]; ${has}`,
+        'Export the head with the shape of the boundary tensor it reads.',
+      );
     ties.set(input.name, value);
     return { ...input, shape: [declared[0] ?? 'N', ...shape] };
   });
@@ -57,7 +65,10 @@ export function foreignHead(
     const output = file.outputs.find((declared) => declared.name === wanted);
     if (output !== undefined) return { ...output, name: own(wanted) };
     const has = file.outputs.map((declared) => `"${declared.name}"`).join(', ');
-    throw new NetworkError(`the file of head "${name}" gives no output "${wanted}" (it gives ${has})`);
+    throw new NetworkError(
+      `the file of head "${name}" gives no output "${wanted}" (it gives ${has})`,
+      "Name outputs of the file in the head's `outputs`.",
+    );
   });
   return {
     nodes: file.nodes.map((node): IrNode => ({

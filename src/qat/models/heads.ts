@@ -33,7 +33,10 @@ export function writeHead(
   const fine = levels.find((level) => level.stride === stride);
   if (fine === undefined) {
     const strides = levels.map((level) => level.stride).join(', ');
-    throw new NetworkError(`head "${name}" has stride ${stride}; the backbone's boundary tensors have ${strides}`);
+    throw new NetworkError(
+      `head "${name}" has stride ${stride}; the backbone's boundary tensors have ${strides}`,
+      "Set the head's `stride` to that of a boundary tensor.",
+    );
   }
   const { channels } = fine;
   if (kind === 'heatmap') {

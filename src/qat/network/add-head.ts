@@ -17,7 +17,10 @@ export interface HeadGraph {
 export function addHead(network: Network, name: string, head: HeadGraph): Network {
   const { graph, scopes } = network;
   if (name === BACKBONE || scopes.heads[name] !== undefined || scopes.necks?.[name] !== undefined)
-    throw new NetworkError(`the model has a scope "${name}" already; give the new head another name`);
+    throw new NetworkError(
+      `the model has a scope "${name}" already; give the new head another name`,
+      'Give the new head another name.',
+    );
   refuseTakenNames(graph, name, head);
   refuseOtherInputs(network, name, head);
   const outputs = head.outputs.map((output) => output.name);
@@ -39,7 +42,10 @@ function refuseTakenNames(graph: GraphIr, name: string, { nodes, initializers }:
   ]);
   const found = [...initializers.keys(), ...nodes.flatMap((node) => node.outputs)].find((value) => taken.has(value));
   if (found !== undefined)
-    throw new NetworkError(`head "${name}" makes tensor "${found}", which the model has already; rename the head`);
+    throw new NetworkError(
+      `head "${name}" makes tensor "${found}", which the model has already; rename the head`,
+      'Give the new head another name.',
+    );
 }
 
 function refuseOtherInputs({ scopes }: Network, name: string, { nodes, initializers, outputs }: HeadGraph): void {
@@ -51,8 +57,12 @@ function refuseOtherInputs({ scopes }: Network, name: string, { nodes, initializ
   if (stray !== undefined)
     throw new NetworkError(
       `head "${name}" reads "${stray}", which is no boundary tensor of the backbone (${boundary.join(', ')})`,
+      'Let the head read boundary tensors only: export it anew, from them on.',
     );
   const reads = nodes.flatMap((node) => node.inputs);
   if (!boundary.some((value) => reads.includes(value)))
-    throw new NetworkError(`head "${name}" reads no boundary tensor of the backbone (${boundary.join(', ')})`);
+    throw new NetworkError(
+      `head "${name}" reads no boundary tensor of the backbone (${boundary.join(', ')})`,
+      'Let the head read boundary tensors: export it anew, from them on.',
+    );
 }

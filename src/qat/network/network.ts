@@ -73,12 +73,16 @@ export function recogniseNetwork(graph: GraphIr, scopes: ScopeNames): Network {
 function inputOf(graph: GraphIr): NetworkInput {
   const input = graph.inputs[0];
   if (input === undefined || graph.inputs.length !== 1)
-    throw new NetworkError(`the model has ${graph.inputs.length} inputs; headgate trains models with one image input`);
+    throw new NetworkError(
+      `the model has ${graph.inputs.length} inputs; headgate trains models with one image input`,
+      'Export the model with one input, its image.',
+    );
   const dims = input.shape ?? [];
   const [, channels, height, width] = dims;
   if (dims.length !== 4 || typeof channels !== 'number' || typeof height !== 'number' || typeof width !== 'number') {
     throw new NetworkError(
       `input "${input.name}" has shape [${dims.join(', ')}]; [N, C, H, W] with fixed C, H, W is needed`,
+      'Export the model with fixed sizes of its image; only the batch may be free.',
     );
   }
   const fileLayout = graph.metadata[FILE_LAYOUT_KEY] === 'NHWC' ? 'NHWC' : 'NCHW';

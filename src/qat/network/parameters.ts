@@ -31,6 +31,7 @@ export function listParameters(graph: GraphIr, units: readonly Unit[]): readonly
     if (known !== undefined && known.scope !== scope) {
       throw new NetworkError(
         `parameter "${name}" is shared by scopes "${known.scope}" and "${scope}"; a frozen scope could not keep it`,
+        'Export the model with a copy of the parameter for each scope.',
       );
     }
     parameters.set(name, { name, scope, role, shape: tensor.shape });

@@ -10,6 +10,7 @@ import type { Attribute, IrNode, IrTensor } from '../onnx/ir.ts';
 import type { Network } from '../network/network.ts';
 import { ancestorsOf, assignScopes } from '../network/scopes.ts';
 import type { Profile } from './scheme.ts';
+import { Refusal } from '../../support/refusal.ts';
 
 export type ScopeState = 'float' | 'calibrated' | 'qat';
 
@@ -58,7 +59,7 @@ export interface NamedTensors {
 }
 
 /** A checkpoint that does not fit where it is loaded, with the reason: the load-order verifier's words. */
-export class LoadError extends Error {
+export class LoadError extends Refusal {
   override readonly name = 'LoadError';
 }
 

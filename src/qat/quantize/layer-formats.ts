@@ -47,11 +47,15 @@ export function refuseIdleExceptions(network: Network, scope: string, profile: P
       const own = [...units].filter(([, [known]]) => known?.scope === scope).map(([known]) => known);
       throw new NetworkError(
         `the profile has an exception for layer "${name}", which the model does not have; scope "${scope}" has: ${own.join(', ')}`,
+        'Name a layer that the model has under `layers` in the profile.',
       );
     }
     if ((unit?.scope ?? BACKBONE) !== scope) continue;
     const refuse = (what: string): never => {
-      throw new NetworkError(`the profile gives layer "${name}" ${what}, but there is no such quantiser`);
+      throw new NetworkError(
+        `the profile gives layer "${name}" ${what}, but there is no such quantiser`,
+        'Take this exception out of `layers` in the profile.',
+      );
     };
     if (weights !== undefined && !placed.weights.has(name)) refuse(`${weights.bits}-bit weights`);
     const values = unit === undefined ? [name] : named.flatMap(valuesOfUnit);

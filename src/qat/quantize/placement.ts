@@ -7,6 +7,7 @@ import { readsOf } from '../network/units.ts';
 import { weightLayout } from '../network/weight-layout.ts';
 import { exceptionOf, refuseIdleExceptions } from './layer-formats.ts';
 import { isNonNegative, tableKey } from './operator-facts.ts';
+import { refuseFormats } from './refused-formats.ts';
 import { formatOf } from './scheme.ts';
 import type { Format, Profile } from './scheme.ts';
 import type { OutputRule, TargetTable } from './targets/table.ts';
@@ -82,7 +83,7 @@ class Placing {
 
   placement(): Placement {
     const { network, profiles } = this;
-    for (const [scope, profile] of profiles) refuseFormats(scope, profile);
+    for (const [scope, profile] of profiles) refuseFormats(scope, profile, tableOf(profile));
     let beforeImage = network.normalised !== network.input.name;
     if (!beforeImage) this.place(network.input.name, network.input, BACKBONE, true);
     for (const unit of network.units) {
@@ -133,6 +134,7 @@ class Placing {
     if (rule !== undefined) return rule;
     throw new NetworkError(
       `no place for a quantiser is known after operator ${key} ("${unit.output}") on target ${table.target}; to keep it float, add "${key}" to the profile's floatIslands, or cut the model before it`,
+      'Add the operator to `floatIslands` in the profile, or import the model up to this node.',
     );
   }
 
@@ -273,27 +275,4 @@ function outputsOf(unit: Unit): readonly string[] {
 
 function firstInput(unit: PlainUnit): string {
   return (unit.nodes[0] as { readonly inputs: readonly string[] }).inputs[0] as string;
-}
-
-/** @throws NetworkError naming the setting that the target cannot have. */
-function refuseFormats(scope: string, profile: Profile): void {
-  const { target, formats } = tableOf(profile);
-  const { weights, activations, firstLast, layers = {} } = profile;
-  const refuse = (what: string, has: string): never => {
-    throw new NetworkError(`scope "${scope}": target ${target} has no ${what}; it takes ${has}`);
-  };
-  const bits = (list: readonly number[]): string => `${list.join(', ')} bits`;
-  if (!formats.weights.includes(weights.bits)) refuse(`${weights.bits}-bit weights`, bits(formats.weights));
-  if (!formats.activations.includes(activations.bits))
-    refuse(`${activations.bits}-bit activations`, bits(formats.activations));
-  if (firstLast !== undefined && !formats.weights.includes(firstLast.bits))
-    refuse(`${firstLast.bits}-bit first and last layers`, bits(formats.weights));
-  for (const [layer, exception] of Object.entries(layers)) {
-    for (const part of ['weights', 'activations'] as const) {
-      const asked = exception[part]?.bits;
-      if (asked !== undefined && !formats[part].includes(asked))
-        refuse(`${asked}-bit ${part} (layer "${layer}")`, bits(formats[part]));
-    }
-  }
-  if (activations.unsignedAfterRelu && !formats.unsigned) refuse('unsigned activations', 'signed ones only');
 }

@@ -144,6 +144,8 @@ async function observe(
   return statistics;
 }
 
+const STATISTICS_REMEDY = 'Link the output `statistics` of a calibrate stage of this scope.';
+
 /** @throws LoadError when they were observed of other weights, on another backbone, or lack something. */
 async function readStatistics(
   { request, settings, scope, placement }: Work,
@@ -151,22 +153,30 @@ async function readStatistics(
   backbone: ScopeCheckpoint | undefined,
 ): Promise<ScopeStatistics> {
   const file = decodeSafetensors(await readFile(inputPath(request, 'statistics')));
-  if (!file.ok) throw new LoadError(`the statistics cannot be read: ${file.error}`);
+  if (!file.ok) throw new LoadError(`the statistics cannot be read: ${file.error}`, STATISTICS_REMEDY);
   const statistics = decodeStatistics(file.value);
   if (statistics.scope !== scope)
-    throw new LoadError(`the statistics are of scope "${statistics.scope}", not of "${scope}"`);
+    throw new LoadError(`the statistics are of scope "${statistics.scope}", not of "${scope}"`, STATISTICS_REMEDY);
   if (statistics.observed !== scopeDigest(checkpoint))
     throw new LoadError(
       `the statistics of scope "${scope}" were observed with other weights, or with another setting of \`equalise\``,
+      'Observe these weights, with `equalise` set alike in both stages.',
     );
   if (backbone !== undefined && statistics.backbone !== scopeDigest(backbone))
-    throw new LoadError(`the statistics of head "${scope}" were observed on another backbone`);
+    throw new LoadError(
+      `the statistics of head "${scope}" were observed on another backbone`,
+      'Observe the head on the backbone that it is calibrated on.',
+    );
   if (settings.biasCorrection === true && statistics.inputMeans.size === 0)
-    throw new LoadError('the statistics hold no mean inputs: observe with `biasCorrection` on to correct biases later');
+    throw new LoadError(
+      'the statistics hold no mean inputs: observe with `biasCorrection` on to correct biases later',
+      'Set `biasCorrection` in the stage that observes, too.',
+    );
   const activations = new Map(
     valuesOf(placement, scope).map((value) => {
       const observation = statistics.activations.get(value);
-      if (observation === undefined) throw new LoadError(`the statistics lack activation "${value}"`);
+      if (observation === undefined)
+        throw new LoadError(`the statistics lack activation "${value}"`, STATISTICS_REMEDY);
       return [value, observation];
     }),
   );

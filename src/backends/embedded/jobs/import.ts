@@ -107,7 +107,8 @@ async function fromWeights(
   { strict = true, rename = {} }: ImportSettings,
 ): Promise<Loaded> {
   const decoded = decodeSafetensors(await readFile(path));
-  if (!decoded.ok) throw new LoadError(`the weights file cannot be read: ${decoded.error}`);
+  if (!decoded.ok)
+    throw new LoadError(`the weights file cannot be read: ${decoded.error}`, 'Save the weights again as safetensors.');
   const { graph, parameters, scopes } = network;
   const initializers = new Map<string, IrTensor>(graph.initializers);
   const unexpected: string[] = [];
@@ -122,9 +123,14 @@ async function fromWeights(
     if (place.shape.join() !== tensor.shape.join() || place.dtype !== tensor.dtype) {
       throw new LoadError(
         `tensor "${name}" is ${tensor.dtype}[${tensor.shape.join(', ')}], the model's "${target}" is ${place.dtype}[${place.shape.join(', ')}]`,
+        'Name the fitting tensor of the model in `rename`, or take the weights from the same network.',
       );
     }
-    if (given.has(target)) throw new LoadError(`two tensors of the weights file are for the model's "${target}"`);
+    if (given.has(target))
+      throw new LoadError(
+        `two tensors of the weights file are for the model's "${target}"`,
+        'Give each of them a target of its own in `rename`.',
+      );
     initializers.set(target, tensor);
     given.add(target);
   }
@@ -132,6 +138,7 @@ async function fromWeights(
   if (strict && unexpected.length + missing.length > 0) {
     throw new LoadError(
       `strict loading: ${unexpected.length} unmatched tensors in the weights file (${unexpected.join(', ')}), ${missing.length} of the model without weights (${missing.join(', ')}); use "rename", or "strict": false`,
+      'Name the tensors of the model in `rename`; `strict` false takes what fits and lists the rest.',
     );
   }
   return { network: recogniseNetwork({ ...graph, initializers }, scopes), loaded: given.size, unexpected, missing };
