@@ -139,24 +139,39 @@ async function readBoxes(
   const text = await readFile(await inside(set.folder, file, 'the description'), 'utf8');
   const { boxes, leftOut } = readCoco(JsonReader.parse(text, file), classes, file);
   const rows: number[] = [];
-  let outside = 0;
+  const outside: string[] = [];
+  const cut: string[] = [];
   for (const [image, imageFile] of set.files.entries()) {
     const found = boxes.get(imageFile);
     if (found === undefined) throw new DataError(`${file} does not list the image ${imageFile}`);
     const size = set.sizes[image] as { width: number; height: number };
     for (const box of found) {
       const clipped = clip(box, size.width, size.height);
-      if (clipped === undefined) outside++;
-      else rows.push(image, box.label, ...scaled(clipped, set.width / size.width, set.height / size.height));
+      if (clipped === undefined) outside.push(imageFile);
+      else if (reachesOut(box, size)) cut.push(imageFile);
+      if (clipped !== undefined)
+        rows.push(image, box.label, ...scaled(clipped, set.width / size.width, set.height / size.height));
     }
   }
   const data = Float32Array.from(rows);
-  const counts = { ...leftOut, outside };
+  const counts = { ...leftOut, outside: outside.length };
   const said = Object.entries(counts).filter(([, count]) => count > 0);
-  const note = `target "${name}": annotations left out: ${said.map(([why, count]) => `${count} ${phrases[why as keyof typeof counts]}`).join(', ')}`;
+  const where = outside.length === 0 ? '' : ` (${filesText(outside)})`;
+  const notes = [
+    ...(said.length === 0
+      ? []
+      : [
+          `target "${name}": annotations left out: ${said.map(([why, count]) => `${count} ${phrases[why as keyof typeof counts]}`).join(', ')}${where}`,
+        ]),
+    ...(cut.length === 0
+      ? []
+      : [
+          `target "${name}": ${cut.length} boxes reach out of their image and were cut at its edge (${filesText(cut)})`,
+        ]),
+  ];
   return {
     target: { kind: 'boxes', classes, rows: data, firstRow: indexRows(data, set.files.length) },
-    notes: said.length === 0 ? [] : [note],
+    notes,
   };
 }
 
@@ -166,6 +181,22 @@ const phrases = {
   empty: 'without area',
   outside: 'outside their image',
 } as const;
+
+/** Annotation tools round corners; what reaches further was drawn for another size of the image. */
+const EDGE = 1;
+
+function reachesOut({ x0, y0, x1, y1 }: CocoBox, { width, height }: { width: number; height: number }): boolean {
+  return x0 < -EDGE || y0 < -EDGE || x1 > width + EDGE || y1 > height + EDGE;
+}
+
+const FEW = 3;
+
+/** The first of the images that hold such boxes, and how many more there are. */
+function filesText(files: readonly string[]): string {
+  const all = [...new Set(files)];
+  const more = all.length > FEW ? ` and ${all.length - FEW} more` : '';
+  return `in ${all.slice(0, FEW).join(', ')}${more}`;
+}
 
 type Corners = readonly [number, number, number, number];
 

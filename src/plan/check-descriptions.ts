@@ -4,7 +4,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { normalisationUnlikely, splitNotDescribed } from '../diagnostics/catalogue/tasks.ts';
 import { outlineOf, withDerived } from '../stages/data-outline.ts';
-import { normalisationDoubt } from '../stages/normalisation-doubts.ts';
+import { normalisationDoubt } from '../support/normalisation-doubts.ts';
 import { isJsonObject, type Json, type JsonObject } from '../support/json.ts';
 import { targetProblems, type DescribedUse } from './check-tasks.ts';
 import type { Problems } from './instance.ts';

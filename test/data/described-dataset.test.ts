@@ -87,6 +87,22 @@ describe('an image folder', () => {
     expect([...(dataset.groups ?? [])]).toEqual([0, 1]);
   });
 
+  it('names the images whose boxes lie outside of them or reach out, with their counts', async () => {
+    const annotations = [
+      { image_id: 10, category_id: 5, bbox: [20, 0, 3, 4] },
+      { image_id: 11, category_id: 5, bbox: [-9, 0, 3, 4] },
+      { image_id: 11, category_id: 6, bbox: [2, 1, 40, 20] },
+      { image_id: 11, category_id: 6, bbox: [2, 1, 6.5, 2] },
+    ];
+    await put('boxes.json', { ...coco, annotations });
+    const { dataset, notes } = await open('image-folder');
+    expect(notes).toEqual([
+      'target "things": annotations left out: 2 outside their image (in a.png, b/c.png)',
+      'target "things": 1 boxes reach out of their image and were cut at its edge (in b/c.png)',
+    ]);
+    expect(boxRow(boxTarget(dataset, 'things').rows, 0)).toEqual([1, 0, 1, 0.5, 4, 2]);
+  });
+
   it('gives colours channels first', async () => {
     const { images } = (await open('image-folder')).dataset;
     expect([images[0], images[8], images[16]]).toEqual([255, 0, 0]);

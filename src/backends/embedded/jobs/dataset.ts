@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { dataDoubts, normalisationNotes } from '../../../data/data-doubts.ts';
 import { DataError } from '../../../data/data-error.ts';
 import type { Dataset } from '../../../data/dataset.ts';
 import { withDerivedTargets } from '../../../data/derived-targets.ts';
@@ -103,7 +104,13 @@ class Made {
     const dataset = withDerivedTargets(composed, this.derive);
     await mkdir(context.outDir, { recursive: true });
     await writePackedDataset(join(context.outDir, split.name), dataset);
-    for (const text of this.seen.add(split.name, dataset)) context.emit({ type: 'note', level: 'warning', text });
+    const doubts = [
+      // Of one description for all splits, so once.
+      ...(Object.keys(this.outputs).length === 0 ? normalisationNotes(dataset) : []),
+      ...dataDoubts(split.name, dataset),
+      ...this.seen.add(split.name, dataset),
+    ];
+    for (const text of doubts) context.emit({ type: 'note', level: 'warning', text });
     this.outputs[split.name] = split.name;
     this.counts[split.name] = { images: dataset.count, targets: [...dataset.targets.keys()] };
   }
