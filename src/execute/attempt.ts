@@ -197,6 +197,10 @@ async function superviseJob(
     context.onEvent(event);
   });
   const processEnd = await job.ended;
+  if (job.strangers !== undefined && job.strangers.length > 0) {
+    const text = `what it started and did not end still held its output, which is closed now: ${job.strangers.join(', ')}`;
+    context.onEvent(redactEvent({ type: 'note', level: 'warning', text }, redactor));
+  }
   await following.finish();
   unsubscribe.forEach((stop) => stop());
   return { processEnd, proofs };

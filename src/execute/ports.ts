@@ -20,6 +20,8 @@ export interface JobLaunch {
 export interface RunningJob {
   readonly identity: ProcessIdentity | undefined;
   readonly ended: Promise<ProcessEnd>;
+  /** Once it has ended: processes of nobody's that held its pipes on, such as `12345 (sleep 9)`. */
+  readonly strangers?: readonly string[];
   /** Asks for a resume state and an end. */
   cancel(): void;
   kill(): void;

@@ -29,6 +29,7 @@ export const localExecutor: Executor = {
     return {
       identity: child.pid === undefined ? undefined : await identifyProcess(child.pid),
       ended: child.ended.finally(release),
+      strangers: child.strangers,
       cancel: () => child.cancel(),
       kill: () => child.kill(),
     };

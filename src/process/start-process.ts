@@ -7,6 +7,7 @@ import { deferred } from '../support/deferred.ts';
 import { errorCode } from '../support/missing-files.ts';
 import type { Redactor } from '../support/redaction.ts';
 import { writeLog } from './bounded-log.ts';
+import { holdersOf, pipesOf } from './pipe-holders.ts';
 import { endSurvivors } from './survivors.ts';
 
 export interface ProcessSpec {
@@ -33,10 +34,15 @@ export type ProcessEnd =
   | { readonly cause: 'cancelled'; readonly exitCode: number | null; readonly signal: string | null }
   | { readonly cause: 'not-started'; readonly code: string };
 
+/** After a program and its group are gone, what they printed is in the pipe: who holds it longer is a stranger. */
+const PIPES_MS = 1000;
+
 export interface RunningProcess {
   /** Undefined when the process could not be started. */
   readonly pid: number | undefined;
   readonly ended: Promise<ProcessEnd>;
+  /** Once it has ended: processes that held its pipes on when these were closed, such as `12345 (sleep 9)`. */
+  readonly strangers: readonly string[];
   /** SIGINT to the whole group, after the grace SIGKILL. */
   cancel(): void;
   /** SIGKILL to the whole group, now. */
@@ -69,6 +75,14 @@ export async function startProcess(spec: ProcessSpec): Promise<RunningProcess> {
   logged.catch(() => undefined); // a full disk may end it before `ended` below hears of it
   child.stdin?.on('error', () => undefined); // a child that closes its end early is its own business
 
+  const strangers: string[] = [];
+  const pipes = filter === undefined || child.pid === undefined ? undefined : pipesOf(child.pid);
+  const closePipes = async (): Promise<void> => {
+    strangers.push(...(await holdersOf((await pipes) ?? [])));
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+  };
+
   let cause: 'timed-out' | 'cancelled' | undefined;
   let grace: NodeJS.Timeout | undefined;
   const endBecause = (why: 'timed-out' | 'cancelled'): void => {
@@ -89,6 +103,11 @@ export async function startProcess(spec: ProcessSpec): Promise<RunningProcess> {
       swept.resolve,
       swept.reject,
     );
+    const closing = setTimeout(() => void closePipes(), PIPES_MS);
+    logged.then(
+      () => clearTimeout(closing),
+      () => clearTimeout(closing),
+    );
   });
   const ended = child.then(async (result): Promise<ProcessEnd> => {
     clearTimeout(deadline);
@@ -99,6 +118,7 @@ export async function startProcess(spec: ProcessSpec): Promise<RunningProcess> {
   return {
     pid: child.pid,
     ended,
+    strangers,
     cancel: () => endBecause('cancelled'),
     kill: () => {
       cause ??= 'cancelled';
