@@ -198,7 +198,7 @@ async function superviseJob(
   });
   const processEnd = await job.ended;
   if (job.strangers !== undefined && job.strangers.length > 0) {
-    const text = `what it started and did not end still held its output, which is closed now: ${job.strangers.join(', ')}`;
+    const text = `its output is closed, for the program has ended and others still hold it open: ${job.strangers.join(', ')}`;
     context.onEvent(redactEvent({ type: 'note', level: 'warning', text }, redactor));
   }
   await following.finish();

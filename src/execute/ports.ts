@@ -20,7 +20,7 @@ export interface JobLaunch {
 export interface RunningJob {
   readonly identity: ProcessIdentity | undefined;
   readonly ended: Promise<ProcessEnd>;
-  /** Once it has ended: processes of nobody's that held its pipes on, such as `12345 (sleep 9)`. */
+  /** Processes that still held its pipes when these were closed, such as `12345 (sleep 9)`; complete once it has ended. */
   readonly strangers?: readonly string[];
   /** Asks for a resume state and an end. */
   cancel(): void;

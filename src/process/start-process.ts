@@ -34,14 +34,16 @@ export type ProcessEnd =
   | { readonly cause: 'cancelled'; readonly exitCode: number | null; readonly signal: string | null }
   | { readonly cause: 'not-started'; readonly code: string };
 
-/** After a program and its group are gone, what they printed is in the pipe: who holds it longer is a stranger. */
+/** What a program and its group printed is read within this time after their end; a process that holds the pipes on is a stranger. */
 const PIPES_MS = 1000;
+/** Stands for a stranger that is another user's, or that a system without /proc does not tell. */
+const UNSEEN = 'a process that cannot be looked at';
 
 export interface RunningProcess {
   /** Undefined when the process could not be started. */
   readonly pid: number | undefined;
   readonly ended: Promise<ProcessEnd>;
-  /** Once it has ended: processes that held its pipes on when these were closed, such as `12345 (sleep 9)`. */
+  /** Processes that still held its pipes when these were closed, such as `12345 (sleep 9)`; complete once it has ended. */
   readonly strangers: readonly string[];
   /** SIGINT to the whole group, after the grace SIGKILL. */
   cancel(): void;
@@ -76,11 +78,13 @@ export async function startProcess(spec: ProcessSpec): Promise<RunningProcess> {
   child.stdin?.on('error', () => undefined); // a child that closes its end early is its own business
 
   const strangers: string[] = [];
-  const pipes = filter === undefined || child.pid === undefined ? undefined : pipesOf(child.pid);
+  const pipes = filter === undefined || child.pid === undefined ? [] : pipesOf(child.pid);
   const closePipes = async (): Promise<void> => {
-    strangers.push(...(await holdersOf((await pipes) ?? [])));
-    child.stdout?.destroy();
-    child.stderr?.destroy();
+    const holders = await holdersOf(pipes);
+    const open = [child.stdout, child.stderr].filter((stream) => stream !== null && !stream.closed);
+    if (open.length === 0) return; // they ended by themselves meanwhile
+    strangers.push(...(holders.length === 0 ? [UNSEEN] : holders));
+    open.forEach((stream) => stream?.destroy());
   };
 
   let cause: 'timed-out' | 'cancelled' | undefined;
