@@ -149,7 +149,7 @@ const workflow = {
       kind: 'gate',
       inputs: { metrics: 'accuracy.metrics' },
       cases: [
-        { name: 'enough', criteria: [{ metric: 'primary', atLeast: 1000 }] },
+        { name: 'enough', criteria: [{ metric: 'primary', atLeast: 0.999 }] },
         { name: 'more', else: true },
       ],
     },
