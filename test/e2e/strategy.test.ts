@@ -66,7 +66,13 @@ describe('the first run', () => {
   it('holds every proof', () => {
     const proofs = first.stages.flatMap(({ facts }) => facts.proofs);
     expect(proofs.filter(({ held }) => !held)).toEqual([]);
-    expect([...new Set(proofs.map(({ name }) => name))].sort()).toEqual(['boundary', 'export', 'freeze', 'merge']);
+    expect([...new Set(proofs.map(({ name }) => name))].sort()).toEqual([
+      'boundary',
+      'deployed',
+      'export',
+      'freeze',
+      'merge',
+    ]);
   });
 
   it('measures the merged model as it measured backbone and head', () => {

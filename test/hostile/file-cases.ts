@@ -176,7 +176,7 @@ export const fileCases: readonly HostileCase[] = [
     files: all(put('w.json', writer), put(path, 'a file')),
     args: ['run', 'w.json'],
     exit: 1,
-    says: /headgate: .*\n {2}help: /,
+    says: /(headgate|s failed): .*\n {2}help: /,
   })),
   {
     name: 'a store that is a link to itself',

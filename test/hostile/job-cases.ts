@@ -166,7 +166,7 @@ export const jobCases: readonly HostileCase[] = [
     ),
     args: run,
     exit: 1,
-    says: 'b failed: it wrote into its input "in"',
+    says: 'b failed: it changed its input "in", which a.out made',
   },
   commandLine(
     'a program that is not there',
