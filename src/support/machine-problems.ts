@@ -2,7 +2,8 @@
 import { errorCode } from './missing-files.ts';
 
 const REMEDIES: { readonly [code: string]: string } = {
-  ENOSPC: 'the disk is full; free some space (`headgate cache gc` may) and run `headgate resume`',
+  ENOSPC:
+    'the disk is full, or has no inodes left (df -h, df -i); free some space (`headgate cache gc` may) and run `headgate resume`',
   EDQUOT: 'the disk quota is used up; free some space (`headgate cache gc` may) and run `headgate resume`',
   EACCES: 'look at the permissions, or choose another --root',
   EPERM: 'look at the permissions, or choose another --root',
