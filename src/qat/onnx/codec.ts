@@ -2,6 +2,7 @@
 // what headgate does not understand (sub-graphs, external data, functions) is refused with the node's name.
 import protobuf from 'protobufjs/light.js';
 import { elementCount } from '../../support/tensor.ts';
+import { objectBytes } from './decoded-size.ts';
 import { wireInt64 } from './int64.ts';
 import type { Attribute, GraphIr, IrNode, IrTensor, ValueInfo } from './ir.ts';
 import { attributeTypes, dataTypeNumbers, onnxProto } from './proto.ts';
@@ -124,7 +125,17 @@ function otherVersions({ opsetImport }: ModelProto): Pick<GraphIr, 'domainVersio
   return { domainVersions: new Map(found.map(({ domain, version }) => [domain, Number(version)])) };
 }
 
+/** Nodes, names and attributes may take so much, and beside it so many times the file. */
+const FREE_OBJECT_BYTES = 256 * 2 ** 20;
+const TIMES_FILE = 4;
+
 function readProto(bytes: Uint8Array): ModelProto {
+  const most = FREE_OBJECT_BYTES + TIMES_FILE * bytes.length;
+  if (objectBytes(bytes, most) > most) {
+    throw new OnnxError(
+      `the file holds more nodes, names and attributes than a network of ${bytes.length} bytes has: they would take more than ${Math.ceil(most / 2 ** 20)} MiB; export the model again`,
+    );
+  }
   try {
     return modelType.toObject(modelType.decode(bytes), { arrays: true, defaults: true, longs: BigInt }) as ModelProto;
   } catch (cause) {
