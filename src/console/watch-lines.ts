@@ -1,5 +1,6 @@
 // What watching says between the runs' own lines: what changed, what becomes of what is running, and that it waits.
-import { renderDiagnostic } from '../diagnostics/render.ts';
+import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import { renderDiagnostic, renderDiagnostics } from '../diagnostics/render.ts';
 import { unreachable } from '../support/result.ts';
 import type { WatchEvent, WatchProblem } from '../watch/watch-events.ts';
 import type { Colours } from './colours.ts';
@@ -12,14 +13,17 @@ export function watchLine(event: WatchEvent, colours: Colours): string | undefin
     case 'watch-started':
       return `${bold('watching')} ${event.workflow}`;
     case 'plan-changed': {
-      if (event.files.length === 0) return undefined; // the beginning
+      const { warnings = [] } = event;
+      const told = warnings.length === 0 ? undefined : warningsText(warnings, colours);
+      if (event.files.length === 0) return told; // the beginning
       const parts = [
         ...(event.kept.length === 0 ? [] : [`${few(event.kept)} ${event.kept.length === 1 ? 'goes' : 'go'} on`]),
         ...(event.stopped.length === 0
           ? []
           : [yellow(`${few(event.stopped)} ${event.stopped.length === 1 ? 'is' : 'are'} stopped`)]),
       ];
-      return changed(event.files, colours, parts.length === 0 ? 'planned again' : parts.join('; '));
+      const head = changed(event.files, colours, parts.length === 0 ? 'planned again' : parts.join('; '));
+      return told === undefined ? head : `${head}\n${told}`;
     }
     case 'plan-unchanged':
       return changed(event.files, colours, dim('nothing changes in the plan'));
@@ -58,6 +62,11 @@ function few(names: readonly string[]): string {
 function problemText(problem: WatchProblem, { red, bold, cyan }: Colours): string {
   if ('code' in problem) return renderDiagnostic(problem, { place: bold, code: red, squiggle: red, help: cyan });
   return `${problem.message}\n${problem.help === undefined ? '' : `  ${cyan('help:')} ${problem.help}\n`}`;
+}
+
+/** As `run` and `plan` print them, without the end of the last line. */
+function warningsText(warnings: readonly Diagnostic[], { yellow, bold, cyan }: Colours): string {
+  return renderDiagnostics(warnings, { place: bold, code: yellow, squiggle: yellow, help: cyan }).trimEnd();
 }
 
 function hindered({ problem, code }: Extract<WatchEvent, { type: 'watch-hindered' }>, { red, cyan }: Colours): string {

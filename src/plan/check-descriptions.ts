@@ -6,7 +6,7 @@ import { normalisationUnlikely, splitNotDescribed } from '../diagnostics/catalog
 import { outlineOf, withDerived } from '../stages/data-outline.ts';
 import { normalisationDoubt } from '../support/normalisation-doubts.ts';
 import { isJsonObject, type Json, type JsonObject } from '../support/json.ts';
-import { targetProblems, type DescribedUse } from './check-tasks.ts';
+import { targetDoubts, targetProblems, type DescribedUse } from './check-tasks.ts';
 import type { Problems } from './instance.ts';
 import { placeIn } from './task-places.ts';
 
@@ -35,7 +35,9 @@ export async function checkDescriptions(
       problems.push(splitNotDescribed(placeIn(task, []), made, data.split, file, Object.keys(splits)));
       continue;
     }
-    problems.push(...targetProblems(task, withDerived(outlineOf(description), data.derive), file));
+    const outline = withDerived(outlineOf(description), data.derive);
+    problems.push(...targetProblems(task, outline, file));
+    warnings.push(...targetDoubts(task, outline));
   }
 }
 

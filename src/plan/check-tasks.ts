@@ -2,15 +2,15 @@
 // targets and their kinds, numbers of classes. A description of the user's own data is read by `check-descriptions.ts`.
 import { headNotInModel, targetOfOtherKind, targetNotInData } from '../diagnostics/catalogue/tasks.ts';
 import { needsOf, type DataOutline } from '../stages/data-outline.ts';
-import { classProblems, type ClassProblem } from '../stages/class-counts.ts';
+import { classProblems, idleTops, type ClassProblem } from '../stages/class-counts.ts';
 import { headOfTask } from '../stages/port-types.ts';
 import type { HeadOutline, KnownData, Producers } from '../stages/stage-kind.ts';
 import { metricsOf } from '../stages/task-metrics.ts';
-import { jsonText } from '../support/json.ts';
+import { jsonText, type Json } from '../support/json.ts';
 import type { Conditions } from './conditions.ts';
 import type { PlannedTask, Problems } from './instance.ts';
 import type { LinkedStage } from './linked-stage.ts';
-import { placeIn, refusals } from './task-places.ts';
+import { doubts, placeIn, refusals } from './task-places.ts';
 import { ProducerTrace } from './trace-producers.ts';
 
 /** A task whose data are described in a file. */
@@ -21,22 +21,27 @@ export interface DescribedUse {
   readonly data: Extract<KnownData, { readonly folder: string }>;
 }
 
-/** @returns the uses of data that a file describes. */
+/**
+ * @param warnings of what can be measured, and says nothing.
+ * @returns the uses of data that a file describes.
+ */
 export function checkTasks(
   order: readonly LinkedStage[],
   conditions: Conditions,
   tasks: ReadonlyMap<string, PlannedTask>,
   problems: Problems,
+  warnings: Problems,
 ): readonly DescribedUse[] {
   const trace = new ProducerTrace(order, conditions);
   const described = new Map<string, DescribedUse>();
+  for (const task of tasks.values()) warnings.push(...countDoubts(task, task.settings['classes']));
   // Splits of one stage have the same targets: what is wrong with one is wrong with all, and told once.
   const seen = new Set<string>();
   for (const { instance } of order) {
     if (conditions.pruned.has(instance)) continue;
     const producers = trace.producersOf(instance);
     const own = tasks.get(instance.task ?? '');
-    if (own !== undefined) checkHead(own, producers, problems);
+    if (own !== undefined) checkHead(own, producers, problems, warnings);
     for (const { port, task: name } of instance.ports.data ?? []) {
       const task = tasks.get(name);
       if (task === undefined) continue;
@@ -47,7 +52,10 @@ export function checkTasks(
         if (data === undefined) continue;
         const made = output.slice(0, -split.length - 1);
         if ('folder' in data) described.set([name, made, data.split].join('\n'), { task, made, data });
-        else if (!seen.has(`${name}\n${made}`)) problems.push(...targetProblems(task, data.targets, made));
+        else if (!seen.has(`${name}\n${made}`)) {
+          problems.push(...targetProblems(task, data.targets, made));
+          warnings.push(...targetDoubts(task, data.targets));
+        }
         seen.add(`${name}\n${made}`);
       }
     }
@@ -55,7 +63,7 @@ export function checkTasks(
   return [...described.values()];
 }
 
-function checkHead(task: PlannedTask, producers: Producers, problems: Problems): void {
+function checkHead(task: PlannedTask, producers: Producers, problems: Problems, warnings: Problems): void {
   const name = headOfTask(task);
   for (const { name: made, heads } of modelsOf(producers)) {
     if (heads === undefined) continue;
@@ -72,6 +80,7 @@ function checkHead(task: PlannedTask, producers: Producers, problems: Problems):
           ...classProblems(task.settings, own.classes, source),
         ]),
       );
+      warnings.push(...countDoubts(task, own.classes));
     }
   }
 }
@@ -119,6 +128,16 @@ export function targetProblems(task: PlannedTask, targets: DataOutline, made: st
           ...classProblems(settings, found.classes, source),
         ])),
   ];
+}
+
+/** What a data set shows to say nothing: told once, whoever else knows how many classes there are. */
+export function targetDoubts(task: PlannedTask, targets: DataOutline): Problems {
+  const found = targets.get(jsonText(task.settings['target']));
+  return found === undefined || found.kind === 'values' ? [] : countDoubts(task, found.classes);
+}
+
+function countDoubts(task: PlannedTask, classes: Json | undefined): Problems {
+  return typeof classes === 'number' ? doubts(task, idleTops(task.settings, classes)) : [];
 }
 
 function fitting(targets: DataOutline, kinds: readonly string[]): readonly string[] {

@@ -82,7 +82,7 @@ export function makePlan(spec: WorkflowSpec, options: PlanOptions = {}): Result<
   if (problems.length === 0) {
     checkGates(order.value, conditions, problems, warnings);
     checkOrders(order.value, conditions, problems);
-    described = checkTasks(order.value, conditions, declarations.tasks, problems);
+    described = checkTasks(order.value, conditions, declarations.tasks, problems, warnings);
   }
   if (problems.length > 0) return err(sortDiagnostics(problems));
 

@@ -42,6 +42,22 @@ function topProblems({ metric }: JsonObject, classes: number, source: string): r
   );
 }
 
+/** What can be measured and says nothing: among as many guesses as there are classes is always the right one. */
+export function idleTops({ metric }: JsonObject, classes: number): readonly ClassProblem[] {
+  const topK: Json = isJsonObject(metric) ? (metric['topK'] ?? null) : null;
+  return (Array.isArray(topK) ? (topK as readonly Json[]) : []).flatMap((k, index) =>
+    k === classes
+      ? [
+          {
+            path: ['metric', 'topK', index],
+            message: `top ${k} of ${classes} classes holds for every image`,
+            help: classes > 1 ? `leave it out, or give a number below ${classes}` : 'leave it out',
+          },
+        ]
+      : [],
+  );
+}
+
 /** Weights that leave nothing to learn from: of nothing but zeros the weighted mean is 0/0. */
 export function idleWeights({ loss }: JsonObject): readonly ClassProblem[] {
   if (!isJsonObject(loss)) return [];

@@ -14,6 +14,8 @@ export type WatchEventBody =
       readonly run: RunId;
       readonly kept: readonly StageId[];
       readonly stopped: readonly StageId[];
+      /** What in the plan is hardly meant; absent where nothing is. */
+      readonly warnings?: readonly Diagnostic[];
     }
   | { readonly type: 'plan-unchanged'; readonly files: readonly string[] }
   | {

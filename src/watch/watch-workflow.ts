@@ -222,6 +222,7 @@ export class WorkflowWatch {
       run,
       kept: atWork.flatMap(({ kept }) => kept),
       stopped: atWork.flatMap(({ stopped }) => stopped),
+      ...((next.plan.warnings ?? []).length === 0 ? {} : { warnings: next.plan.warnings ?? [] }),
     });
     [this.starting, this.atRest] = [true, false];
     const started = await this.ports.start(next.plan, run);

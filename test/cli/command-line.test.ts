@@ -1,8 +1,10 @@
 // The command line as people and scripts see it: exit codes, what is on which stream, words for every mistake.
 import { execFileSync } from 'node:child_process';
-import { mkdir, readFile, readdir } from 'node:fs/promises';
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { encodeModel } from '../../src/qat/onnx/codec.ts';
+import { BOUNDARY, OUTPUTS, smallNetwork } from '../qat/networks.ts';
 import { CommandLine, type Ended } from '../support/command-line.ts';
 import { FifoReader } from '../support/fifo.ts';
 
@@ -256,6 +258,13 @@ describe('looking at what is there', () => {
     await cli.write('data/a.safetensors', `${length.toString('latin1')}${header}00000000`);
     expect((await cli.run('inspect', 'data/a.safetensors')).stdout).toContain('conv.weight  F32 [2, 1]');
     expect((await cli.run('inspect', 'data')).stdout).toContain('folder, 1 file');
+  });
+
+  test('inspect lists the tensors of an ONNX file, by which a boundary or an output is named', async () => {
+    await writeFile(join(cli.root, 'm.onnx'), encodeModel(smallNetwork().graph));
+    const { stdout } = await cli.run('inspect', 'm.onnx');
+    const { tensors } = JSON.parse(stdout) as { readonly tensors: readonly string[] };
+    expect(tensors).toEqual(expect.arrayContaining([...BOUNDARY, ...OUTPUTS]));
   });
 
   test('status shows the newest run or the named one, graph draws, validate says yes', async () => {

@@ -155,6 +155,12 @@ describe('a task', () => {
     });
     expect(codesOf(workflow(plain, image([2, 9]), { net: net(4) }))).toContain('HG1804');
     expect(codesOf(workflow(plain, image([2]), { net: net(4) }))).not.toContain('HG1804');
+    const doubted = (topK: readonly number[]) =>
+      (
+        planOf(workflow({ metric: 'primary', percentOfReference: 99 }, image(topK), { net: net(4) })).warnings ?? []
+      ).map(({ code, message }) => [code, message]);
+    expect(doubted([2, 4])).toEqual([['HG1808', 'task "detection": top 4 of 4 classes holds for every image']]);
+    expect(doubted([2, 3])).toEqual([]);
   });
 });
 

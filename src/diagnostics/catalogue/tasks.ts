@@ -1,5 +1,5 @@
 // HG18xx: tasks and profiles against models, data sets and targets, as far as these are known. One constructor per problem.
-import { errorAt, warningInFile } from '../diagnostic.ts';
+import { errorAt, warningAt, warningInFile } from '../diagnostic.ts';
 import type { Diagnostic } from '../diagnostic.ts';
 import type { Place } from '../source.ts';
 import { listed, suggestion } from '../suggest.ts';
@@ -46,6 +46,10 @@ export function targetOfOtherKind(
 
 export function taskRefused(at: Place, task: string, message: string, help: string): Diagnostic {
   return errorAt('HG1804', at, { message: `task "${task}": ${message}`, help });
+}
+
+export function taskUnlikely(at: Place, task: string, message: string, help: string): Diagnostic {
+  return warningAt('HG1808', at, { message: `task "${task}": ${message}`, help });
 }
 
 export function formatNotInTarget(at: Place, profile: string, message: string, help: string): Diagnostic {
