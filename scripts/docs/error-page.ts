@@ -55,7 +55,10 @@ export function problemsIn(file: string, text: string): readonly Problem[] {
     if (!ts.isFunctionDeclaration(statement) || statement.name === undefined) continue;
     const { name } = statement;
     const visit = (node: ts.Node): void => {
-      if (ts.isCallExpression(node) && ['errorAt', 'errorInFile', 'warningAt', 'warningInFile'].includes(node.expression.getText(source))) {
+      if (
+        ts.isCallExpression(node) &&
+        ['errorAt', 'errorInFile', 'warningAt', 'warningInFile'].includes(node.expression.getText(source))
+      ) {
         const [codeNode] = node.arguments;
         const words = node.arguments.at(-1);
         if (codeNode !== undefined && ts.isStringLiteral(codeNode) && words !== undefined) {

@@ -6,7 +6,10 @@ import { digestJson, type Digest } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
 
 /** @param data digests of the files and folders that stages read, by path; null where there is none. */
-export function planIdentity({ stages, warnings: _warnings, ...plan }: Plan, data: ReadonlyMap<string, Digest | null>): Digest {
+export function planIdentity(
+  { stages, warnings: _warnings, ...plan }: Plan,
+  data: ReadonlyMap<string, Digest | null>,
+): Digest {
   const placeless = stages.map(({ at: _, ...stage }) => stage).sort((left, right) => byCodeUnit(left.id, right.id));
   // Plans are plain data; JSON drops the members that are undefined.
   const plain = JSON.parse(JSON.stringify({ ...plan, stages: placeless })) as JsonObject;

@@ -77,9 +77,7 @@ describe('the first run', () => {
 
   it('measures the merged model as it measured backbone and head', () => {
     for (const task of ['detection', 'segmentation'])
-      expect(expected[`merged-accuracy[${task}].metrics`]).toBe(
-        expected[`head[${task}]/${kept(first, task)}.metrics`],
-      );
+      expect(expected[`merged-accuracy[${task}].metrics`]).toBe(expected[`head[${task}]/${kept(first, task)}.metrics`]);
   });
 });
 
