@@ -1,7 +1,7 @@
 // Stage kinds that packages bring along: finds each package that a workflow lists, reads its package.json and kind files,
 // checks them with the places of every problem. Reads JSON and names of files; runs nothing of the package.
-import { readdir, stat } from 'node:fs/promises';
-import { dirname, join, relative, resolve, sep } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { dirname, join, resolve, sep } from 'node:path';
 import kindSchema from '../../schemas/kind.schema.json' with { type: 'json' };
 import {
   fileSettingUnknown,
@@ -10,6 +10,7 @@ import {
   kindTaken,
   leavesPackage,
   packageFileMissing,
+  packageUnreadable,
   packageWithoutKinds,
   settingsSchemaBroken,
 } from '../diagnostics/catalogue/kinds.ts';
@@ -21,10 +22,10 @@ import { schemaProblem } from '../spec/validators.ts';
 import { declaredKind, type KindDeclaration } from '../stages/declared-kind.ts';
 import { stageKinds } from '../stages/registry.ts';
 import type { KindProgram, StageKind } from '../stages/stage-kind.ts';
-import { byCodeUnit } from '../support/canonical-json.ts';
 import { isJsonObject } from '../support/json.ts';
 import { jsonModule } from '../support/json-module.ts';
 import type { Problems } from './instance.ts';
+import { packageFiles } from './package-files.ts';
 import { readLocatedJson, type Looking } from './read-document.ts';
 
 const schema = jsonModule(kindSchema);
@@ -176,31 +177,15 @@ async function programOf(
   await checkFiles(memberOf(jobNode, 'argv'));
   await checkFiles(memberOf(jobNode, 'code'));
   const [program = '', ...args] = job.argv.map((word) => (word.startsWith('./') ? join(folder, word) : word));
-  const code = await filesBelow(folder, job.code ?? ['.']);
+  const listed = await packageFiles(folder, job.code ?? ['.'], (path) => onLook?.(path, 'data'));
+  if (!listed.ok) problems.push(packageUnreadable(innerPlace(jobNode ?? node), listed.error));
+  const code = listed.ok ? listed.value : [];
   for (const path of code) onLook?.(join(folder, path), 'data');
   return {
     argv: [program === 'node' ? process.execPath : program, ...args],
     declared: job.argv,
     code: code.map((path) => ({ name: `${label}/${path}`, path: join(folder, path) })),
   };
-}
-
-/** Files by their path in the package, without dependencies and hidden files. */
-async function filesBelow(folder: string, roots: readonly string[]): Promise<readonly string[]> {
-  const found = new Set<string>();
-  for (const root of roots) {
-    const path = join(folder, root);
-    const info = await stat(path).catch(() => undefined);
-    if (info?.isFile() === true) found.add(relative(folder, path));
-    if (info?.isDirectory() !== true) continue;
-    for (const entry of await readdir(path, { withFileTypes: true })) {
-      if (entry.name === 'node_modules' || entry.name.startsWith('.')) continue;
-      const inner = relative(folder, join(path, entry.name));
-      if (entry.isDirectory()) for (const file of await filesBelow(folder, [inner])) found.add(file);
-      else if (entry.isFile()) found.add(inner);
-    }
-  }
-  return [...found].sort(byCodeUnit);
 }
 
 function insidePackage(path: string): string | undefined {

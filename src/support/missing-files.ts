@@ -17,6 +17,15 @@ export function errorCode(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
+/** Why the system does not let a file or folder be read; undefined when there is none, or only a link in a circle. */
+export function unreadable(error: unknown): string | undefined {
+  const code = errorCode(error);
+  if (isMissing(error) || code === 'ELOOP' || code === 'ENAMETOOLONG') return undefined;
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EIO' || code === 'ESTALE')
+    return `it cannot be read (${code})`;
+  throw error;
+}
+
 /** The text of a file, or undefined when there is no such file (or something that is none). Any other problem is thrown. */
 export async function readTextIfPresent(path: string): Promise<string | undefined> {
   return (await readBytesIfPresent(path))?.toString('utf8');

@@ -98,6 +98,12 @@ export const fileCases: readonly HostileCase[] = [
   dataFolder('a link to its own folder', link('data/again', '.'), 1, 'it leads back into itself'),
   dataFolder('a link to nothing', link('data/gone', 'nowhere'), 0, 'Succeeded'),
   dataFolder('a pipe', fifo('data/pipe'), 1, 'it is a pipe, a socket or a device'),
+  dataFolder(
+    'a name that is not UTF-8',
+    (root) => writeFileSync(Buffer.from(join(root, 'data/caf\xe9'), 'latin1'), 'new'),
+    1,
+    'its name is not UTF-8: rename it',
+  ),
   dataFolder('a link to /dev/zero', link('data/zero', '/dev/zero'), 1, 'it is a pipe, a socket or a device'),
   {
     name: 'a folder of data with a socket',

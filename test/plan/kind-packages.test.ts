@@ -1,5 +1,5 @@
 // Stage kinds from packages: found, checked with places, and never allowed to stand for one of headgate's own.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -185,5 +185,41 @@ describe('what is wrong is told at its place', () => {
     expect(await problems(undefined, ['scale', 'other'])).toEqual([
       'HG1605 node_modules/other/scale.kind.json:2 there is a stage kind "acme/scale" already: of package "scale"',
     ]);
+  });
+});
+
+describe('what a program consists of', () => {
+  const codeNames = async (): Promise<readonly string[]> => {
+    const loaded = await load();
+    return loaded.ok ? stageOf(loaded.value, 'scaled').files.map(({ name }) => name) : [];
+  };
+
+  test('is also what links lead to, and dependencies that are links to folders of one’s own', async () => {
+    await install('node_modules/scale');
+    await write('shared/lib.js', '// behind a link');
+    await write('node_modules/.store/node_modules/installed/index.js', '// not keyed');
+    const folder = join(root, 'node_modules/scale');
+    await symlink(join(root, 'shared/lib.js'), join(folder, 'lib.js'));
+    await symlink(join(root, 'shared'), join(folder, 'shared'));
+    await symlink(join(root, 'shared'), join(folder, 'node_modules/own'));
+    await symlink('../../.store/node_modules/installed', join(folder, 'node_modules/installed'));
+    expect(await codeNames()).toEqual(
+      ['job.js', 'lib.js', 'node_modules/own/lib.js', 'package.json', 'scale.kind.json', 'shared/lib.js'].map(
+        (path) => `scale/${path}`,
+      ),
+    );
+  });
+
+  test('is refused by name where a link leads nowhere or back, and where a name is not UTF-8', async () => {
+    await install('node_modules/scale');
+    const path = join(root, 'node_modules/scale/lib.js');
+    await symlink('nowhere.js', path);
+    expect((await problems())[0]).toMatch(/^HG1609 .*lib\.js: it is a link that leads nowhere/);
+    await rm(path);
+    await symlink('.', path);
+    expect((await problems())[0]).toMatch(/^HG1609 .*lib\.js: it leads back into itself/);
+    await rm(path);
+    await writeFile(Buffer.from(join(root, 'node_modules/scale/caf\xe9.js'), 'latin1'), '');
+    expect((await problems())[0]).toMatch(/^HG1609 .*caf\\xe9\.js: its name is not UTF-8/);
   });
 });

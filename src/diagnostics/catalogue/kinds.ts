@@ -54,3 +54,10 @@ export function fileSettingUnknown(at: Place, name: string, known: readonly stri
     help: known.length === 0 ? 'the schema has no "properties"' : `properties: ${known.join(', ')}`,
   });
 }
+
+export function packageUnreadable(at: Place, found: { readonly path: string; readonly problem: string }): Diagnostic {
+  return errorAt('HG1609', at, {
+    message: `what this program consists of cannot be told: ${found.path}: ${found.problem}`,
+    help: 'take it out of the package, or name in "job": {"code": […]} the files and folders that the program consists of',
+  });
+}
