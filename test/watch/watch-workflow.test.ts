@@ -4,9 +4,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { noColours } from '../../src/console/colours.ts';
-import { watchLine } from '../../src/console/watch-lines.ts';
-import type { Diagnostic } from '../../src/diagnostics/diagnostic.ts';
 import { foldRun } from '../../src/report/run-report.ts';
 import { Conductor } from '../support/conductor.ts';
 import { Engine, ofType } from '../support/engine.ts';
@@ -93,28 +90,6 @@ test('an edit and its revert continue the stopped stage from its resume state', 
   const last = ofType(watching.events, 'stage-started').findLast(({ stage }) => stage === 'detection');
   expect(last).toMatchObject({ resumed: true });
   expect([points('detection step 2'), points('detection step 3')]).toEqual([1, 1]);
-});
-
-test('what in a plan is hardly meant is told with the plan, and again only with another plan', async () => {
-  const warning: Diagnostic = {
-    code: 'HG1441',
-    severity: 'warning',
-    message: '"percentOfReference" is hardly meant so',
-    file: 'w.json',
-    line: 1,
-    column: 2,
-    length: 3,
-    lineText: '{"a": 1}',
-  };
-  watching = await Watching.start(engine, { ...quick('a'), warnings: [warning] });
-  const first = await watching.next('plan-changed');
-  expect(first.warnings).toEqual([warning]);
-  expect(watchLine(first, noColours)).toMatch(/^w\.json:1:2 .*HG1441/);
-  await watching.next('watch-waiting');
-  await watching.write(quick('b'));
-  const second = await watching.next('plan-changed');
-  expect(second.warnings).toBeUndefined();
-  expect(watchLine(second, noColours)).toBe('plan.json changed: planned again');
 });
 
 describe('an edit that asks for nothing new', () => {
