@@ -155,10 +155,14 @@ describe('a task', () => {
     });
     expect(codesOf(workflow(plain, image([2, 9]), { net: net(4) }))).toContain('HG1804');
     expect(codesOf(workflow(plain, image([2]), { net: net(4) }))).not.toContain('HG1804');
+    const set = (path: string) => ({ type: 'dataset', path });
+    // Data of a program of the user's own: nobody knows before it runs which targets it has.
+    const own = { kind: 'command', with: { argv: ['make'], outputs: { train: set('t'), gate: set('g') } } };
+    const more = { net: net(4), scenes: own };
     const doubted = (topK: readonly number[]) =>
-      (
-        planOf(workflow({ metric: 'primary', percentOfReference: 99 }, image(topK), { net: net(4) })).warnings ?? []
-      ).map(({ code, message }) => [code, message]);
+      (planOf(workflow({ metric: 'primary', percentOfReference: 99 }, image(topK), more)).warnings ?? []).map(
+        ({ code, message }) => [code, message],
+      );
     expect(doubted([2, 4])).toEqual([['HG1808', 'task "detection": top 4 of 4 classes holds for every image']]);
     expect(doubted([2, 3])).toEqual([]);
   });
