@@ -262,7 +262,7 @@ describe('looking at what is there', () => {
 
   test('inspect lists the tensors of an ONNX file, by which a boundary or an output is named', async () => {
     await writeFile(join(cli.root, 'm.onnx'), encodeModel(smallNetwork().graph));
-    const { stdout } = await cli.run('inspect', 'm.onnx');
+    const { stdout } = await cli.run('inspect', 'm.onnx', '--json');
     const { tensors } = JSON.parse(stdout) as { readonly tensors: readonly string[] };
     expect(tensors).toEqual(expect.arrayContaining([...BOUNDARY, ...OUTPUTS]));
   });
