@@ -262,9 +262,8 @@ describe('looking at what is there', () => {
 
   test('inspect lists the tensors of an ONNX file, by which a boundary or an output is named', async () => {
     await writeFile(join(cli.root, 'm.onnx'), encodeModel(smallNetwork().graph));
-    const { stdout } = await cli.run('inspect', 'm.onnx', '--json');
-    const { tensors } = JSON.parse(stdout) as { readonly tensors: readonly string[] };
-    expect(tensors).toEqual(expect.arrayContaining([...BOUNDARY, ...OUTPUTS]));
+    const { stdout } = await cli.run('inspect', 'm.onnx');
+    for (const name of [...BOUNDARY, ...OUTPUTS]) expect(stdout).toContain(name);
   });
 
   test('status shows the newest run or the named one, graph draws, validate says yes', async () => {
