@@ -4,27 +4,22 @@ import type { JournalDamage } from '../store/journal.ts';
 import { damageWords, untoldWords } from './damage-words.ts';
 import type { PastRun } from './past-runs.ts';
 
-/** What there is to say about a run's journal, and about newer runs that cannot be told: a line each. */
-export function warningsOf({ run, journal, untold }: PastRun): readonly string[] {
-  const { damage } = journal;
-  return [
-    ...untold.map((one) => `${untoldWords(one)}; told is run ${run}`),
-    ...(damage === undefined
-      ? []
-      : [`the journal of run ${run} is damaged: ${damageWords(damage)}; told is only what is whole`]),
-  ];
+/** What there is to say about a run's journal, and about newer runs that cannot be told, to whoever is told of the run: a line each. */
+export function warningsOf(past: PastRun): readonly string[] {
+  return warnings(past, 'told', 'told is only what is whole');
 }
 
-/** The same to whoever goes on with the run. */
-export function resumedWarnings({ run, journal, untold }: PastRun): readonly string[] {
+/** The same lines for whoever goes on with the run. */
+export function resumedWarnings(past: PastRun): readonly string[] {
+  const rest = 'its options are whole, and stages whose end is lost are looked up in the store';
+  return warnings(past, 'resumed', rest);
+}
+
+function warnings({ run, journal, untold }: PastRun, done: string, whole: string): readonly string[] {
   const { damage } = journal;
   return [
-    ...untold.map((one) => `${untoldWords(one)}; resumed is run ${run}`),
-    ...(damage === undefined
-      ? []
-      : [
-          `the journal of run ${run} is damaged: ${damageWords(damage)}; its options are whole, and stages whose end is lost are looked up in the store`,
-        ]),
+    ...untold.map((one) => `${untoldWords(one)}; ${done} is run ${run}`),
+    ...(damage === undefined ? [] : [`the journal of run ${run} is damaged: ${damageWords(damage)}; ${whole}`]),
   ];
 }
 

@@ -81,7 +81,7 @@ function pastWords(stage: StageReport): string {
   }
 }
 
-/** Of a gate whose case goes on below what was asked. */
+/** Words for a gate whose case goes on below what was asked. */
 function shortWords({ short }: StageReport): string {
   return short === undefined ? '' : `: what goes on is short of what was asked (${short})`;
 }

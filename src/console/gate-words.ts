@@ -142,7 +142,7 @@ function comparisonWords(line: CriterionEvidence): string {
   }
 }
 
-/** Of a value and its reference, as numbers; which of them is better is said by what the case asks. */
+/** How a value and its reference compare as numbers; which of them is better is said by what the case asks. */
 function orderWords({ value, reference }: CriterionEvidence): string {
   if (reference === null || value === reference) return 'equal to';
   return value < reference ? 'below' : 'above';

@@ -57,7 +57,7 @@ function outcomeWord(report: RunReport): string {
 }
 
 function headSection({ task, metrics, rows }: HeadTable, { bold }: Colours): string {
-  // Of an error the ratio is turned round, so that 100 is as good as float either way.
+  // The ratio of an error is turned round, so that 100 is as good as float either way.
   const lower = rows.some(({ facts }) => facts.higherIsBetter[facts.primary] === false);
   const table = renderTable(
     [

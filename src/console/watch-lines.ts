@@ -64,7 +64,7 @@ function problemText(problem: WatchProblem, { red, bold, cyan }: Colours): strin
   return `${problem.message}\n${problem.help === undefined ? '' : `  ${cyan('help:')} ${problem.help}\n`}`;
 }
 
-/** As `run` and `plan` print them, without the end of the last line. */
+/** The warnings as `run` and `plan` print them, without the end of the last line. */
 function warningsText(warnings: readonly Diagnostic[], { yellow, bold, cyan }: Colours): string {
   return renderDiagnostics(warnings, { place: bold, code: yellow, squiggle: yellow, help: cyan }).trimEnd();
 }

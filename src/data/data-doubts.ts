@@ -5,7 +5,7 @@ import { boxColumns, boxRow, type BoxTarget, type Dataset, type Target } from '.
 
 /** Splits that figures are measured on: a class that is not there weighs on no decision, and has no figure. */
 const MEASURED: readonly string[] = ['gate', 'report'];
-/** Of 12 bits that were divided by 256 as if they were 16, four are left. */
+/** The largest value of 12-bit images that were divided by 256 as if they had 16: four bits are left. */
 const FOUR_BITS = 15;
 /** Fewer dark images than this share are night, or a covered lens. */
 const MANY = 0.1;

@@ -96,7 +96,7 @@ export function errorInFile(code: Diagnostic['code'], file: string, words: Words
   return diagnosticInFile('error', code, file, words);
 }
 
-/** Of a file as a whole, beside a plan that can run. */
+/** A doubt about a file as a whole, told beside a plan that can run. */
 export function warningInFile(code: Diagnostic['code'], file: string, words: Words): Diagnostic {
   return diagnosticInFile('warning', code, file, words);
 }

@@ -112,7 +112,7 @@ export type JobResult =
       readonly failure: JobFailure;
     };
 
-/** As the engine reads it: a runner of somebody else may say any word, so what is not in the tables is only shown. */
+/** A job's failure as the engine reads it: somebody else's runner may say any word, so unknown ones are only shown. */
 export interface JobFailure {
   /** One of headgate's words (job-reasons.ts), or one of a package's own, which begins with `x-`. */
   readonly reason: string;
@@ -123,7 +123,7 @@ export interface JobFailure {
   readonly details?: Json;
 }
 
-/** As headgate's own worker gives it: no word but those of the table. */
+/** A job's failure as headgate's own worker gives it: its reason is one of the table's. */
 export interface OwnJobFailure extends JobFailure {
   readonly reason: JobReason;
 }

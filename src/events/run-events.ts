@@ -37,7 +37,7 @@ export interface OutputRecord {
   readonly tree?: true;
   /** What the job called the file: under this name those that read it, and people, find it. */
   readonly name?: string;
-  /** Of a file that may be run as a program; of those in a folder its list tells. */
+  /** Whether this file may be run as a program; for files in a folder its list tells. */
   readonly executable?: true;
 }
 

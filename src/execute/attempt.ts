@@ -13,6 +13,7 @@ import { dropResumeStates, resumeStateOf } from '../store/resume-states.ts';
 import type { Store } from '../store/store.ts';
 import type { Digest } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
+import { onAbort } from '../support/on-abort.ts';
 import { redactorOf, type Redactor } from '../support/redaction.ts';
 import { unreachable } from '../support/result.ts';
 import { collectOutputs, type CollectedOutputs } from './collect-outputs.ts';
@@ -102,11 +103,10 @@ export async function runAttempt(
       environment: environment.value,
     });
   } catch (error) {
+    await removeInputs(store, inputs.value);
     // On a full disk even the log of a job cannot be written: what the job wrote must not keep it full.
     if (context.keepFailed !== true) await giveBack(folder).catch(() => undefined);
     throw error;
-  } finally {
-    await removeInputs(store, inputs.value);
   }
 }
 
@@ -141,11 +141,15 @@ async function attemptIn(
     ...(context.fault === undefined ? {} : { fault: context.fault }),
   });
   const launch = await launchOf(context, stage, folder, inputs.given, environment);
-  if (!launch.ok) return { end: 'failed', failure: launch.error };
+  if (!launch.ok) {
+    await removeInputs(store, inputs);
+    return { end: 'failed', failure: launch.error };
+  }
 
   context.onStarted(attempt, resumed !== undefined);
   const job = await runJob(context, key, launch.value, redactor);
   const read = await inputsAfter(store, inputs);
+  // Before secrets are taken out of the folder: what is linked there is the store's.
   await removeInputs(store, inputs);
   const resumedMs = resumed?.workMs ?? 0;
   const made = { folder, token, attempt, resumedMs, command: launch.value.outputs, read, redactor };
@@ -230,7 +234,7 @@ async function endOf(
         : (stage.program?.argv[0] ?? 'the worker');
     return failed({ reason: 'command-not-found', command, code: processEnd.code });
   }
-  // Before anything else that it may say of itself: it may have failed for what another wrote into its inputs.
+  // This comes before what the job says of itself: it may have failed for what another wrote into its inputs.
   if (job.read.are === 'modified') return failed(job.read.failure);
   if (job.read.are === 'void' && processEnd.cause !== 'cancelled') return { end: 'void', failure: job.read.failure };
   if (processEnd.cause === 'timed-out')
@@ -286,13 +290,4 @@ function withoutSecrets(end: AttemptEnd, redactor: Redactor): AttemptEnd {
     case 'void':
       return end;
   }
-}
-
-function onAbort(signal: AbortSignal, act: () => void): () => void {
-  if (signal.aborted) {
-    act();
-    return () => undefined;
-  }
-  signal.addEventListener('abort', act, { once: true });
-  return () => signal.removeEventListener('abort', act);
 }

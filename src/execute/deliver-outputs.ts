@@ -32,7 +32,7 @@ export interface NotDelivered {
 export interface Delivery {
   readonly files: readonly Delivered[];
   readonly notDelivered: readonly NotDelivered[];
-  /** Of an earlier run, and delivered no longer. Relative to the root, like all paths here. */
+  /** Deliveries of an earlier run that are none any longer. Paths are relative to the root, like all paths here. */
   readonly removed: readonly string[];
   /** What was no delivery of headgate's and lay where one was to lie, or was one and has been changed since. */
   readonly kept: readonly Kept[];

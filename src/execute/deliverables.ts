@@ -1,12 +1,14 @@
 // Which outputs of a plan people take away, and under which names: one rule, told in docs/outputs.md. What the workflow's
 // `outputs` name; without them everything that nobody in the plan reads, that `select` or `best` has chosen, or that `export`
-// or `merge` made. Verdicts of gates are decisions, which `status` and `explain` tell: only a name brings them out. Pure: knows neither the store nor what came of a run.
+// or `merge` made. Verdicts of gates are decisions, which `status` and `explain` tell: only a name brings them out. Pure: it
+// knows neither the store nor what came of a run.
 import { extname } from 'node:path';
 import type { StageId } from '../events/ids.ts';
 import type { OutputRecord } from '../events/run-events.ts';
 import { sourcesOf } from '../plan/bindings.ts';
 import type { Plan } from '../plan/plan.ts';
-import { fileNameOf } from '../support/file-name.ts';
+import { fileNameOf, LONGEST_NAME_BYTES } from '../support/file-name.ts';
+import { extensionOfType } from './extension-of-type.ts';
 
 export interface Deliverable {
   readonly stage: StageId;
@@ -45,26 +47,12 @@ function portsRead(plan: Plan): ReadonlySet<string> {
   return read;
 }
 
-/** Of what has no declared name of its own, by its type. */
-const EXTENSIONS: { readonly [type: string]: string } = {
-  merged: '.onnx',
-  model: '.onnx',
-  checkpoint: '.safetensors',
-  metrics: '.json',
-  verdict: '.json',
-  report: '.json',
-  profile: '.json',
-};
-
 /** `export.onnx`, `train.weights.bin`, or the workflow's own name with the extension that the output was declared with. */
 export function deliveredName({ stage, port, as }: Deliverable, { name, type, tree }: OutputRecord): string {
-  const extension = tree === true ? '' : extname(name ?? '') || (EXTENSIONS[type] ?? '');
+  const extension = tree === true ? '' : extname(name ?? '') || extensionOfType(type);
   if (as !== undefined) return as.includes('.') ? as : `${as}${fileNameOf(extension)}`;
   return fileNameOf(extension === `.${port}` ? `${stage}${extension}` : `${stage}.${port}${extension}`);
 }
-
-/** Of a file, on every file system in use. */
-const LONGEST_NAME_BYTES = 255;
 
 /** Never empty, `.` or `..`, and not too long for a file system. Letters of every script stay, or their names would be one. */
 export function deliveryFolderName(workflow: string): string {

@@ -64,13 +64,13 @@ export type TimeEvidence = {
   readonly held: boolean;
 };
 
-/** Of what the gate expects: held where it is as expected. */
+/** One thing that the gate expects, and whether it was so. */
 export type ExpectationEvidence = {
   readonly case: string;
   readonly head: string;
   readonly set?: string;
   readonly rule: 'expectation';
-  /** Of the reference its task, images, data or value; `improvement`: how many percent of it the candidate is better. */
+  /** What was compared: the reference's task, images, data or value, or (`improvement`) by how many percent of it the candidate is better. */
   readonly what: 'task' | 'images' | 'data' | 'value' | 'improvement';
   readonly metric?: string;
   /** null where nothing says it. */

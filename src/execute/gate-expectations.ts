@@ -66,7 +66,7 @@ function metricOf(name: string, { fact }: MetricsDocument): string {
   return name === 'primary' ? fact.primary : name;
 }
 
-/** In percent of the reference; null where one of the two is missing, or the reference is not positive. */
+/** The improvement in percent of the reference; null where one of the two is missing, or the reference is not positive. */
 function improvement(metric: string, own: MetricsDocument, reference: MetricsDocument | undefined): number | null {
   const [value, other] = [own.fact.values[metric], reference?.fact.values[metric]];
   if (value === undefined || other === undefined || !(other > 0)) return null;

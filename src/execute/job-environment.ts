@@ -55,7 +55,7 @@ export function environmentOf(
   return missing.length > 0 ? err({ reason: 'variable-missing', names: missing }) : ok({ values, secrets, keyed });
 }
 
-/** Of all jobs of a plan whose environment is whole. */
+/** The secrets of all jobs of a plan whose environment is whole. */
 export function secretsOf(stages: readonly Pick<PlannedStage, 'runsOn' | 'settings'>[]): readonly Secret[] {
   return stages.filter(readsEnvironment).flatMap((stage) => {
     const environment = environmentOf(stage, process.env);

@@ -9,11 +9,12 @@ import type { PlannedStage } from '../plan/plan.ts';
 import { changeOf, layArtifact, removeLaid, type Laid, type LaidFile, type LayAs } from '../store/laid-artifact.ts';
 import type { Store } from '../store/store.ts';
 import { isDigest } from '../support/digest.ts';
-import { fileNameOf } from '../support/file-name.ts';
+import { fileNameOf, LONGEST_NAME_BYTES } from '../support/file-name.ts';
 import { err, ok, type Result } from '../support/result.ts';
 import type { ResolvedInput } from './edges.ts';
 import { fileDigests } from './key.ts';
 import type { LostInput } from './read-metrics.ts';
+import { extensionOfType } from './extension-of-type.ts';
 
 export interface LaidInput {
   readonly input: ResolvedInput;
@@ -118,9 +119,6 @@ export async function openFiles(
   return ok(Object.fromEntries(entries));
 }
 
-/** Of a name, on every file system in use. */
-const LONGEST_BYTES = 255;
-
 /** A folder's name for a port; no two ports get the same. */
 function portFolder(port: string, taken: Set<string>): string {
   const short = fileNameOf(port).slice(0, 100);
@@ -130,19 +128,9 @@ function portFolder(port: string, taken: Set<string>): string {
   return name;
 }
 
-const ENDINGS: { readonly [type: string]: string } = {
-  checkpoint: '.safetensors',
-  model: '.onnx',
-  merged: '.onnx',
-  metrics: '.json',
-  verdict: '.json',
-  report: '.json',
-  profile: '.json',
-};
-
 /** The name that its maker gave it. Records of older programs, and what the engine itself decides, have none. */
 function inputName({ name, type, tree }: OutputRecord): string {
-  const isName = name !== undefined && !/^\.{0,2}$|[/\0]/.test(name) && Buffer.byteLength(name) <= LONGEST_BYTES;
+  const isName = name !== undefined && !/^\.{0,2}$|[/\0]/.test(name) && Buffer.byteLength(name) <= LONGEST_NAME_BYTES;
   if (isName && (extname(name) !== '' || type === 'file' || tree === true)) return name;
-  return `${isName ? name : type}${tree === true ? '' : (ENDINGS[type] ?? '')}`;
+  return `${isName ? name : type}${tree === true ? '' : extensionOfType(type)}`;
 }

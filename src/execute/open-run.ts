@@ -14,7 +14,7 @@ import { Recorder, type RunListener } from './recorder.ts';
 export interface OpenRun {
   readonly run: RunId;
   readonly folder: string;
-  /** Where the journal is kept as it was found, damaged. */
+  /** The path under which the damaged journal is kept as it was found. */
   readonly keptAt?: string;
   readonly recorder: Recorder;
   /** After the last event. */
@@ -30,7 +30,7 @@ export interface WhichRun {
     readonly run: RunId;
     readonly nextSeq: number;
     readonly soundBytes: number;
-    /** Of the journal as it is: what is whole of it stays. */
+    /** What is wrong with the journal; its whole lines stay. */
     readonly damage?: JournalDamage;
   };
 }

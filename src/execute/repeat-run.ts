@@ -15,7 +15,7 @@ export interface Repetition {
   readonly listeners: readonly RunListener[];
 }
 
-/** As the remembered gates decided. */
+/** What the remembered gates found to be short. */
 function shortOf({ events }: SettledRun): { readonly short?: readonly string[] } {
   const names = events.flatMap((event) =>
     event.type === 'gate-decided' && event.short !== undefined ? [event.short] : [],

@@ -65,7 +65,7 @@ export interface RunSettings {
   readonly orphanGraceMs?: number;
 }
 
-/** With what was copied to `.headgate/out/` and what was not; with `deliver`. */
+/** How a run ended; with `deliver` also what was copied to `.headgate/out/` and what was not. */
 export interface RunOutcome extends Delivery {
   readonly run: RunId;
   readonly outcome: 'succeeded' | 'failed' | 'stopped' | 'interrupted' | 'superseded';
@@ -141,7 +141,7 @@ export async function startRun(settings: RunSettings): Promise<RunHandle> {
     cutShort ??= how;
     delivery.abort();
   };
-  /** After an error that ends the run: nobody has to remove a lock by hand. */
+  /** Lets go of locks and files after an error that ends the run, so that nobody has to remove a lock by hand. */
   const abandon = (): void => {
     over = true;
     for (const step of [deafen, () => pool.close(), closeJournal, unlock]) {

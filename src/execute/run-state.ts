@@ -152,7 +152,7 @@ export class RunState {
     return new Map([...this.entries].flatMap(([id, { view }]) => (view.is === 'done' ? [[id, view.outputs]] : [])));
   }
 
-  /** Of gates that have decided, in the plan's order, each name once. */
+  /** What the gates that have decided found to be short: in the plan's order, each name once. */
   short(): readonly string[] {
     const names = new Set<string>();
     for (const { stage, view } of this.entries.values()) {

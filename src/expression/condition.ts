@@ -40,7 +40,7 @@ export function checkCondition(text: string, scope: ConditionScope): ConditionPr
   return problem.ok ? problem.value : { message: stoppedWords[problem.error], start: 0, length: text.length };
 }
 
-/** Of one condition: checking it, and each time deciding it. */
+/** The longest that checking a condition, or deciding it once, may take. */
 const CONDITION_MS = 1000;
 
 const stoppedWords: { readonly [stopped in Stopped]: string } = {

@@ -64,7 +64,7 @@ async function take(path: string, around: readonly string[], search: Search): Pr
   return undefined;
 }
 
-/** Of installed dependencies those that are links out of every `node_modules`. */
+/** Takes those installed dependencies that are links out of every `node_modules`. */
 async function takeLinked(
   path: string,
   { is }: FolderEntry,

@@ -69,7 +69,7 @@ export interface PlannedStage {
   readonly retries: number;
   /** Where the stage is tried again: how long it waits before, and for what. Without it: at once, for what may pass by itself. */
   readonly retryRules?: RetryRules;
-  /** Where `runsOn` is 'program': reasons of failures that its package declares beside headgate's own. */
+  /** Reasons of failures that the package of a 'program' stage declares beside headgate's own. */
   readonly ownReasons?: { readonly [word: string]: ReasonWords };
 }
 
@@ -97,7 +97,7 @@ export interface Plan {
   readonly stages: readonly PlannedStage[];
   /** What the workflow says people take away, under which names; undefined where it leaves that to the rule. */
   readonly outputs?: readonly NamedOutput[];
-  /** There where stages were left out on request: what is not in it may still be wanted. */
+  /** Says that stages were left out on request, so that what is not in the plan may still be wanted. */
   readonly partial?: true;
   /** For the run's final table: task name → its primary metric. */
   readonly tasks: readonly { readonly name: string; readonly primaryMetric: string }[];

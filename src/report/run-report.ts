@@ -31,7 +31,7 @@ export interface StageReport {
   readonly firstFailure?: StageFailure;
   readonly verdict?: JsonObject;
   readonly chosen?: string;
-  /** For gates whose chosen case is short: the task or key that the run's end names. */
+  /** The task or key that the run's end names, for a gate whose chosen case is short. */
   readonly short?: string;
   /** For gates: an override that was meant for other numbers or cases. */
   readonly lapsed?: GateOverride;

@@ -4,7 +4,7 @@ import { isJsonObject } from '../support/json.ts';
 import type { Json, JsonObject } from '../support/json.ts';
 
 export interface ClassProblem {
-  /** In the task. */
+  /** The place in the task. */
   readonly path: readonly (string | number)[];
   readonly message: string;
   readonly help: string;

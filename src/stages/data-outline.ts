@@ -36,7 +36,7 @@ export function withDerived(outline: DataOutline, derive: Json | undefined): Dat
 }
 
 export interface Need {
-  /** In the task. */
+  /** The place in the task. */
   readonly path: readonly string[];
   readonly what: string;
   readonly kinds: readonly TargetKind[];

@@ -38,15 +38,15 @@ export interface OutputPort {
   readonly help: string;
   /** For checkpoints. */
   readonly holds?: Holding;
-  /** For models: the heads that the stage gives it, beside those of its own input `model`; unknown where it is left out. */
+  /** The heads that the stage gives a model beside those of its own input `model`; undefined where they are not known. */
   readonly heads?: readonly HeadOutline[];
-  /** For data sets. */
+  /** What is known of a data set. */
   readonly data?: KnownData;
 }
 
 export interface HeadOutline {
   readonly name: string;
-  /** Where the settings say how many. */
+  /** The number of classes, if the settings say it. */
   readonly classes?: number;
 }
 
@@ -186,7 +186,7 @@ export interface StageKind {
   readonly reasons?: { readonly [word: string]: ReasonWords };
   /** Problems that the schema cannot say. */
   check?(context: StageContext): readonly Finding[];
-  /** Of a kind that measures a task: what gates on its numbers may count on. Undefined where only its job knows. */
+  /** What gates may count on, from a kind that measures a task. Undefined where only its job knows. */
   measures?(context: StageContext): Measurement | undefined;
   /** Wrong orders: what shows, before anything runs, in the stages that make its inputs. */
   checkInputs?(context: StageContext, producers: Producers): readonly ArrivalFinding[];

@@ -18,7 +18,7 @@ export const targetFormats: { readonly [target: string]: TargetFormats } = {
 };
 
 export interface FormatProblem {
-  /** In the profile. */
+  /** The place in the profile. */
   readonly path: readonly string[];
   readonly message: string;
   readonly help: string;

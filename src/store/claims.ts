@@ -31,7 +31,7 @@ export interface Claim {
 
 /** A claim as it was found. */
 export interface FoundClaim extends Claim {
-  /** Of its owner; empty when it does not say. */
+  /** The owner's host; empty when the claim does not say. */
   readonly host: string;
   readonly text: string;
   /** Whether it could be read: what cannot is nobody's. */

@@ -9,7 +9,7 @@ import { readSealedJson, sealed } from '../support/sealed-text.ts';
 import type { StoreLayout } from './layout.ts';
 
 export interface DeliveredEntry {
-  /** Of the file or folder. */
+  /** The name of the file or folder. */
   readonly name: string;
   readonly digest: Digest;
   readonly tree: boolean;

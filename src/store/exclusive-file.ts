@@ -42,7 +42,7 @@ export function removeUnchanged({ drafts }: Drafts, path: string, text: string):
     try {
       linkSync(aside, path);
     } catch {
-      // Without it its owner goes on all the same; at worst something is done twice.
+      // An owner without a heartbeat goes on all the same; at worst something is done twice.
     }
   }
   rmSync(aside, { force: true });

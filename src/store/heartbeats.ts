@@ -27,7 +27,7 @@ const MAX_BYTES = 1 << 16;
 
 const beating = new Map<string, { holds: number; readonly timer: NodeJS.Timeout }>();
 
-/** From now on others see that this engine lives; ends with as many calls of `endHeartbeat`. */
+/** Lets others see from now on that this engine lives, until `endHeartbeat` was called as often. */
 export function beginHeartbeat({ engines }: Engines): void {
   const path = heartbeatPath(engines, ownEngine().token);
   const known = beating.get(path);

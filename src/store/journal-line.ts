@@ -16,7 +16,7 @@ const AFTER_SEAL = '"}';
 const SEAL_CHARACTERS = sealOf('').length;
 const TAIL_BYTES = BEFORE_SEAL.length + SEAL_CHARACTERS + AFTER_SEAL.length;
 
-/** With its line break. */
+/** An event's line of the journal, its line break included. */
 export function lineOf(event: RunEvent): string {
   const body = `${OPENING}${JSON.stringify(event).slice(1, -1)}`;
   return `${body}${BEFORE_SEAL}${sealOf(body)}${AFTER_SEAL}\n`;

@@ -1,4 +1,4 @@
-// Where a run's journal is.
+// The path of a run's journal.
 import { join } from 'node:path';
 
 export function journalPath(runFolder: string): string {

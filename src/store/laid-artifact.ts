@@ -25,7 +25,7 @@ export interface LaidFile {
 }
 
 export interface Laid {
-  /** Of the file, or of the folder of a tree. */
+  /** The path of the file, or of the folder of a tree. */
   readonly path: string;
   readonly files: readonly LaidFile[];
   /** What every folder holds, itself relative to `path`: name → what it is. For a file only its own place. */

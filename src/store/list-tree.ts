@@ -53,7 +53,7 @@ async function visit(root: string, below: string, found: Listed[]): Promise<Unke
   return undefined;
 }
 
-/** Where a link leads, relative to its folder: an absolute one would be wrong wherever else the tree is put. */
+/** The target of a link relative to its folder: an absolute one would be wrong wherever else the tree is put. */
 async function linkWithin(root: string, path: string): Promise<Result<string, Unkept>> {
   const home = join(root, dirname(path));
   const written = await readlink(join(root, path));
@@ -71,7 +71,7 @@ async function realFolderOf(path: string): Promise<string> {
   return join(folder, path.slice(dirname(path).length));
 }
 
-/** As the system's own limit. */
+/** The most links in a row that are followed, as many as the system itself does. */
 const MOST_LINKS = 40;
 
 type Way = { readonly at: string } | 'leaves' | 'nowhere';

@@ -19,7 +19,7 @@ export interface StoredObject {
   /** Of the file, or of all files of the tree. */
   readonly bytes: number;
   readonly tree: boolean;
-  /** Of a file that may be run as a program. */
+  /** Whether the file may be run as a program. */
   readonly executable?: true;
 }
 
@@ -248,7 +248,7 @@ export class ObjectStore {
   }
 }
 
-/** By its owner's bit, as version control has it. */
+/** Whether its owner may run the file, which is the bit that version control keeps. */
 function mayBeRun(path: string): boolean {
   return (lstatSync(path).mode & 0o100) !== 0;
 }

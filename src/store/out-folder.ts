@@ -77,7 +77,7 @@ async function stepAside(path: string, aside: string): Promise<void> {
   await renameIfThere(path, aside);
 }
 
-/** After a crash between the two steps: what stepped aside comes back where nothing has taken its place. */
+/** Repairs a crash between the two steps: what stepped aside comes back where nothing has taken its place. */
 export async function repairOut({ out, aside }: StoreLayout): Promise<void> {
   for (const workflow of await namesIn(aside)) {
     for (const name of await namesIn(join(aside, workflow))) {

@@ -16,7 +16,7 @@ export type Standing = 'alive' | 'unsure' | 'gone';
 
 /** Beats that may fail to come before an engine elsewhere counts as dead. */
 const MISSED_BEATS = 6;
-/** For what has no heartbeat: engines of the earlier program, drafts of commands that run for a moment. */
+/** The silence after which an owner without a heartbeat is dead: an engine of the earlier program, a command that runs for a moment. */
 export const SILENT_MS = MISSED_BEATS * HEARTBEAT_MS;
 
 type Engines = Pick<StoreLayout, 'engines'>;
@@ -50,7 +50,7 @@ export class Owners {
     if (isOwnEngine(engine)) return 'alive';
     if (isOfThisPlace(engine)) return (await isProcessAlive(engine)) ? 'alive' : 'gone';
     if (engine.token !== undefined) return this.byHeartbeat(engine.token, marks);
-    // Of the earlier program: that a process started in the very tick is proof enough; that there is none says nothing.
+    // In the earlier form a process that started in the very tick is proof enough; that there is none says nothing.
     if (engine.startTime !== null && (await isProcessAlive(engine))) return 'alive';
     return this.bySigns(marks.join(' '), beatOf(marks), SILENT_MS);
   }

@@ -38,7 +38,7 @@ export interface KnownRun {
   readonly live: boolean;
   /** When the engine that runs it locked it, by the store's own clock. */
   readonly lockedMs?: number;
-  /** Of attempts that ended without success, or not at all. */
+  /** What attempts left that ended without success, or not at all. */
   readonly attemptOutputs: readonly string[];
   /** Whether its journal has lost anything: then it may have used more than `keys`, and be of another workflow. */
   readonly damaged?: true;

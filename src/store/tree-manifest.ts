@@ -24,7 +24,7 @@ export type EmptyFolder = {
 
 export type LinkEntry = {
   readonly path: string;
-  /** Where it leads, relative to the folder it lies in and never out of the tree. */
+  /** The link's target, relative to the folder it lies in and never out of the tree. */
   readonly link: string;
 };
 

@@ -8,7 +8,7 @@ export interface Face {
   readonly file: string;
   /** What stays when it gets or loses a name. */
   readonly lasting: string;
-  /** With the time of its last change of any kind. */
+  /** The stamp, with the time of the last change of any kind. */
   readonly strict: string;
   readonly bytes: number;
   /** Whether it may be run as a program: by its owner's bit, as version control has it. */

@@ -27,7 +27,7 @@ export interface Verified {
   readonly leavings: readonly Left[];
 }
 
-/** With `repair`, records that lost an output are removed: the next run makes them again. */
+/** Looks at the whole store; with `repair`, removes records that lost an output, so that the next run makes them again. */
 export async function verifyStore(store: Store, repair: boolean): Promise<Verified> {
   const wrong: Wrong[] = [];
   const deafen = store.onQuarantine(({ digest, movedTo }) =>

@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
-/** Where a pid means one and the same process. */
+/** The place within which a pid means one and the same process. */
 export interface Place {
   readonly host: string;
   /** The kernel's id of this boot; null where it gives none (macOS). */

@@ -24,7 +24,7 @@ export interface CheckpointToProve {
   readonly below: readonly ScopeCheckpoint[];
   readonly images: Tensor;
   readonly threads: number;
-  /** Whether weights have the scales of their own values; by default as the checkpoint shows it. */
+  /** Says whether weights have the scales of their own values; by default the checkpoint shows it. */
   readonly weightScales?: 'derived' | 'learned' | undefined;
 }
 
@@ -53,7 +53,7 @@ export function probeOf(dataset: Dataset): Tensor {
   return new ImageBatcher(dataset).images(Array.from({ length: count }, (_, index) => index));
 }
 
-/** For a stage that reads no images. */
+/** Noise in the shape of the network's input, as the probe of a stage that reads no images. */
 export function noiseProbe({ input }: Network): Tensor {
   return noiseFor([[input.name, [PROBE_IMAGES, ...input.shape]]]).get(input.name) as Tensor;
 }

@@ -69,7 +69,7 @@ function withRemedy(failure: OwnJobFailure, ofCause?: string): OwnJobFailure {
   return { remedy: ofCause ?? jobReasons[failure.reason].remedy, ...failure };
 }
 
-/** In the words of onnxruntime and of V8, whose errors have neither a class nor a code of their own. */
+/** The words in which onnxruntime and V8 say that memory is out: their errors have neither a class nor a code of their own. */
 const NO_MEMORY = /\bbad_alloc\b|Failed to allocate memory|(?:Array buffer|ArrayBuffer|typed array) allocation failed/i;
 
 function outOfMemory(cause: unknown): boolean {

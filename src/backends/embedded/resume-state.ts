@@ -18,7 +18,7 @@ export interface ResumeState {
   readonly lossSums: { readonly [loss: string]: number };
   /** Mean losses of the epochs that are done. */
   readonly epochs: readonly { readonly [loss: string]: number }[];
-  /** What the training has seen of itself; of a state that knows no such thing, nothing. */
+  /** The losses and validations of the training so far; empty for a state of the earlier form. */
   readonly watch: WatchState;
 }
 

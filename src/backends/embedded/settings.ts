@@ -69,7 +69,7 @@ export interface TrainingSettings {
   readonly validation?: ValidationSettings;
 }
 
-/** Of a training that measures while it trains. */
+/** What a training measures while it goes on, and what follows from that. */
 export interface ValidationSettings {
   /** Epochs. */
   readonly every: number;

@@ -7,7 +7,7 @@ import type { ValidationSettings } from './settings.ts';
 export interface ValidatedEpoch {
   /** Epochs done by then; 0 before the first step. */
   readonly epoch: number;
-  /** Of the primary metric; null where there was nothing to measure. */
+  /** The primary metric's value; null where there was nothing to measure. */
   readonly value: number | null;
 }
 
@@ -23,7 +23,7 @@ export interface TrainingHistory {
 
 export const NO_HISTORY: TrainingHistory = { recent: [], validations: [] };
 
-/** By how much `value` is better than `than`, in the metric's own unit; nothing measured is worse than anything. */
+/** The amount by which `value` is better than `than`, in the metric's unit; nothing measured is worse than anything. */
 function gain(history: TrainingHistory, value: number | null, than: number | null): number {
   if (value === null) return than === null ? 0 : -Infinity;
   if (than === null) return Infinity;

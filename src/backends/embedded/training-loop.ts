@@ -23,7 +23,7 @@ export interface TrainingResult extends TrainedValues {
   /** The last epoch's mean of the weighted sum of all losses. */
   readonly loss: number;
   readonly steps: number;
-  /** What the report says of the training. */
+  /** The part of the report that tells how the training went. */
   readonly told: JsonObject;
   /** The graph that ran: what it differentiated and what it held constant. */
   readonly program: TrainingProgram;

@@ -30,7 +30,7 @@ export interface TrainingRequest extends Quantisers {
   /** Runs the frozen backbone where it is not part of `scopes`. */
   readonly backbone?: ForwardRunner;
   readonly teacher?: Teacher;
-  /** Where the settings ask for validation. */
+  /** What validation found; undefined unless the settings ask for it. */
   readonly validated?: Validated;
 }
 

@@ -33,7 +33,7 @@ export type KeptVectors = Pick<TrainerState, (typeof keptVectors)[number]>;
 
 export interface WatchState {
   readonly history: TrainingHistory;
-  /** Of the best epoch so far, with the losses that led to it; where the best one is kept. */
+  /** The vectors of the best epoch so far and the losses that led to it; undefined unless the best one is kept. */
   readonly best?: KeptVectors & { readonly recent: readonly number[] };
 }
 
@@ -88,7 +88,7 @@ export class TrainingWatch {
     this.remember({ start: meanOf(losses) });
   }
 
-  /** After every step. */
+  /** Remembers the loss of a step; to be called after each. */
   sawLoss(loss: number): void {
     this.remember({ recent: [...this.current.history.recent, loss].slice(-this.window) });
   }
@@ -126,7 +126,7 @@ export class TrainingWatch {
       const stuck = stuckFailure(history, stopped ? 'early' : 'done');
       if (stuck !== undefined) throw new JobError(stuck);
     }
-    // Where the start is kept, no loss led there.
+    // The start has no loss that led to it, so there the latest losses count.
     const recent = best?.recent ?? history.recent;
     const diverged = divergedFailure({ ...history, recent }, training.divergenceFactor ?? 0);
     if (diverged !== undefined) throw new JobError(diverged);
@@ -183,7 +183,7 @@ export function trainedBy(trainer: Trainer, { placement }: Pick<TrainingRequest,
   };
 }
 
-/** Of its own: what the runtime gives may be used again. */
+/** A copy of the vectors, since the runtime may use what it gave again. */
 function copied(state: KeptVectors): KeptVectors {
   const { parameters, statistics, ranges, averages } = state;
   return {

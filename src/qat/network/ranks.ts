@@ -4,7 +4,7 @@ import { intOf } from '../onnx/ir.ts';
 import type { GraphIr, IrNode } from '../onnx/ir.ts';
 
 const flat: ReadonlySet<string> = new Set(['Gemm', 'Flatten']);
-/** As many axes as the first input has. */
+/** Operators whose output has as many axes as their first input. */
 const kept: ReadonlySet<string> = new Set(
   [
     'Conv ConvTranspose MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool BatchNormalization LayerNormalization',
@@ -15,7 +15,7 @@ const kept: ReadonlySet<string> = new Set(
     .join(' ')
     .split(' '),
 );
-/** As many axes as the input that has most. */
+/** Operators whose output has as many axes as the input that has most. */
 const broadcast: ReadonlySet<string> = new Set(
   'Add Sub Mul Div Pow Min Max Sum Mean PRelu Where Equal Greater GreaterOrEqual Less LessOrEqual And Or Xor'.split(
     ' ',

@@ -16,14 +16,14 @@ const keepsSize: ReadonlySet<string> = new Set(
 
 const MOST_DIMENSIONS = 64;
 
-/** For results that need not be known first; undefined where it depends on shapes and values. */
+/** The most values that a node can give, by the sizes of its inputs; undefined where that depends on their shapes or values. */
 export function boundFromCounts(node: IrNode, counts: readonly number[]): number | undefined {
   if (node.op === 'Shape' || node.op === 'Size') return MOST_DIMENSIONS;
   if (keepsSize.has(node.op)) return counts.reduce((sum, count) => sum + count, 0);
   return undefined;
 }
 
-/** At most so many values, for known inputs (undefined: left out). An input that is nonsense counts as nothing: the runtime refuses it. */
+/** The most values that a node can give, by its known inputs (undefined: left out). Nonsense counts as nothing: the runtime refuses it. */
 export function countFromValues(node: IrNode, inputs: readonly (IrTensor | undefined)[]): number {
   const [first, second, third, fourth] = inputs;
   switch (node.op) {

@@ -77,7 +77,7 @@ export function intsOf(node: IrNode, name: string, fallback: readonly number[]):
   return attribute?.kind === 'ints' ? attribute.value : fallback;
 }
 
-/** As `intsOf`, with every bit of numbers beyond 2⁵³: for what becomes an int64 tensor. */
+/** The same as `intsOf` with every bit of numbers beyond 2⁵³, for what becomes an int64 tensor. */
 export function exactIntsOf(node: IrNode, name: string, fallback: readonly number[]): readonly (number | bigint)[] {
   const attribute = node.attributes[name];
   return attribute?.kind === 'ints' ? (attribute.exact ?? attribute.value) : fallback;

@@ -25,7 +25,7 @@ export const FOLDING_TOLERANCE = 1e-5;
 export interface FormToProve {
   /** Its graph is the truth, its units are what the kernel made of it. */
   readonly network: Network;
-  /** Of every scope that the checked layers stand on. */
+  /** The parameters of every scope that the checked layers stand on. */
   readonly parameters: Parameters;
   /** Whose layers are checked. */
   readonly scopes: ReadonlySet<string>;
@@ -148,7 +148,7 @@ function emitGap(
   const magnitudes = [b.emit('Abs', [input]), b.emit('Abs', [constants.weight])];
   const column = channelColumn(node, weight.shape.length, sums.length);
   const added = b.emit('Add', [b.emit(node.op, magnitudes, node.attributes), b.floats([...sums], column)]);
-  // Of one shape, or the reshaping fails: values that only broadcast against each other are no equals.
+  // Both must have one shape, or the reshaping fails: values that only broadcast against each other are no equals.
   const alike = b.emit('Reshape', [made, b.emit('Shape', [linear])]);
   const gap = b.emit('Abs', [b.emit('Sub', [alike, linear])]);
   const counts = [outside(b, gap, b.emit('Mul', [added, b.scalar(FOLDING_TOLERANCE)]))];
@@ -181,7 +181,7 @@ function activatedOtherwise(
   return outside(b, b.emit('Abs', [b.emit('Sub', [names.get(output) ?? output, output])]), b.scalar(0));
 }
 
-/** Per output channel what is added besides the products: |bias·γ'| + |mean·γ'| + |β|, from the parameters themselves. */
+/** What is added to the products per output channel, |bias·γ'| + |mean·γ'| + |β|, from the parameters themselves. */
 function sumsOf(unit: LayerUnit, parameters: Parameters): Float32Array {
   const read = (name: string | undefined): Float32Array => parameters.get(name ?? '')?.data ?? new Float32Array();
   const { outputs } = weightLayout(unit.node, parameters.get(unit.weight)?.shape ?? []);

@@ -93,7 +93,7 @@ function onGrid(
   return { clipped };
 }
 
-/** Of a float32 number. */
+/** The unit in the last place of a float32 number of this magnitude. */
 function ulpOf(magnitude: number): number {
   return 2 ** (Math.max(Math.floor(Math.log2(Math.max(magnitude, 2 ** -126))), -126) - 23);
 }

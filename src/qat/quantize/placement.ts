@@ -34,7 +34,7 @@ export interface WeightQuantizer {
 
 export interface Placement {
   readonly activations: ReadonlyMap<string, ActivationQuantizer>;
-  /** By the name of the quantiser, which is the weight's but where layers use one weight in different ways. */
+  /** Weight quantisers by name, which is the weight's unless layers use one weight in different ways. */
   readonly weights: ReadonlyMap<string, WeightQuantizer>;
   /** Every observed range, by its value → a quantiser that uses it. */
   readonly ranges: ReadonlyMap<string, ActivationQuantizer>;

@@ -105,7 +105,7 @@ class Made {
     await mkdir(context.outDir, { recursive: true });
     await writePackedDataset(join(context.outDir, split.name), dataset);
     const doubts = [
-      // Of one description for all splits, so once.
+      // One description stands for all splits, so these notes are told with the first.
       ...(Object.keys(this.outputs).length === 0 ? normalisationNotes(dataset) : []),
       ...dataDoubts(split.name, dataset),
       ...this.seen.add(split.name, dataset),
