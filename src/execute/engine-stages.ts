@@ -3,7 +3,6 @@ import type { StageFailure } from '../events/failures.ts';
 import type { GateOverride } from '../events/gate-override.ts';
 import type { OutputRecord } from '../events/run-events.ts';
 import type { GateCase, GateSettings, PlannedStage } from '../plan/plan.ts';
-import type { Store } from '../store/store.ts';
 import { canonicalJson } from '../support/canonical-json.ts';
 import { digestBytes } from '../support/digest.ts';
 import { isJsonObject, type JsonObject } from '../support/json.ts';
@@ -12,7 +11,7 @@ import { bestOf, membersOf, type Candidate } from './best.ts';
 import type { ResolvedInput, StageInputs } from './edges.ts';
 import { decideGate, overriddenVerdict, type Verdict } from './gate.ts';
 import { decidedBefore, gateSubjects } from './gate-inputs.ts';
-import { readMetrics, type LostInput } from './read-metrics.ts';
+import { readMetrics, type LostInput, type Texts } from './read-metrics.ts';
 
 export interface EngineOutcome {
   readonly outputs: { readonly [port: string]: OutputRecord };
@@ -23,21 +22,21 @@ export interface EngineOutcome {
 
 /** What an engine stage gives for these inputs; nothing is written. */
 export async function evaluateEngineStage(
-  store: Store,
+  texts: Texts,
   stage: PlannedStage,
   inputs: StageInputs,
   override?: GateOverride,
 ): Promise<Result<EngineOutcome, StageFailure | LostInput>> {
   switch (stage.kind) {
     case 'gate':
-      return evaluateGate(store, stage, inputs, override);
+      return evaluateGate(texts, stage, inputs, override);
     case 'select':
       return ok({
         outputs: Object.fromEntries(inputs.artifacts.map(({ port, output }) => [port, output])),
         content: [],
       });
     case 'best':
-      return evaluateBest(store, stage, inputs.artifacts);
+      return evaluateBest(texts, stage, inputs.artifacts);
     case 'stop':
       return ok({ outputs: {}, content: [] });
     default:
@@ -52,7 +51,7 @@ export function stopReason(stage: PlannedStage): string {
 }
 
 async function evaluateBest(
-  store: Store,
+  texts: Texts,
   stage: PlannedStage,
   inputs: readonly ResolvedInput[],
 ): Promise<Result<EngineOutcome, StageFailure | LostInput>> {
@@ -60,7 +59,7 @@ async function evaluateBest(
   for (const input of inputs) {
     const key = /^metrics\[(.*)\]$/.exec(input.port)?.[1];
     if (key === undefined) continue;
-    const metrics = await readMetrics(store, input);
+    const metrics = await readMetrics(texts, input);
     if (!metrics.ok) return metrics;
     candidates.push({ key, metrics: metrics.value.fact });
   }
@@ -69,16 +68,16 @@ async function evaluateBest(
 }
 
 async function evaluateGate(
-  store: Store,
+  texts: Texts,
   stage: PlannedStage,
   { artifacts, spentMs }: StageInputs,
   override: GateOverride | undefined,
 ): Promise<Result<EngineOutcome, StageFailure | LostInput>> {
   const settings = gateSettings(stage.settings);
   if (settings === undefined) return err({ reason: 'settings-invalid', problem: 'a gate needs "cases"' });
-  const subjects = await gateSubjects(store, settings, artifacts);
+  const subjects = await gateSubjects(texts, settings, artifacts);
   if (!subjects.ok) return subjects;
-  const decided = await decidedBefore(store, artifacts);
+  const decided = await decidedBefore(texts, artifacts);
   if (!decided.ok) return decided;
   const measured = decideGate(settings, subjects.value, {
     decided: decided.value,

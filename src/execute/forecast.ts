@@ -8,6 +8,7 @@ import type { ActionRecord, LatestKeys } from '../store/actions.ts';
 import { overridesOf, type GateOverrides } from '../store/overrides.ts';
 import type { Store } from '../store/store.ts';
 import type { JsonObject } from '../support/json.ts';
+import { AnnouncedTexts } from './announced-texts.ts';
 import { AnnouncedWork } from './announced-work.ts';
 import { changesOfKey } from './changes.ts';
 import { decide } from './decide.ts';
@@ -70,6 +71,7 @@ export async function forecastRun(settings: ForecastSettings): Promise<readonly 
     index: recordIndex(settings.store),
     forecasts,
     announced: new AnnouncedWork(),
+    texts: new AnnouncedTexts(settings.store.objects),
     keys: new DistinctKeys(),
     behind: new Map<StageId, readonly StageId[]>(),
   };
@@ -93,6 +95,7 @@ interface Context extends ForecastSettings {
   readonly index: () => Promise<RecordIndex>;
   readonly forecasts: ReadonlyMap<StageId, StageForecast>;
   readonly announced: AnnouncedWork;
+  readonly texts: AnnouncedTexts;
   readonly keys: DistinctKeys;
   /** Of stages that wait for others, but for no gate: for which. */
   readonly behind: Map<StageId, readonly StageId[]>;
@@ -210,12 +213,13 @@ async function forecastReady(context: Context, stage: PlannedStage, inputs: Stag
     };
   }
   // Gates and selections cost nothing: they are decided here and now, so that what follows them is known too.
-  const outcome = await evaluateEngineStage(store, stage, inputs, key.override);
+  const outcome = await evaluateEngineStage(context.texts, stage, inputs, key.override);
   if (!outcome.ok) {
     if (outcome.error.reason !== 'input-lost') return failed(outcome.error);
     return { forecast: { stage: id, will: 'run', cause: decision.cause, key: key.key, ...gate }, view: OPEN };
   }
-  const { outputs, verdict } = outcome.value;
+  const { outputs, verdict, content } = outcome.value;
+  context.texts.announce(content);
   const chosen = verdict === undefined ? {} : { chosen: verdict.case };
   return {
     forecast: { stage: id, will: 'run', cause: decision.cause, key: key.key, ...chosen, ...gate },

@@ -2,33 +2,32 @@
 import type { StageFailure } from '../events/failures.ts';
 import { iterationAndSet, peerAndSet } from '../plan/evaluation-sets.ts';
 import type { GateSettings } from '../plan/plan.ts';
-import type { Store } from '../store/store.ts';
 import { isDigest } from '../support/digest.ts';
 import type { JsonObject } from '../support/json.ts';
 import { err, ok, type Result } from '../support/result.ts';
 import type { ResolvedInput } from './edges.ts';
 import { chosenCase, type Decided, type EvaluationSet, type GateSubject } from './gate.ts';
 import type { MetricsDocument } from './metrics-document.ts';
-import { readMetrics, type LostInput } from './read-metrics.ts';
+import { readMetrics, type LostInput, type Texts } from './read-metrics.ts';
 
 type Read<T> = Promise<Result<T, StageFailure | LostInput>>;
 
 export async function gateSubjects(
-  store: Store,
+  texts: Texts,
   settings: GateSettings,
   inputs: readonly ResolvedInput[],
 ): Read<readonly GateSubject[]> {
   const peers = settings.policy === 'all' ? membersOf(inputs, 'peers') : [];
-  if (peers.length > 0) return peerSubjects(store, peers, inputs);
+  if (peers.length > 0) return peerSubjects(texts, peers, inputs);
   if (membersOf(inputs, 'metrics').length === 0)
     return membersOf(inputs, 'verdicts').length === 0 ? err(NO_METRICS) : ok([]);
-  const own = await ownSubject(store, inputs);
+  const own = await ownSubject(texts, inputs);
   return own.ok ? ok([own.value]) : own;
 }
 
 /** Every peer on its one set, or on all those that the gate's own metrics have names for. */
 async function peerSubjects(
-  store: Store,
+  texts: Texts,
   peers: readonly Member[],
   inputs: readonly ResolvedInput[],
 ): Read<readonly GateSubject[]> {
@@ -37,7 +36,7 @@ async function peerSubjects(
   const setsOf = new Map<string, EvaluationSet[]>();
   for (const { key = '', input } of peers) {
     const { peer, set: name } = (named ? peerAndSet(key) : undefined) ?? { peer: key, set: undefined };
-    const set = await readSet(store, name, input, references.get(key));
+    const set = await readSet(texts, name, input, references.get(key));
     if (!set.ok) return set;
     setsOf.set(peer, [...(setsOf.get(peer) ?? []), set.value]);
   }
@@ -45,11 +44,11 @@ async function peerSubjects(
 }
 
 /** What the gates chose whose verdicts are read; a single one has the key ''. */
-export async function decidedBefore(store: Store, inputs: readonly ResolvedInput[]): Read<Decided> {
+export async function decidedBefore(texts: Texts, inputs: readonly ResolvedInput[]): Read<Decided> {
   const decided: { [key: string]: string } = {};
   for (const { key = '', input } of membersOf(inputs, 'verdicts')) {
     const { digest } = input.output;
-    const text = isDigest(digest) ? await store.objects.readText(digest) : undefined;
+    const text = isDigest(digest) ? await texts.readText(digest) : undefined;
     if (text === undefined) return err({ reason: 'input-lost', input });
     decided[key] = chosenCase(JSON.parse(text) as JsonObject);
   }
@@ -58,16 +57,16 @@ export async function decidedBefore(store: Store, inputs: readonly ResolvedInput
 
 const NO_METRICS: StageFailure = { reason: 'settings-invalid', problem: 'a gate needs the input "metrics"' };
 
-async function ownSubject(store: Store, inputs: readonly ResolvedInput[]): Read<GateSubject> {
+async function ownSubject(texts: Texts, inputs: readonly ResolvedInput[]): Read<GateSubject> {
   const references = new Map(membersOf(inputs, 'reference').map(({ key, input }) => [key, input]));
   const earlier = earlierMetrics(inputs);
   const sets: EvaluationSet[] = [];
   for (const { key, input } of membersOf(inputs, 'metrics')) {
-    const set = await readSet(store, key, input, references.get(key));
+    const set = await readSet(texts, key, input, references.get(key));
     if (!set.ok) return set;
     const history: MetricsDocument[] = [];
     for (const one of earlier.filter((item) => item.set === key)) {
-      const read = await readMetrics(store, one.input);
+      const read = await readMetrics(texts, one.input);
       if (!read.ok) return read;
       history.push(read.value);
     }
@@ -89,16 +88,16 @@ function subjectOf(sets: readonly EvaluationSet[]): GateSubject {
 }
 
 async function readSet(
-  store: Store,
+  texts: Texts,
   name: string | undefined,
   metrics: ResolvedInput,
   reference: ResolvedInput | undefined,
 ): Read<EvaluationSet> {
-  const own = await readMetrics(store, metrics);
+  const own = await readMetrics(texts, metrics);
   if (!own.ok) return own;
   const set = { ...(name === undefined ? {} : { name }), metrics: own.value };
   if (reference === undefined) return ok(set);
-  const other = await readMetrics(store, reference);
+  const other = await readMetrics(texts, reference);
   return other.ok ? ok({ ...set, reference: other.value }) : other;
 }
 

@@ -80,7 +80,7 @@ async function decideStage(
   cause: RunCause,
 ): Promise<StageEnd> {
   const working = new Stopwatch();
-  const outcome = await evaluateEngineStage(context.store, stage, inputs, key.override);
+  const outcome = await evaluateEngineStage(context.store.objects, stage, inputs, key.override);
   if (!outcome.ok) {
     if (outcome.error.reason === 'input-lost') return { end: 'input-lost', input: outcome.error.input };
     // An interrupt that came while an expression was decided has stopped it, and decided nothing.

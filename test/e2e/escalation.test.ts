@@ -57,7 +57,10 @@ describe('a run whose heads are all back', () => {
 
   it('says which decisions that came of', async () => {
     const { stdout } = succeeded(await call('explain', 'escalation', '--file', workflow, ...ESCALATE));
-    expect(stdout).toContain('detection → done, segmentation → done; keep asks pass or done of every one: holds');
+    // `pass`: finetuning did not help, and the head as it was is good enough.
+    expect(stdout).toMatch(
+      /detection → (done|pass), segmentation → (done|pass); keep asks pass or done of every one: holds/,
+    );
   });
 
   it('runs nothing again when escalation is declared no more', async () => {
